@@ -1,0 +1,1 @@
+"""Antiphon: the OpenAI API in Python, in both voices."""

@@ -1,0 +1,268 @@
+"""Every error the package raises, in one tree. What a server raises is what a client catches.
+
+    OpenAIError
+     ├── APIError                            message, request, body; code, param, type
+     │    ├── APIConnectionError             the request got no response
+     │    │    └── APITimeoutError
+     │    ├── APIResponseValidationError     a response that is not what the API promises
+     │    └── APIStatusError                 response, status_code, request_id; any other status
+     │         ├── BadRequestError           400
+     │         ├── AuthenticationError       401
+     │         │    └── OAuthError           the exchange of a workload identity's token
+     │         ├── PermissionDeniedError     403
+     │         ├── NotFoundError             404
+     │         ├── ConflictError             409
+     │         ├── UnprocessableEntityError  422
+     │         ├── RateLimitError            429
+     │         └── InternalServerError       500 and above
+     ├── LengthFinishReasonError             structured output cut off by the token limit
+     ├── ContentFilterFinishReasonError      structured output stopped by the content filter
+     ├── SubjectTokenProviderError
+     ├── WebSocketConnectionClosedError
+     └── WebSocketQueueFullError
+    InvalidWebhookSignatureError             a ValueError
+
+The envelope on the wire is `{"error": {"message", "type", "param", "code"}}`: `from_response` decodes it,
+`APIStatusError.to_response` encodes it, and `APIStatusError.because` is how a server says no.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from .http import Headers, Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = (
+    "APIConnectionError",
+    "APIError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConflictError",
+    "ContentFilterFinishReasonError",
+    "InternalServerError",
+    "InvalidWebhookSignatureError",
+    "LengthFinishReasonError",
+    "NotFoundError",
+    "OAuthError",
+    "OpenAIError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "SubjectTokenProviderError",
+    "UnprocessableEntityError",
+    "WebSocketConnectionClosedError",
+    "WebSocketQueueFullError",
+    "from_response",
+)
+
+
+class OpenAIError(Exception):
+    """The root of everything this package raises about the API."""
+
+
+class APIError(OpenAIError):
+    """A call failed. `body` is the decoded error object, or the raw text where the server sent no JSON."""
+
+    message: str
+    request: Request | None
+    body: object | None
+    code: str | None
+    param: str | None
+    type: str | None
+
+    def __init__(self, message: str, request: Request | None = None, *, body: object | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.request = request
+        self.body = body
+        fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+        self.code = fields.get("code")
+        self.param = fields.get("param")
+        self.type = fields.get("type")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[APIError], args: tuple[Any, ...], state: dict[str, Any]) -> APIError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class APIConnectionError(APIError):
+    """The request did not reach the server, or its response did not arrive whole."""
+
+    def __init__(self, *, message: str = "Connection error.", request: Request | None = None) -> None:
+        super().__init__(message, request)
+
+
+class APITimeoutError(APIConnectionError):
+    """The server did not answer in time."""
+
+    def __init__(self, request: Request | None = None, *, message: str = "Request timed out.") -> None:
+        super().__init__(message=message, request=request)
+
+
+class APIResponseValidationError(APIError):
+    """The server's response is not what the API promises."""
+
+    def __init__(self, response: Response, body: object | None = None, *, message: str | None = None) -> None:
+        super().__init__(message or "Data returned by API invalid for expected schema.", response.request, body=body)
+        self.response = response
+        self.status_code = response.status
+
+
+class APIStatusError(APIError):
+    """The server answered with an error status."""
+
+    status: ClassVar[int] = 500
+    kind: ClassVar[str] = "invalid_request_error"
+    response: Response
+    status_code: int
+    request_id: str | None
+
+    def __init__(self, message: str, *, response: Response, body: object | None = None) -> None:
+        super().__init__(message, response.request, body=body)
+        self.response = response
+        self.status_code = response.status
+        self.request_id = response.headers.get("x-request-id")
+
+    @classmethod
+    def because(
+        cls,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        type: str | None = None,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """The error as a server raises it: its envelope, status and extra headers, ready for `to_response`."""
+        error = {"message": message, "type": type or cls.kind, "param": param, "code": code}
+        response = Response(status or cls.status, Headers(headers or {}))
+        return cls(message, response=response, body=error)
+
+    def to_response(self) -> Response:
+        """The response that makes a client raise this error."""
+        import orjson
+
+        pairs = [pair for pair in self.response.headers.pairs if pair[0] not in ("content-type", "content-length")]
+        headers = Headers.of([("content-type", "application/json"), *pairs])
+        return Response(self.status_code, headers, orjson.dumps({"error": self.body}), self.request)
+
+
+class BadRequestError(APIStatusError):
+    status = 400
+
+
+class AuthenticationError(APIStatusError):
+    status = 401
+
+
+class PermissionDeniedError(APIStatusError):
+    status = 403
+
+
+class NotFoundError(APIStatusError):
+    status = 404
+
+
+class ConflictError(APIStatusError):
+    status = 409
+
+
+class UnprocessableEntityError(APIStatusError):
+    status = 422
+
+
+class RateLimitError(APIStatusError):
+    status = 429
+    kind = "rate_limit_error"
+
+
+class InternalServerError(APIStatusError):
+    status = 500
+    kind = "server_error"
+
+
+class OAuthError(AuthenticationError):
+    """The token exchange of a workload identity was refused."""
+
+
+class LengthFinishReasonError(OpenAIError):
+    """The answer stopped at the token limit, so it cannot be parsed."""
+
+    def __init__(self, *, completion: Any) -> None:
+        used = getattr(completion, "usage", None)
+        super().__init__(
+            "Could not parse response content as the length limit was reached" + (f" - {used}" if used else "")
+        )
+        self.completion = completion
+
+
+class ContentFilterFinishReasonError(OpenAIError):
+    """The answer was stopped by the content filter, so it cannot be parsed."""
+
+    def __init__(self) -> None:
+        super().__init__("Could not parse response content as the request was rejected by the content filter")
+
+
+class SubjectTokenProviderError(OpenAIError):
+    """The platform that vouches for a workload gave no token."""
+
+
+class WebSocketConnectionClosedError(OpenAIError):
+    """The websocket is closed; what had not been sent is in `unsent_messages`."""
+
+    def __init__(
+        self, message: str, *, unsent_messages: list[str | bytes] | None = None, code: int | None = None, reason: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.unsent_messages = unsent_messages or []
+        self.code = code
+        self.reason = reason
+
+
+class WebSocketQueueFullError(OpenAIError):
+    """The queue of messages to be sent is full."""
+
+
+class InvalidWebhookSignatureError(ValueError):
+    """A webhook that the sender named in the secret did not sign."""
+
+
+_BY_STATUS: dict[int, type[APIStatusError]] = {
+    kind.status: kind
+    for kind in (
+        BadRequestError,
+        AuthenticationError,
+        PermissionDeniedError,
+        NotFoundError,
+        ConflictError,
+        UnprocessableEntityError,
+        RateLimitError,
+    )
+}
+
+
+def from_response(response: Response) -> APIStatusError:
+    """The error a response with an error status stands for. Its body must have been read."""
+    status = response.status
+    kind = _BY_STATUS.get(status) or (InternalServerError if status >= 500 else APIStatusError)
+    text = response.text
+    try:
+        decoded: Any = response.json()
+    except ValueError:
+        return kind(f"Error code: {status}", response=response, body=text or None)
+    error: Any = decoded.get("error", decoded) if isinstance(decoded, dict) else decoded
+    message = error.get("message") if isinstance(error, dict) else error if isinstance(error, str) else None
+    summary = f"Error code: {status} - {message}" if message else f"Error code: {status}"
+    return kind(summary, response=response, body=error)

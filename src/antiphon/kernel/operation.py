@@ -1,0 +1,391 @@
+"""An operation is a signature with an address.
+
+    class Files(Resource[V]):
+        @get("/files/{file_id}")
+        def retrieve(self, file_id: str, *, extra_headers: …, timeout: …) -> FileObject: ...
+
+`Files.retrieve`, read from the class, is the `Operation` itself: the key of the server's behaviour, of the
+gateway's translation and of the page in the docs. Read from a resource of a client it is a call in that
+client's voice: with `Sync` it returns a `FileObject`, with `Async` a coroutine of one. A voice is a phantom
+type: one class per resource serves them all.
+
+Where a parameter goes follows from the declaration: names in the path fill the path, the rest is the query
+of a `GET` or `DELETE` and the body of a `POST`; the decorator names the exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+
+from .lazy import evaluate
+from .omit import omit
+
+if TYPE_CHECKING:
+    from .pages import (
+        AsyncConversationCursorPage,
+        AsyncCursorPage,
+        AsyncNextCursorPage,
+        AsyncPage,
+        AsyncPaginator,
+        AsyncTokenPage,
+        SyncConversationCursorPage,
+        SyncCursorPage,
+        SyncNextCursorPage,
+        SyncPage,
+        SyncTokenPage,
+    )
+
+__all__ = (
+    "OPTIONS",
+    "Async",
+    "AsyncCall",
+    "Bound",
+    "Core",
+    "Operation",
+    "Overloaded",
+    "PageOperation",
+    "Resource",
+    "Sync",
+    "SyncCall",
+    "V",
+    "Voice",
+    "delete",
+    "get",
+    "get_page",
+    "post",
+    "post_page",
+)
+
+OPTIONS = frozenset(("extra_headers", "extra_query", "extra_body", "timeout"))
+"""Keywords every operation takes beside its own."""
+
+
+class Voice:
+    """How a call answers. Never instantiated: a voice is a type argument."""
+
+
+class Sync(Voice):
+    """Calls return their result."""
+
+
+class Async(Voice):
+    """Calls return a coroutine of their result."""
+
+
+V = TypeVar("V", bound=Voice, covariant=True)
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+SyncT = TypeVar("SyncT")
+AsyncT = TypeVar("AsyncT")
+
+
+class Core(Protocol[V]):
+    """What stands behind a resource: takes an operation and its arguments and has them done."""
+
+    def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+
+
+class Resource(Generic[V]):
+    """A group of operations in one voice."""
+
+    def __init__(self, core: Core[V]) -> None:
+        self._core = core
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__.removeprefix('antiphon.api.')} of {self._core!r}>"
+
+
+class _Call:
+    """An operation bound to a client."""
+
+    __slots__ = ("__doc__", "_core", "operation")
+
+    def __init__(self, core: Core[Any], operation: AnyOperation) -> None:
+        self._core = core
+        self.operation = operation
+        self.__doc__ = operation.__doc__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._core._call(self.operation, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<call of {self.operation.name}>"
+
+    @property
+    def __name__(self) -> str:
+        return self.operation.name.rpartition(".")[2]
+
+    @property
+    def __signature__(self) -> Any:
+        return self.operation.__signature__
+
+
+if TYPE_CHECKING:
+
+    class SyncCall(Generic[P, R]):
+        """An operation bound to a client whose calls return their result."""
+
+        operation: AnyOperation
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    class AsyncCall(Generic[P, R]):
+        """An operation bound to a client whose calls return a coroutine."""
+
+        operation: AnyOperation
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+
+else:
+    SyncCall = AsyncCall = _Call
+
+
+class Bound(NamedTuple):
+    """One call's arguments, each where it belongs. Values are as the caller gave them, omitted ones gone."""
+
+    path: str
+    query: dict[str, Any]
+    headers: dict[str, Any]
+    body: dict[str, Any] | None
+    options: dict[str, Any]
+    """`extra_headers`, `extra_query`, `extra_body` and `timeout`, those that were given."""
+
+
+_NONE: dict[str, Any] = {}
+
+
+class AnyOperation:
+    """One endpoint of the API: its address, its parameters and what it answers."""
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        spec: Callable[..., Any],
+        *,
+        events: str | None = None,
+        query: tuple[str, ...] = (),
+        headers: Mapping[str, str] | None = None,
+        fixed_headers: Mapping[str, str] | None = None,
+        files: tuple[str, ...] = (),
+        form: bool = False,
+        parts: Mapping[str, str] | None = None,
+        alone: str | None = None,
+        rename: Mapping[str, str] | None = None,
+        paged: bool = False,
+        streams: bool = False,
+        admin: bool = False,
+        deprecated: str | None = None,
+    ) -> None:
+        self.method = method
+        self.path, _, self.fixed_query = path.partition("?")
+        self.spec = spec
+        self.module: str = spec.__module__
+        self.name = f"{self.module.removeprefix('antiphon.api.')}.{spec.__name__}"
+        self.events = events
+        self.header_params = dict(headers or {})
+        self.fixed_headers = dict(fixed_headers or {})
+        self.files = files
+        self.form = form
+        self.parts = parts
+        self.alone = alone
+        self.rename = dict(rename or {})
+        self.paged = paged
+        self.streams = streams or events is not None
+        self.admin = admin
+        self.deprecated = deprecated
+        code = spec.__code__
+        positional = code.co_varnames[1 : code.co_argcount]
+        keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        own = [name for name in (*positional, *keywords) if name not in OPTIONS]
+        self.path_params = tuple(part[1:-1] for part in self.path.split("/") if part[:1] == "{")
+        self.positional = positional
+        rest = [name for name in own if name not in self.path_params and name not in self.header_params]
+        in_query = method in ("GET", "DELETE")
+        self.query_params = tuple(name for name in rest if in_query or name in query)
+        self.body_params = tuple(name for name in rest if name not in self.query_params)
+        defaults = spec.__kwdefaults__ or {}
+        self.parameters = frozenset(own)
+        self.required = frozenset(name for name in own if name not in defaults)
+        self._simple = not (self.path_params or self.query_params or self.header_params or self.rename)
+        self.__doc__ = spec.__doc__
+        self.__name__ = spec.__name__
+        self._attribute = spec.__name__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = name
+
+    def __get__(self, obj: Any, owner: type) -> Any:
+        if obj is None:
+            return self
+        call = obj.__dict__[self._attribute] = _Call(obj._core, self)
+        return call
+
+    def __repr__(self) -> str:
+        return f"<{self.method} {self.path} {self.name}>"
+
+    @property
+    def __signature__(self) -> Any:
+        import inspect
+
+        signature = inspect.signature(self.spec)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    @property
+    def result(self) -> Any:
+        """The type of the answer, as the declaration states it."""
+        return evaluate(self.spec.__annotations__["return"], self.module)
+
+    @property
+    def event(self) -> Any:
+        """The type of one event of the stream, or `None` where the operation does not stream."""
+        return None if self.events is None else evaluate(self.events, self.module)
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
+        """Sort the arguments of one call. Raises `TypeError` for an unknown, missing or doubled one.
+
+        `kwargs` is taken over and may be changed.
+        """
+        options = _NONE
+        if args:
+            if len(args) > len(self.positional):
+                raise TypeError(f"{self.name}() takes {len(self.positional)} positional arguments, {len(args)} were given")
+            for name, value in zip(self.positional, args, strict=False):
+                if name in kwargs:
+                    raise TypeError(f"{self.name}() got two values for argument '{name}'")
+                kwargs[name] = value
+        if not self.parameters.issuperset(kwargs):
+            options = {name: kwargs.pop(name) for name in OPTIONS.intersection(kwargs)}
+            for name in kwargs:
+                if name not in self.parameters:
+                    raise TypeError(f"{self.name}() got an unexpected keyword argument '{name}'{self._nearest(name)}")
+        for value in kwargs.values():
+            if value is omit:
+                kwargs = {name: value for name, value in kwargs.items() if value is not omit}
+                break
+        if not self.required <= kwargs.keys():
+            missing = ", ".join(f"'{name}'" for name in sorted(self.required - kwargs.keys()))
+            raise TypeError(f"{self.name}() is missing required arguments: {missing}")
+        if self._simple:
+            return Bound(self.path, _NONE, _NONE, kwargs if self.method == "POST" else None, options)
+        return self._sort(kwargs, options)
+
+    def _sort(self, kwargs: dict[str, Any], options: dict[str, Any]) -> Bound:
+        path = self.path
+        for name in self.path_params:
+            path = path.replace("{" + name + "}", _segment(self.name, name, kwargs[name]), 1)
+        query = {self.rename.get(name, name): kwargs[name] for name in self.query_params if name in kwargs}
+        headers = {header: kwargs[name] for name, header in self.header_params.items() if name in kwargs}
+        body = {self.rename.get(name, name): kwargs[name] for name in self.body_params if name in kwargs}
+        return Bound(path, query, headers, body if self.method == "POST" else None, options)
+
+    def _nearest(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.parameters | OPTIONS, 1)
+        return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _segment(operation: str, name: str, value: Any) -> str:
+    from urllib.parse import quote
+
+    text = str(value)
+    if not text:
+        raise ValueError(f"{operation}() needs a value for '{name}', which is part of the address; it was {value!r}")
+    return {".": "%2E", "..": "%2E%2E"}.get(text) or quote(text, safe="!$&'()*+,;=:@-._~")
+
+
+if TYPE_CHECKING:
+
+    class Operation(AnyOperation, Generic[P, R]):
+        """An endpoint that answers one `R`."""
+
+        @overload
+        def __get__(self, obj: None, owner: type) -> Operation[P, R]: ...
+        @overload
+        def __get__(self, obj: Resource[Sync], owner: type) -> SyncCall[P, R]: ...
+        @overload
+        def __get__(self, obj: Resource[Async], owner: type) -> AsyncCall[P, R]: ...
+        def __get__(self, obj: Any, owner: type) -> Any: ...
+
+    class PageOperation(AnyOperation, Generic[P, SyncT, AsyncT, T]):
+        """An endpoint that answers one page of `T`, from which the next can be fetched."""
+
+        @overload
+        def __get__(self, obj: None, owner: type) -> PageOperation[P, SyncT, AsyncT, T]: ...
+        @overload
+        def __get__(self, obj: Resource[Sync], owner: type) -> Callable[P, SyncT]: ...
+        @overload
+        def __get__(self, obj: Resource[Async], owner: type) -> Callable[P, AsyncPaginator[T, AsyncT]]: ...
+        def __get__(self, obj: Any, owner: type) -> Any: ...
+
+    class Overloaded(AnyOperation, Generic[SyncT, AsyncT]):
+        """An endpoint whose answer depends on its arguments: its calls are protocols with overloads."""
+
+        @overload
+        def __get__(self, obj: None, owner: type) -> AnyOperation: ...
+        @overload
+        def __get__(self, obj: Resource[Sync], owner: type) -> SyncT: ...
+        @overload
+        def __get__(self, obj: Resource[Async], owner: type) -> AsyncT: ...
+        def __get__(self, obj: Any, owner: type) -> Any: ...
+
+    class _Page(Protocol):
+        @overload
+        def __call__(
+            self, spec: Callable[Concatenate[Any, P], SyncCursorPage[T]], /
+        ) -> PageOperation[P, SyncCursorPage[T], AsyncCursorPage[T], T]: ...
+        @overload
+        def __call__(
+            self, spec: Callable[Concatenate[Any, P], SyncConversationCursorPage[T]], /
+        ) -> PageOperation[P, SyncConversationCursorPage[T], AsyncConversationCursorPage[T], T]: ...
+        @overload
+        def __call__(
+            self, spec: Callable[Concatenate[Any, P], SyncNextCursorPage[T]], /
+        ) -> PageOperation[P, SyncNextCursorPage[T], AsyncNextCursorPage[T], T]: ...
+        @overload
+        def __call__(
+            self, spec: Callable[Concatenate[Any, P], SyncTokenPage[T]], /
+        ) -> PageOperation[P, SyncTokenPage[T], AsyncTokenPage[T], T]: ...
+        @overload
+        def __call__(
+            self, spec: Callable[Concatenate[Any, P], SyncPage[T]], /
+        ) -> PageOperation[P, SyncPage[T], AsyncPage[T], T]: ...
+
+else:
+    Operation = PageOperation = Overloaded = AnyOperation
+
+
+class _Declare(Protocol):
+    def __call__(self, spec: Callable[Concatenate[Any, P], R], /) -> Operation[P, R]: ...
+
+
+def _declare(method: str, path: str, **how: Any) -> Any:
+    return lambda spec: AnyOperation(method, path, spec, **how)
+
+
+def get(path: str, **how: Any) -> _Declare:
+    """Declare `GET path`. Parameters that are not in the path are its query."""
+    return _declare("GET", path, **how)
+
+
+def post(path: str, **how: Any) -> _Declare:
+    """Declare `POST path`. Parameters that are not in the path, and not named in `query=`, are its body."""
+    return _declare("POST", path, **how)
+
+
+def delete(path: str, **how: Any) -> _Declare:
+    """Declare `DELETE path`. Parameters that are not in the path are its query."""
+    return _declare("DELETE", path, **how)
+
+
+def get_page(path: str, **how: Any) -> _Page:
+    """Declare a `GET` whose answer is a page."""
+    return _declare("GET", path, paged=True, **how)
+
+
+def post_page(path: str, **how: Any) -> _Page:
+    """Declare a `POST` whose answer is a page."""
+    return _declare("POST", path, paged=True, **how)

@@ -1,0 +1,112 @@
+"""Server-sent events, both ways, without I/O (WHATWG HTML, "Server-sent events").
+
+`Decoder` is fed bytes in any split and gives events back; `encode` writes one. Lines end in CR, LF or CRLF;
+several `data` lines are joined with a line feed; comments are passed over. No size is too large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+__all__ = ("Decoder", "Event", "encode")
+
+
+class Event(NamedTuple):
+    """One event. `data` is the text between `data:` and the blank line, as UTF-8 bytes."""
+
+    data: bytes
+    event: str | None = None
+    id: str | None = None
+    retry: int | None = None
+
+
+class Decoder:
+    """Turns pieces of a byte stream into events. `last_event_id` and `retry` hold from event to event."""
+
+    __slots__ = ("_begun", "_data", "_event", "_pending", "_skip_lf", "last_event_id", "retry")
+
+    def __init__(self) -> None:
+        self.last_event_id: str | None = None
+        self.retry: int | None = None
+        self._pending = b""
+        self._data: list[bytes] = []
+        self._event: str | None = None
+        self._skip_lf = False
+        self._begun = False
+
+    def feed(self, piece: bytes) -> Iterator[Event]:
+        """The events that `piece` completes."""
+        if self._skip_lf and piece:
+            # A CR ended the last piece; an LF that opens this one belongs to it.
+            self._skip_lf = False
+            if piece[:1] == b"\n":
+                piece = piece[1:]
+        buffer = self._pending + piece if self._pending else piece
+        if not self._begun:
+            if buffer[:3] == b"\xef\xbb\xbf":
+                buffer = buffer[3:]
+            elif b"\xef\xbb\xbf".startswith(buffer):
+                self._pending = buffer
+                return
+            self._begun = True
+        if b"\r" in buffer:
+            if buffer[-1:] == b"\r":
+                self._skip_lf = True
+            buffer = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = buffer.split(b"\n")
+        self._pending = lines.pop()
+        for line in lines:
+            if line[:6] == b"data: ":
+                self._data.append(line[6:])
+            elif line:
+                self._field(line)
+            elif self._data or self._event is not None:
+                event = self._finish()
+                if event is not None:
+                    yield event
+
+    def close(self) -> bytes:
+        """What was left unfinished when the stream ended: empty when it ended between two events."""
+        left = b"\n".join(self._data) or self._pending
+        self._data, self._pending, self._event = [], b"", None
+        return left
+
+    def _field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        if value[:1] == b" ":
+            value = value[1:]
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._event = value.decode("utf-8", "replace")
+        elif name == b"id":
+            if b"\0" not in value:
+                self.last_event_id = value.decode("utf-8", "replace")
+        elif name == b"retry" and value.isdigit():
+            self.retry = int(value)
+
+    def _finish(self) -> Event | None:
+        data, self._data = self._data, []
+        event, self._event = self._event, None
+        if not data:
+            return None  # an event without data is not dispatched
+        return Event(data[0] if len(data) == 1 else b"\n".join(data), event or None, self.last_event_id, self.retry)
+
+
+def encode(data: bytes | str, event: str | None = None, *, id: str | None = None, retry: int | None = None) -> bytes:
+    """One event as bytes. Line breaks in `data` become several `data` lines."""
+    if isinstance(data, str):
+        data = data.encode()
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"\n" in data:
+        data = data.replace(b"\n", b"\ndata: ")
+    head = b""
+    for name, value in (("event", event), ("id", id), ("retry", retry)):
+        if value is not None:
+            text = str(value)
+            if "\n" in text or "\r" in text:
+                raise ValueError(f"the {name} of a server-sent event cannot contain a line break: {text!r}")
+            head += f"{name}: {text}\n".encode()
+    return head + b"data: " + data + b"\n\n"

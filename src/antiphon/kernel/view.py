@@ -1,0 +1,469 @@
+"""A view is a typed face on a JSON object. The dict is the state; the class only says how to read it.
+
+Nothing is built until it is read, unknown fields survive, and what is missing, null or new never raises:
+a declared field that is absent reads as `None`. Fields are read with `view.field`; `view["field"]` gives the
+JSON value itself. Assigning a field writes through to the dict. A field that holds a list of objects is read
+as a fresh list of views over them: to change the list itself, change `view["field"]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, dataclass_transform, get_args, get_origin
+
+from .lazy import evaluate
+
+__all__ = ("View", "plain", "wrapper")
+
+Wrap: TypeAlias = Callable[[Any], Any]
+
+_PLAIN = frozenset(
+    text + suffix
+    for text in ("str", "int", "float", "bool", "object", "dict[str, str]", "dict[str, object]", "list[str]", "list[int]", "list[float]")
+    for suffix in ("", " | None")
+)
+
+
+@dataclass_transform(kw_only_default=True)
+class View:
+    """Base of every response type. Construct one from its fields, or lay one over a dict with `View.of`."""
+
+    __slots__ = ("__weakref__", "_data", "_request_id")
+    _data: dict[str, Any]
+    _request_id: str | None
+    _keys: ClassVar[dict[str, str]] = {}
+    """Attribute names whose JSON key differs, such as `schema_`."""
+    __view_fields__: ClassVar[dict[str, str]] = {}
+    """Every declared field in order, with its annotation as text."""
+
+    def __init__(self, **fields: Any) -> None:
+        keys = type(self)._keys
+        self._data = {keys.get(name, name): plain(value) for name, value in fields.items()}
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Self:
+        """A view over `data`, which is not copied."""
+        self = cls.__new__(cls)
+        self._data = data  # type: ignore[assignment]
+        return self
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = {
+            name: text
+            for name, text in cls.__dict__.get("__annotations__", {}).items()
+            if not name.startswith("_") and not text.startswith("ClassVar")
+        }
+        cls.__view_fields__ = {**cls.__view_fields__, **own}
+        for name, text in own.items():
+            key = cls._keys.get(name, name)
+            setattr(cls, name, _field(key) if text in _PLAIN or text.startswith("Literal[") else _wrapped(cls, key, text))
+
+    # Reading
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "_request_id":
+                return None
+            if name != "_data" and name in self._data:
+                return self._data[name]
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in View.__slots__ or name in self.__view_fields__:
+                object.__setattr__(self, name, value)
+            else:
+                self._data[name] = plain(value)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._data[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._data[key] = plain(value)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._data
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        for name in self.model_fields_set:
+            yield name, getattr(self, name)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, View):
+            return NotImplemented
+        return type(self) is type(other) and self._data == other._data
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self)})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        yield from self
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *self._data})
+
+    # Copies
+
+    def __copy__(self) -> Self:
+        return self._like(dict(self._data))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        from copy import deepcopy
+
+        return self._like(deepcopy(self._data, memo))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self._data, self._request_id)
+
+    def _like(self, data: dict[str, Any]) -> Self:
+        copy = self.of(data)
+        copy._request_id = self._request_id
+        return copy
+
+    # The methods pydantic's models have
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """Names of the fields the JSON object has, declared or not."""
+        names = {key: name for name, key in self._keys.items()}
+        return _Ordered(names.get(key, key) for key in self._data)
+
+    @property
+    def model_extra(self) -> dict[str, Any]:
+        """Fields that the object has and the type does not declare."""
+        declared = {self._keys.get(name, name) for name in self.__view_fields__}
+        return {key: value for key, value in self._data.items() if key not in declared}
+
+    def to_dict(
+        self,
+        *,
+        mode: Literal["json", "python"] | str = "python",
+        use_api_names: bool = True,
+        exclude_unset: bool = True,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+        warnings: bool = True,
+    ) -> dict[str, Any]:
+        """A copy of the JSON object: what the API sent, unless told to fill in or leave out."""
+        return _dump(self, not use_api_names, not exclude_unset, exclude_none or exclude_defaults)
+
+    def to_json(
+        self,
+        *,
+        indent: int | None = 2,
+        use_api_names: bool = True,
+        exclude_unset: bool = True,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+        warnings: bool = True,
+    ) -> str:
+        """`to_dict` as JSON text."""
+        return _json(_dump(self, not use_api_names, not exclude_unset, exclude_none or exclude_defaults), indent)
+
+    def model_dump(
+        self,
+        *,
+        mode: Literal["json", "python"] | str = "python",
+        include: set[str] | None = None,
+        exclude: set[str] | None = None,
+        by_alias: bool | None = None,
+        exclude_unset: bool = False,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+        **ignored: Any,
+    ) -> dict[str, Any]:
+        """The object as nested dicts, declared fields that are absent as `None`."""
+        dumped = _dump(self, not by_alias, not (exclude_unset or exclude_defaults), exclude_none or exclude_defaults)
+        return {
+            name: value
+            for name, value in dumped.items()
+            if (include is None or name in include) and (exclude is None or name not in exclude)
+        }
+
+    def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
+        """`model_dump` as JSON text."""
+        return _json(self.model_dump(**options), indent)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, with some fields set anew."""
+        copy = self.__deepcopy__({}) if deep else self.__copy__()
+        for name, value in (update or {}).items():
+            setattr(copy, name, value)
+        return copy
+
+    @classmethod
+    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
+        """`View.of` over keyword arguments; nothing is checked."""
+        return cls(**values)
+
+    construct = model_construct
+
+    @classmethod
+    def model_validate(cls, obj: Any, **ignored: Any) -> Self:
+        """A view over a mapping or another view. Raises `ValueError` for anything else."""
+        data = obj._data if isinstance(obj, View) else obj
+        if not isinstance(data, Mapping):
+            raise ValueError(f"a {cls.__name__} is made from a mapping, not from {type(obj).__name__}")
+        return cls.of(data)
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes, **ignored: Any) -> Self:
+        """A view over JSON text. Raises `ValueError` when it is not a JSON object."""
+        import orjson
+
+        return cls.model_validate(orjson.loads(json_data))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(
+            cls.model_validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda view: view.to_dict()),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        from .view_schema import json_schema
+
+        return json_schema(cls)
+
+
+class _Ordered(set[str]):
+    """A set that is iterated in the order of the JSON object."""
+
+    def __init__(self, names: Any) -> None:
+        ordered = list(names)
+        super().__init__(ordered)
+        self._ordered = ordered
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ordered)
+
+
+def _restore(cls: type[View], data: Any, request_id: str | None) -> View:
+    view = cls.of(data)
+    view._request_id = request_id
+    return view
+
+
+def plain(value: Any) -> Any:
+    """JSON data with every view in it replaced by the dict it lies over."""
+    if isinstance(value, View):
+        return value._data
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+# Fields
+
+
+def _field(key: str) -> property:
+    def get(self: View) -> Any:
+        return self._data.get(key)
+
+    def put(self: View, value: Any) -> None:
+        self._data[key] = value
+
+    return property(get, put)
+
+
+def _wrapped(cls: type[View], key: str, annotation: str) -> property:
+    wrap: Wrap | None = None
+
+    def get(self: View) -> Any:
+        nonlocal wrap
+        value = self._data.get(key)
+        if value is None:
+            return None
+        if wrap is None:
+            wrap = wrapper(evaluate(annotation, cls.__module__)) or _same
+        return wrap(value)
+
+    def put(self: View, value: Any) -> None:
+        self._data[key] = plain(value)
+
+    return property(get, put)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+# Wrapping: from an annotation to the function that reads a JSON value as it
+
+
+def wrapper(annotation: Any) -> Wrap | None:
+    """How to read a JSON value as `annotation`; `None` where it is read as it stands."""
+    if isinstance(annotation, type) and issubclass(annotation, View):
+        return _object(annotation)
+    origin = get_origin(annotation)
+    if origin is None or origin is Literal:
+        return None
+    members = get_args(annotation)
+    if origin is list:
+        return _list(wrapper(members[0]))
+    if origin is dict:
+        return _dict(wrapper(members[1]))
+    if isinstance(origin, type) and issubclass(origin, View):
+        return _object(origin)
+    return _union(list(_flat(members)))
+
+
+def _object(cls: type[View]) -> Wrap:
+    new = cls.__new__
+
+    def wrap(value: Any) -> Any:
+        if value.__class__ is not dict:
+            return value
+        view = new(cls)
+        view._data = value
+        return view
+
+    return wrap
+
+
+def _list(item: Wrap | None) -> Wrap | None:
+    if item is None:
+        return None
+
+    def wrap(value: Any) -> Any:
+        return [item(each) for each in value] if value.__class__ is list else value
+
+    return wrap
+
+
+def _dict(item: Wrap | None) -> Wrap | None:
+    if item is None:
+        return None
+
+    def wrap(value: Any) -> Any:
+        return {key: item(each) for key, each in value.items()} if value.__class__ is dict else value
+
+    return wrap
+
+
+def _flat(members: tuple[Any, ...]) -> Iterator[Any]:
+    for member in members:
+        if not isinstance(member, type) and get_origin(member) not in (None, list, dict, Literal):
+            yield from _flat(get_args(member))
+        else:
+            yield member
+
+
+def _union(members: list[Any]) -> Wrap | None:
+    """An object goes to the member its tag or its keys point to, a list to the list member, the rest as it is."""
+    views = [member for member in members if isinstance(member, type) and issubclass(member, View)]
+    as_object = (_tagged(views) if len(views) > 1 else _object(views[0])) if views else None
+    if as_object is None:
+        as_object = next((w for m in members if get_origin(m) is dict and (w := wrapper(m))), None)
+    as_list = next((w for m in members if get_origin(m) is list and (w := wrapper(m))), None)
+    if as_object is None and as_list is None:
+        return None
+
+    def wrap(value: Any) -> Any:
+        kind = value.__class__
+        if kind is dict:
+            return as_object(value) if as_object is not None else value
+        if kind is list:
+            return as_list(value) if as_list is not None else value
+        return value
+
+    return wrap
+
+
+def _tagged(members: list[type[View]]) -> Wrap:
+    tags = {member: _literals(member) for member in members}
+    counts: dict[str, int] = {}
+    for literals in tags.values():
+        for key in literals:
+            counts[key] = counts.get(key, 0) + 1
+    shared = [key for key in counts if counts[key] > 1]
+    tag = max(shared, key=lambda key: (len({v for m in members for v in tags[m].get(key, ())}), counts[key]), default=None)
+    by_tag: dict[Any, list[type[View]]] = {}
+    untagged = [member for member in members if tag is None or tag not in tags[member]]
+    for member in members:
+        for value in tags[member].get(tag or "", ()):
+            by_tag.setdefault(value, []).append(member)
+    required = {member: _required(member) for member in members}
+
+    def choose(value: dict[str, Any]) -> type[View]:
+        found = by_tag.get(value.get(tag)) if tag is not None else None
+        candidates = found or untagged or members
+        if len(candidates) == 1:
+            return candidates[0]
+        keys = value.keys()
+        return max(
+            candidates,
+            key=lambda m: (
+                all(value.get(k) in v for k, v in tags[m].items() if k in value),
+                required[m] <= keys,
+                len(keys & m.__view_fields__.keys()) - len(required[m] - keys),
+            ),
+        )
+
+    if tag is not None and all(len(found) == 1 for found in by_tag.values()):
+        direct = {value: _object(found[0]) for value, found in by_tag.items()}
+
+        def wrap_direct(value: dict[str, Any]) -> Any:
+            known = direct.get(value.get(tag))
+            return known(value) if known is not None else choose(value).of(value)
+
+        return wrap_direct
+    return lambda value: choose(value).of(value)
+
+
+def _literals(cls: type[View]) -> dict[str, tuple[Any, ...]]:
+    """The fields of a type that can only have certain values, under their JSON keys."""
+    return {
+        cls._keys.get(name, name): get_args(evaluate(text, cls.__module__))
+        for name, text in cls.__view_fields__.items()
+        if text.startswith("Literal[") and text.endswith("]")
+    }
+
+
+def _required(cls: type[View]) -> frozenset[str]:
+    return frozenset(cls._keys.get(name, name) for name, text in cls.__view_fields__.items() if not text.endswith("| None"))
+
+
+# Dumping
+
+
+def _dump(view: View, python_names: bool, fill: bool, drop_none: bool) -> dict[str, Any]:
+    names = {key: name for name, key in view._keys.items()} if python_names else {}
+    dumped: dict[str, Any] = {}
+    for name in view.__view_fields__:
+        key = view._keys.get(name, name)
+        if key in view._data:
+            dumped[name if python_names else key] = _dumped(getattr(view, name), python_names, fill, drop_none)
+        elif fill:
+            dumped[name if python_names else key] = None
+    for key, value in view._data.items():
+        name = names.get(key, key)
+        if name not in dumped:
+            dumped[name] = _dumped(value, python_names, fill, drop_none)
+    return {key: value for key, value in dumped.items() if value is not None} if drop_none else dumped
+
+
+def _dumped(value: Any, python_names: bool, fill: bool, drop_none: bool) -> Any:
+    if isinstance(value, View):
+        return _dump(value, python_names, fill, drop_none)
+    if isinstance(value, list):
+        return [_dumped(item, python_names, fill, drop_none) for item in value]
+    if isinstance(value, dict):
+        return {key: _dumped(item, python_names, fill, drop_none) for key, item in value.items()}
+    return value
+
+
+def _json(value: Any, indent: int | None) -> str:
+    import json
+
+    if indent is None:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, indent=indent)
