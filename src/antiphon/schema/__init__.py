@@ -1,0 +1,123 @@
+"""JSON Schemas of every operation of the API, read from the generated tables beside this file.
+
+    operation("chat.completions.create").body      the schema of the request's body, or None
+    definition("chat.chat_completion.Choice")      the schema of one named type
+    resolve("#/$defs/chat.chat_completion.Choice") the same, by reference
+    standalone(schema)                             a schema with every definition it needs, for any validator
+
+A definition is named after the module and class under `antiphon.types` it describes. Requests are closed objects
+(`additionalProperties: false`), responses are open. Files of multipart requests are `format: binary`.
+
+The tables are a JSON object each, with one member a line: loading only finds the lines (3 ms for all of them), a
+line is decoded when it is asked for. The decoded schemas are shared: they must not be changed. Servers read this
+package; clients never do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ("OperationSchema", "Schema", "definition", "operation", "operations", "resolve", "standalone")
+
+Schema = dict[str, Any]
+"""A decoded JSON Schema."""
+
+_REFERENCE = "#/$defs/"
+
+
+class OperationSchema(NamedTuple):
+    """What goes in and out of one operation."""
+
+    name: str
+    http: str
+    """The HTTP method, in upper case."""
+    path: str
+    """The path template under `/v1`, such as `/files/{file_id}`."""
+    media: str | None
+    """How the body is sent: `json`, `multipart` or `None` for no body."""
+    body: Schema | None
+    query: Schema | None
+    response: Schema | None
+    """The JSON answered; `None` where the answer is empty or bytes."""
+    event: Schema | None
+    """One event of the answer where it is streamed."""
+
+
+@cache
+def _lines(file: str) -> dict[str, bytes]:
+    lines = (Path(__file__).parent / file).read_bytes().split(b"\n")[1:-2]
+    table: dict[str, bytes] = {}
+    for line in lines:
+        end = line.index(b'":')
+        table[line[1:end].decode()] = line[end + 2 :].rstrip(b",")
+    return table
+
+
+@cache
+def operation(name: str) -> OperationSchema:
+    """The schemas of one operation, such as `chat.completions.create`. Raises `KeyError` for an unknown name."""
+    import orjson
+
+    row: dict[str, Any] = orjson.loads(_lines("operations.json")[name])
+    return OperationSchema(
+        name,
+        row["http"],
+        row["path"],
+        row.get("media"),
+        row.get("body"),
+        row.get("query"),
+        row.get("response"),
+        row.get("event"),
+    )
+
+
+class _Operations(Mapping[str, OperationSchema]):
+    def __getitem__(self, name: str) -> OperationSchema:
+        return operation(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_lines("operations.json"))
+
+    def __len__(self) -> int:
+        return len(_lines("operations.json"))
+
+
+def operations() -> Mapping[str, OperationSchema]:
+    """Every operation by name, each decoded when it is read."""
+    return _Operations()
+
+
+@cache
+def definition(name: str) -> Schema:
+    """One named schema. Raises `KeyError` for an unknown name."""
+    import orjson
+
+    schema: Schema = orjson.loads(_lines("definitions.json")[name])
+    return schema
+
+
+def resolve(reference: str) -> Schema:
+    """The schema a `$ref` of these tables points to. Raises `KeyError` for a reference to nothing."""
+    return definition(reference.removeprefix(_REFERENCE))
+
+
+def standalone(schema: Schema) -> Schema:
+    """A copy of a schema together with the definitions it reaches, under `$defs`."""
+    needed: dict[str, Schema] = {}
+    queue: list[Any] = [schema]
+    while queue:
+        value = queue.pop()
+        if isinstance(value, dict):
+            reference = value.get("$ref")
+            if isinstance(reference, str):
+                name = reference.removeprefix(_REFERENCE)
+                if name not in needed:
+                    needed[name] = definition(name)
+                    queue.append(needed[name])
+            queue.extend(value.values())
+        elif isinstance(value, list):
+            queue.extend(value)
+    return {**schema, "$defs": dict(sorted(needed.items()))}
