@@ -1,0 +1,213 @@
+"""Tokens as OpenAI's models count them, from the real vocabularies (o200k and cl100k), without any download.
+
+The vocabularies come inside the wheel of `toktok-rs` and are loaded when a token is first counted (about a
+quarter of a second of CPU for each; `preload` does it in the background). Text that looks like a special token,
+such as `<|endoftext|>`, is counted as the ordinary text it is, as the API does with what callers send.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol
+
+__all__ = ("Piece", "count", "counter", "decode", "encode", "encoding_name", "message_tokens", "pieces", "preload")
+
+_CL100K = ("gpt-4-", "gpt-3.5", "gpt-35", "text-embedding-", "davinci-002", "babbage-002")
+"""Beginnings of the names of models that use the older vocabulary; every other model uses o200k."""
+
+_LONG = 2048
+"""Counts of texts longer than this (in characters) are not remembered, so that the cache stays small."""
+
+
+class Piece(NamedTuple):
+    """One token of a text.
+
+    The `text`s of all tokens join to the text and their `bytes` to its UTF-8. A character that is split over
+    several tokens stands in the `text` of the one that completes it.
+    """
+
+    id: int
+    text: str
+    bytes: bytes
+
+
+class _Vocabulary(Protocol):
+    """The part of toktok's tokenizer that is used here."""
+
+    @property
+    def max_token_value(self) -> int: ...
+    def count(self, text: str) -> int: ...
+    def encode_ordinary(self, text: str) -> list[int]: ...
+    def encode_with_offsets(self, text: str, unit: str = ...) -> tuple[list[int], list[tuple[int, int]]]: ...
+    def decode(self, ids: list[int]) -> str: ...
+
+
+_loaded: dict[str, _Vocabulary] = {}
+_loading = threading.Lock()
+
+
+def _vocabulary(name: str) -> _Vocabulary:
+    found = _loaded.get(name)
+    if found is None:
+        with _loading:
+            found = _loaded.get(name)
+            if found is None:
+                # The way to the whole tokenizer that toktok's README names; its public functions only count.
+                found = _loaded[name] = import_module("toktok")._encoding(name)
+    return found
+
+
+@lru_cache(1024)
+def encoding_name(model: str) -> str:
+    """Name of the vocabulary a model uses: `o200k_base` or `cl100k_base`. Fine-tuned models are like their base."""
+    base = model.removeprefix("ft:")
+    return "cl100k_base" if base.startswith(_CL100K) or base.partition(":")[0] == "gpt-4" else "o200k_base"
+
+
+def preload(model: str = "") -> None:
+    """Load the vocabulary of a model on a thread of its own, so that the first request need not wait for it."""
+    if encoding_name(model) not in _loaded:
+        threading.Thread(target=_vocabulary, args=(encoding_name(model),), name="antiphon-tokens", daemon=True).start()
+
+
+@lru_cache(2)
+def _counter(encoding: str) -> Callable[[str], int]:
+    vocabulary = _vocabulary(encoding)
+
+    def count_of(text: str) -> int:
+        try:
+            return vocabulary.count(text)
+        except UnicodeEncodeError:
+            return vocabulary.count(_valid(text))
+
+    remembered = lru_cache(4096)(count_of)
+    return lambda text: remembered(text) if len(text) <= _LONG else count_of(text)
+
+
+def _valid(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+@lru_cache(1024)
+def counter(model: str = "") -> Callable[[str], int]:
+    """The function that counts tokens for a model: for callers that count much."""
+    return _counter(encoding_name(model))
+
+
+def count(text: str, model: str = "") -> int:
+    """How many tokens a text has."""
+    return counter(model)(text)
+
+
+def encode(text: str, model: str = "") -> list[int]:
+    """The ids of a text's tokens."""
+    vocabulary = _vocabulary(encoding_name(model))
+    try:
+        return vocabulary.encode_ordinary(text)
+    except UnicodeEncodeError:
+        return vocabulary.encode_ordinary(_valid(text))
+
+
+def decode(tokens: Sequence[int], model: str = "") -> str:
+    """The text of tokens; bytes that are not UTF-8 become U+FFFD. Raises `ValueError` for an id no token has."""
+    if not tokens:
+        return ""
+    vocabulary = _vocabulary(encoding_name(model))
+    if min(tokens) < 0 or max(tokens) > vocabulary.max_token_value:
+        wrong = next(token for token in tokens if not 0 <= token <= vocabulary.max_token_value)
+        raise ValueError(f"{wrong} is not a token of {encoding_name(model)}")
+    return vocabulary.decode(list(tokens))
+
+
+def pieces(text: str, model: str = "") -> list[Piece]:
+    """A text token by token."""
+    vocabulary = _vocabulary(encoding_name(model))
+    try:
+        ids, spans = vocabulary.encode_with_offsets(text)
+    except UnicodeEncodeError:
+        text = _valid(text)
+        ids, spans = vocabulary.encode_with_offsets(text)
+    raw = text.encode()
+    if len(raw) == len(text):
+        return [Piece(id, text[a:b], raw[a:b]) for id, (a, b) in zip(ids, spans, strict=True)]
+    from codecs import getincrementaldecoder
+
+    read = getincrementaldecoder("utf-8")().decode
+    return [Piece(id, read(raw[a:b]), raw[a:b]) for id, (a, b) in zip(ids, spans, strict=True)]
+
+
+def message_tokens(
+    messages: Iterable[Mapping[str, Any]], model: str = "", tools: Iterable[Mapping[str, Any]] | None = None
+) -> int:
+    """How many tokens a conversation costs as a prompt.
+
+    By the rule the OpenAI cookbook publishes: three a message and what its fields say, one more for a `name`,
+    and three for the beginning of the answer. Calls of tools, and `tools`, are counted as their JSON, images by
+    their detail, audio by its length.
+    """
+    count_of = counter(model)
+    total = 3
+    for message in messages:
+        total += 3
+        for key, value in message.items():
+            if value.__class__ is str:
+                total += count_of(value)
+                if key == "name":
+                    total += 1
+            elif value is not None:
+                total += _content(value, count_of) if key == "content" else _json(value, count_of)
+    if tools is not None:
+        for tool in tools:
+            total += _json(tool, count_of)
+    return total
+
+
+def _content(value: Any, count_of: Callable[[str], int]) -> int:
+    if not isinstance(value, (list, tuple)):
+        return _json(value, count_of)
+    return sum(count_of(part) if isinstance(part, str) else _part(part, count_of) for part in value)
+
+
+def _part(part: Any, count_of: Callable[[str], int]) -> int:
+    if not isinstance(part, Mapping):
+        return _json(part, count_of)
+    text = part.get("text") or part.get("refusal")
+    if isinstance(text, str):
+        return count_of(text)
+    known = _PARTS.get(part.get("type", ""))
+    return _json(part, count_of) if known is None else known(part)
+
+
+def _image(part: Mapping[str, Any]) -> int:
+    image: Any = part.get("image_url")
+    detail = image.get("detail") if isinstance(image, Mapping) else part.get("detail")
+    return 85 if detail == "low" else 765  # 85, and 170 for each of four tiles where the detail is high
+
+
+def _audio(part: Mapping[str, Any]) -> int:
+    data: Any = (part.get("input_audio") or {}).get("data") or ""
+    return len(data) // 6400 + 1  # ten tokens a second of 24 kHz, 16 bit, in base64
+
+
+def _file(part: Mapping[str, Any]) -> int:
+    file: Any = part.get("file") or part
+    return len(file.get("file_data") or "") // 5 + 1
+
+
+_PARTS: dict[str, Callable[[Mapping[str, Any]], int]] = {
+    "image_url": _image,
+    "input_image": _image,
+    "input_audio": _audio,
+    "file": _file,
+    "input_file": _file,
+}
+"""Tokens of the parts of a message that are not text."""
+
+
+def _json(value: Any, count_of: Callable[[str], int]) -> int:
+    import orjson
+
+    return count_of(orjson.dumps(value, default=str).decode())
