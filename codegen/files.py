@@ -1,0 +1,62 @@
+"""Generated files on disk: formatted, written, compared."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = ("compare", "formatted", "write")
+
+
+def _ruff() -> str:
+    beside = Path(sys.executable).parent / "ruff"
+    found = str(beside) if beside.exists() else shutil.which("ruff")
+    if found is None:
+        raise SystemExit("codegen needs ruff")
+    return found
+
+
+def formatted(files: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Text by path, every file in the project's format and its imports sorted."""
+    with tempfile.TemporaryDirectory() as directory:
+        base = Path(directory)
+        paths: list[str] = []
+        for path, text in files:
+            target = base / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+            paths.append(path)
+        settings = ["--isolated", "--no-cache", "--quiet", "--line-length", "120", "--target-version", "py311"]
+        for command in (["check", "--select", "I", "--fix"], ["format"]):
+            subprocess.run([_ruff(), *command, *settings, "."], cwd=base, check=True)
+        return {path: (base / path).read_text() for path in sorted(paths)}
+
+
+def compare(files: dict[str, str], root: Path, folders: Iterable[str]) -> list[str]:
+    """What differs between the files and what is on disk below `root`, one line each."""
+    there = {str(path.relative_to(root)) for folder in folders for path in (root / folder).rglob("*.py")}
+    lines = [f"{path} is missing" for path in sorted(files.keys() - there)]
+    lines += [f"{path} is not generated" for path in sorted(there - files.keys())]
+    return lines + [f"{path} differs" for path in sorted(files.keys() & there) if (root / path).read_text() != files[path]]
+
+
+def write(files: dict[str, str], root: Path, folders: Iterable[str]) -> int:
+    """Write what differs and remove what is no longer generated. Returns how many files changed."""
+    changed = 0
+    for folder in folders:
+        for path in (root / folder).rglob("*.py"):
+            if str(path.relative_to(root)) not in files:
+                path.unlink()
+                changed += 1
+    for name, text in files.items():
+        path = root / name
+        if path.exists() and path.read_text() == text:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        changed += 1
+    return changed

@@ -1,0 +1,46 @@
+"""What the generator does not take over as it stands, and what is written by hand in its place. Every line has its reason."""
+
+from __future__ import annotations
+
+__all__ = ("BASES", "DEPRECATIONS", "DROPPED_PARAMETERS", "RETURNS", "SKIPPED_MEMBERS", "SKIPPED_MODULES")
+
+SKIPPED_MODULES = {
+    "openai.types.websocket_connection_options": "options of the `websockets` package, which our websocket client does not take",
+    "openai.types.websocket_reconnection": "code, not types: comes with the websocket client",
+}
+"""Modules of `openai.types` that are left out."""
+
+SKIPPED_MEMBERS = {
+    "__api_exclude__": "tells pydantic what to leave out of a dump",
+    "__pydantic_extra__": "pydantic's own bookkeeping; a view keeps unknown fields anyway",
+}
+"""Class members that are left out."""
+
+BASES = {
+    "openai.types.responses.response.Response": "ResponseText",
+    "openai.types.beta.agent_session_message.AgentSessionMessage": "MessageText",
+}
+"""Classes with behaviour of their own: the base in `antiphon.kernel.extras` that has it."""
+
+DROPPED_PARAMETERS = {
+    "output_type": "of `beta.agents.sessions.create`: a Python class to read answers into, part of the agents helper",
+    "tool_handlers": "of `beta.agents.sessions.create`: Python functions to run, part of the agents helper",
+}
+"""Parameters that are no part of a request."""
+
+RETURNS = {
+    "AgentSessionEventStream[OutputT]": "Stream[AgentSessionEvent]",
+    "AsyncAgentSessionEventStream[OutputT]": "AsyncStream[AgentSessionEvent]",
+}
+"""Results of helpers, and the plain HTTP result that takes their place."""
+
+DEPRECATIONS = {
+    "beta.assistants": "the Assistants API gave way to the Responses API",
+    "beta.threads": "the Assistants API gave way to the Responses API",
+    "videos": "the video API ends on 24 September 2026",
+    "files.retrieve_content": "use `files.content`",
+    "fine_tuning.checkpoints.permissions.retrieve": "use `fine_tuning.checkpoints.permissions.list`",
+    "audio.translations": "the API no longer recommends it",
+    "images.create_variation": "the API no longer recommends it",
+}
+"""Why an operation that the official package marks as deprecated is, in our words, by name or by the start of it."""
