@@ -1,0 +1,1 @@
+"""A handler to the world: as an RSGI or ASGI application, and served by granian in the background."""

@@ -1,0 +1,93 @@
+"""One granian server on one event loop, over a socket that is bound before it starts."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from granian._granian import SocketHolder
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+
+if TYPE_CHECKING:
+    from .rsgi import RSGI
+
+__all__ = ("BACKLOG", "Embedded")
+
+BACKLOG = 1024
+
+# Granian configures its loggers when a server is made. Done incrementally, that leaves the handlers of the
+# program alone; `log_enabled=False` then silences its own logger.
+_QUIET = {"incremental": True, "formatters": {}, "handlers": {}, "loggers": {}}
+
+
+class _Granian(Server):
+    """Granian's embedded server over a listening socket of ours instead of an address."""
+
+    listener: socket.socket
+
+    def _init_shared_socket(self) -> None:
+        self._ssp = None
+        # The holder owns the descriptor and closes it when the server is done.
+        self._shd = SocketHolder(self.listener.detach(), False, BACKLOG)  # type: ignore[call-arg]
+
+
+class Embedded:
+    """Serves an application from the running event loop until `stop`."""
+
+    def __init__(self, app: RSGI, listener: socket.socket) -> None:
+        self.app = app
+        self.listener = listener
+        self.stopping = asyncio.Event()
+        self.patience = 0.0
+
+    def stop(self, patience: float) -> None:
+        """Stop, from the loop's own thread: what is being answered may take `patience` more seconds."""
+        self.patience = patience
+        self.stopping.set()
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve; `ready` is called once requests are accepted. Ends when everything is closed."""
+        housekeeping: set[asyncio.Task[Any]] = set()
+
+        def begun(loop: asyncio.AbstractEventLoop) -> None:
+            housekeeping.update(asyncio.all_tasks(loop))
+            ready()
+
+        server = _Granian(
+            _Target(self.app.__rsgi__, begun),
+            interface=Interfaces.RSGI,
+            http=HTTPModes.auto,
+            websockets=False,
+            backlog=BACKLOG,
+            log_enabled=False,
+            log_dictconfig=_QUIET,
+        )
+        server.listener = self.listener
+        serving = asyncio.ensure_future(server.serve())
+        asked = asyncio.ensure_future(self.stopping.wait())
+        await asyncio.wait((serving, asked), return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if serving.done():
+            serving.result()
+            return
+        server.stop()
+        await asyncio.wait((serving,), timeout=self.patience)
+        if not serving.done():
+            mine = asyncio.current_task()
+            for task in asyncio.all_tasks():
+                if task is not mine and task is not serving and task not in housekeeping:
+                    task.cancel()
+            await asyncio.wait((serving,), timeout=1.0)
+        if not serving.done():
+            serving.cancel()
+
+
+class _Target:
+    """What granian calls: the application, and once before it the news that the loop serves."""
+
+    def __init__(self, application: Callable[..., Any], begun: Callable[[asyncio.AbstractEventLoop], None]) -> None:
+        self.__rsgi__ = application
+        self.__rsgi_init__ = begun
