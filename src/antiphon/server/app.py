@@ -1,0 +1,183 @@
+"""The OpenAI API as one handler: a function from a request to a response.
+
+    server = Server(engines)
+    response = server(Request("GET", "/v1/models", headers=Headers({"authorization": "Bearer x"})))
+
+A request passes the filters, then authentication, then dispatch; every answer, refusals too, gets the headers
+the API puts on its answers. The server holds its whole state, so two of them share nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from random import Random
+from time import perf_counter
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from ..kernel.http import Request, Response
+from .auth import authenticated
+from .blobs import linked
+from .clock import RealClock
+from .dispatch import Dispatcher
+from .envelope import Envelope, error_response, guarded
+from .ids import Ids
+from .store import MemoryStore
+
+if TYPE_CHECKING:
+    from ..kernel.flow import Flow, World
+    from ..kernel.http import Filter
+    from .clock import Clock
+    from .engine import Engines
+    from .store import Store
+
+__all__ = ("MIB", "Server")
+
+MIB: Final = 1024 * 1024
+
+
+class Server:
+    """The API over a store, a clock, a seed and engines.
+
+    `unknown_ids` says what an id is that the store does not have: `"error"`, a 404 as the API's, or `"conjure"`,
+    a plausible object made for the occasion. `models` names the models that exist beside those the engines
+    name; without it those of the API do. `max_body` is the largest request body in bytes. `filters` wrap the
+    handler, the first outermost, within the API's headers and outside of authentication.
+    """
+
+    def __init__(
+        self,
+        engines: Engines | None = None,
+        *,
+        store: Store | None = None,
+        clock: Clock | None = None,
+        seed: int | str = 0,
+        unknown_ids: Literal["error", "conjure"] = "error",
+        organization: str = "org-antiphon",
+        models: Sequence[str] | None = None,
+        max_body: int = 512 * MIB,
+        filters: Iterable[Filter] = (),
+    ) -> None:
+        if unknown_ids not in ("error", "conjure"):
+            raise ValueError(f"unknown_ids is 'error' or 'conjure', not {unknown_ids!r}")
+        if engines is None:
+            from .engine import Engines
+
+            engines = Engines()
+        self.engines = engines
+        self.store: Store = MemoryStore() if store is None else store
+        self.clock: Clock = RealClock() if clock is None else clock
+        self.seed = seed
+        self.ids = Ids(seed)
+        self.random = Random(f"random {seed}")
+        self.conjures = unknown_ids == "conjure"
+        self.organization = organization
+        self.models = None if models is None else tuple(models)
+        self.max_body = max_body
+        self.lock = threading.RLock()
+        """Held while a document is read, changed and put back; never while code of the user's runs."""
+        self._envelope = Envelope(organization, seed)
+        handler = linked(self.store, authenticated(Dispatcher(self)))
+        for each in reversed(list(filters)):
+            handler = each(handler)
+        self._handler = handler
+
+    def __call__(self, request: Request) -> Response | Flow[Response]:
+        """Answer a request. What needs the outside (a slow engine, latency) comes back as a flow to be driven."""
+        began = perf_counter()
+        request_id = self._envelope.new_id()
+        try:
+            answer = self._handler(request)
+            if answer.__class__ is GeneratorType:
+                return self._driven(answer, request, request_id, began)  # type: ignore[arg-type]
+            if answer.body.__class__ is not bytes:  # type: ignore[union-attr]
+                return self._streamed(answer, request, request_id, began)  # type: ignore[arg-type]
+        except Exception as error:
+            answer = error_response(error, request, request_id)
+        return self._envelope.sealed(answer, request, request_id, perf_counter() - began)  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        return f"<Server of {self.organization}>"
+
+    @property
+    def world(self) -> World:
+        """The world to drive this server's flows in: its clock's."""
+        return self.clock.world()
+
+    # State
+
+    def snapshot(self) -> Any:
+        """The state as a value: what the store keeps, and where the ids and the random numbers are."""
+        return self.store.snapshot(), self.ids.snapshot(), self.random.getstate(), self._envelope.snapshot()
+
+    def restore(self, state: Any) -> None:
+        """Go back to a snapshot. The clock is not turned back."""
+        with self.lock:
+            documents, ids, random, requests = state
+            self.store.restore(documents)
+            self.ids.restore(ids)
+            self.random.setstate(random)
+            self._envelope.restore(requests)
+
+    def reset(self) -> None:
+        """Begin anew: an empty store, and the ids and random numbers of the seed from the first."""
+        with self.lock:
+            self.store.clear()
+            self.ids.reset()
+            self.random = Random(f"random {self.seed}")
+            self._envelope.reset()
+
+    # Answers that are not there yet
+
+    def _driven(self, flow: Flow[Response], request: Request, request_id: str, began: float) -> Flow[Response]:
+        try:
+            answer = yield from flow
+            if answer.body.__class__ is not bytes:
+                opened = self._streamed(answer, request, request_id, began)
+                return (yield from opened) if opened.__class__ is GeneratorType else opened  # type: ignore[misc, return-value]
+        except Exception as error:
+            answer = error_response(error, request, request_id)
+        return self._envelope.sealed(answer, request, request_id, perf_counter() - began)
+
+    def _streamed(
+        self, answer: Response, request: Request, request_id: str, began: float
+    ) -> Response | Flow[Response]:
+        """Take the first piece of a stream before the answer begins, so that an error in it is an answer of its own."""
+        pieces = iter(answer.body)
+        first = next(pieces, None)
+        if first is None or first.__class__ is bytes:
+            return self._begun(answer, first, pieces, request, request_id, began)
+        return self._awaited(answer, first, pieces, request, request_id, began)
+
+    def _awaited(
+        self, answer: Response, step: Any, pieces: Any, request: Request, request_id: str, began: float
+    ) -> Flow[Response]:
+        from ..kernel.flow import Pause
+
+        send = getattr(pieces, "send", None)
+        try:
+            # Latency belongs to the body: an answer whose body begins with a pause begins before it.
+            while step is not None and not isinstance(step, (bytes, Pause)):
+                try:
+                    result = yield step
+                except BaseException as error:
+                    throw = getattr(pieces, "throw", None)
+                    if throw is None:
+                        raise
+                    step = throw(error)
+                else:
+                    step = next(pieces) if send is None else send(result)
+        except StopIteration:
+            step = None
+        except Exception as error:
+            failed = error_response(error, request, request_id)
+            return self._envelope.sealed(failed, request, request_id, perf_counter() - began)
+        return self._begun(answer, step, pieces, request, request_id, began)
+
+    def _begun(
+        self, answer: Response, first: Any, pieces: Any, request: Request, request_id: str, began: float
+    ) -> Response:
+        body: Any = b"" if first is None else guarded(first, pieces, answer, request, request_id)
+        opened = Response(answer.status, answer.headers, body, answer.request)
+        return self._envelope.sealed(opened, request, request_id, perf_counter() - began)

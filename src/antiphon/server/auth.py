@@ -1,0 +1,81 @@
+"""Who is asking. A key has to be there; whether it is a good one is not this server's to say.
+
+The key comes as `Authorization: Bearer …`, as the password of HTTP basic authentication, or as Azure's
+`api-key`. Any key opens any operation, those of administrators too.
+
+API reference: https://platform.openai.com/docs/api-reference/authentication
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..kernel.errors import AuthenticationError
+
+if TYPE_CHECKING:
+    from ..kernel.flow import Flow
+    from ..kernel.http import Handler, Request, Response
+
+__all__ = ("authenticated",)
+
+_ABSENT = (
+    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
+    "(i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the "
+    "API from your browser and are prompted for a username and password. You can obtain an API key from "
+    "https://platform.openai.com/account/api-keys."
+)
+_CHALLENGE = {"www-authenticate": 'Basic realm="OpenAI API"'}
+
+
+def authenticated(handler: Handler) -> Handler:
+    """A filter that lets only requests with an API key through. Raises `AuthenticationError` for the others.
+
+    A preflight request of a browser carries no key and passes.
+    """
+
+    def check(request: Request) -> Response | Flow[Response]:
+        for name, value in request.headers.pairs:
+            if name == "authorization":
+                if value[:7] == "Bearer " and len(value) > 7 and value[7] != " ":
+                    return handler(request)
+                if not _has_key(value):
+                    raise _malformed(value)
+                return handler(request)
+            if name == "api-key" and value:
+                return handler(request)
+        if request.method == "OPTIONS":
+            return handler(request)
+        raise AuthenticationError.because(_ABSENT, headers=_CHALLENGE)
+
+    return check
+
+
+def _has_key(value: str) -> bool:
+    scheme, _, credentials = value.strip().partition(" ")
+    kind = scheme.lower()
+    if kind == "bearer":
+        return bool(credentials.strip())
+    if kind == "basic":
+        import base64
+        import binascii
+
+        try:
+            _, _, password = base64.b64decode(credentials, validate=True).partition(b":")
+        except binascii.Error:
+            return False
+        return bool(password)
+    return False
+
+
+def _malformed(value: str) -> AuthenticationError:
+    scheme, _, credentials = value.strip().partition(" ")
+    if scheme.lower() == "bearer" or not credentials:
+        key = credentials.strip() or ("" if scheme.lower() == "bearer" else scheme)
+        shown = f"{key[:3]}***{key[-4:]}" if len(key) > 8 else key
+        message = (
+            f"Incorrect API key provided: {shown}. You can find your API key at "
+            "https://platform.openai.com/account/api-keys."
+        )
+    else:
+        message = _ABSENT
+    return AuthenticationError.because(message, code="invalid_api_key", headers=_CHALLENGE)

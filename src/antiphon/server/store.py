@@ -1,0 +1,103 @@
+"""Where a server keeps its state: JSON documents by collection and id, in the order they were made, and blobs.
+
+Collections are named after the list address of what they hold: `files`, `vector_stores/vs_1/files`.
+A document that was put or got belongs to the store: to change one, put a changed copy under the same id.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+__all__ = ("MemoryStore", "Store")
+
+
+class Store(Protocol):
+    """Documents by id in order of creation, and blobs. Each method is atomic."""
+
+    def put(self, collection: str, id: str, doc: dict[str, Any]) -> None:
+        """Keep a document. One with the same id is replaced and keeps its place in the order."""
+        ...
+
+    def get(self, collection: str, id: str) -> dict[str, Any] | None: ...
+
+    def delete(self, collection: str, id: str) -> bool:
+        """Forget a document; whether it was there."""
+        ...
+
+    def list(self, collection: str) -> list[dict[str, Any]]:
+        """The documents of a collection, the oldest first."""
+        ...
+
+    def put_blob(self, id: str, data: bytes, content_type: str = "application/octet-stream") -> None: ...
+
+    def get_blob(self, id: str) -> tuple[bytes, str] | None:
+        """The bytes kept under an id and their content type."""
+        ...
+
+    def delete_blob(self, id: str) -> bool: ...
+
+    def snapshot(self) -> Any:
+        """All that is kept, as a value that later changes do not touch."""
+        ...
+
+    def restore(self, state: Any) -> None:
+        """Go back to a snapshot. What was put since is gone."""
+        ...
+
+    def clear(self) -> None:
+        """Forget everything."""
+        ...
+
+
+class _State(NamedTuple):
+    documents: bytes
+    blobs: dict[str, tuple[bytes, str]]
+
+
+class MemoryStore:
+    """A store in this process's memory."""
+
+    __slots__ = ("_blobs", "_collections")
+
+    def __init__(self) -> None:
+        self._collections: dict[str, dict[str, dict[str, Any]]] = {}
+        self._blobs: dict[str, tuple[bytes, str]] = {}
+
+    def put(self, collection: str, id: str, doc: dict[str, Any]) -> None:
+        self._collections.setdefault(collection, {})[id] = doc
+
+    def get(self, collection: str, id: str) -> dict[str, Any] | None:
+        documents = self._collections.get(collection)
+        return None if documents is None else documents.get(id)
+
+    def delete(self, collection: str, id: str) -> bool:
+        documents = self._collections.get(collection)
+        return documents is not None and documents.pop(id, None) is not None
+
+    def list(self, collection: str) -> list[dict[str, Any]]:
+        documents = self._collections.get(collection)
+        return [] if documents is None else list(documents.values())
+
+    def put_blob(self, id: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        self._blobs[id] = (data, content_type)
+
+    def get_blob(self, id: str) -> tuple[bytes, str] | None:
+        return self._blobs.get(id)
+
+    def delete_blob(self, id: str) -> bool:
+        return self._blobs.pop(id, None) is not None
+
+    def snapshot(self) -> Any:
+        import orjson
+
+        return _State(orjson.dumps(self._collections), dict(self._blobs))
+
+    def restore(self, state: Any) -> None:
+        import orjson
+
+        self._collections = orjson.loads(state.documents)
+        self._blobs = dict(state.blobs)
+
+    def clear(self) -> None:
+        self._collections = {}
+        self._blobs = {}
