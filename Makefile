@@ -51,9 +51,10 @@ docs: $(VENV)/.dev ## Run every example of the README and of docs/
 	@$(RUN) -m pytest tests/docs $(ARGS)
 
 lock: $(VENV)/.uv ## Choose versions anew: pyproject.toml to requirements/*.txt (ARGS=--upgrade for newer ones)
-	@$(UV) pip compile $(LOCKING) pyproject.toml --all-extras --group dev -o requirements/dev.txt $(ARGS)
+	@$(UV) pip compile $(LOCKING) requirements/bootstrap.in -o requirements/bootstrap.txt $(ARGS)
+	@$(UV) pip compile $(LOCKING) pyproject.toml --all-extras --group dev -c requirements/bootstrap.txt \
+		-o requirements/dev.txt $(ARGS)
 	@$(UV) pip compile $(LOCKING) pyproject.toml --extra server -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
-	@$(UV) pip compile $(LOCKING) requirements/bootstrap.in -c requirements/dev.txt -o requirements/bootstrap.txt $(ARGS)
 
 LOCKING := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
