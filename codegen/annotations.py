@@ -10,6 +10,7 @@ __all__ = ("Annotations", "closed_literal")
 
 _CONTAINERS = {"List": "list", "Dict": "dict", "Tuple": "tuple", "Type": "type", "SequenceNotStr": "Sequence"}
 _NAMES = {"StrictStr": "str", "StrictInt": "int", "StrictFloat": "float", "StrictBool": "bool", "NoneType": "None"}
+_LAST = {"None": 1, "Omit": 2, "NotGiven": 3}
 _BUILTINS = frozenset(("str", "int", "float", "bool", "bytes", "object", "list", "dict", "tuple", "type"))
 
 
@@ -46,14 +47,12 @@ class Annotations:
 
     def text(self, node: ast.expr, *, open_: bool = False, shadowed: frozenset[str] = frozenset()) -> str:
         """The annotation as text. `open_` adds `str` to closed vocabularies; `shadowed` are the names a class body takes."""
-        return " | ".join(self._members(node, open_, shadowed))
+        return " | ".join(self.members(node, open_=open_, shadowed=shadowed))
 
-    def _members(self, node: ast.expr, open_: bool, shadowed: frozenset[str]) -> list[str]:
-        members = list(dict.fromkeys(self._flat(node, open_, shadowed)))
-        if "None" in members:
-            members.remove("None")
-            members.append("None")
-        return members
+    def members(self, node: ast.expr, *, open_: bool = False, shadowed: frozenset[str] = frozenset()) -> list[str]:
+        """The annotation as the members of a union, those that say nothing last."""
+        members = dict.fromkeys(self._flat(node, open_, shadowed))
+        return sorted(members, key=lambda member: _LAST.get(member, 0))
 
     def _flat(self, node: ast.expr, open_: bool, shadowed: frozenset[str]) -> list[str]:
         if isinstance(node, ast.Constant):

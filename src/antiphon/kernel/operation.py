@@ -98,8 +98,7 @@ class Resource(Generic[V]):
 
 
 class _Call:
-    """An operation bound to a client."""
-
+    # An operation bound to a client. No docstring: the slot of that name has the operation's.
     __slots__ = ("__doc__", "_core", "operation")
 
     def __init__(self, core: Core[Any], operation: AnyOperation) -> None:
