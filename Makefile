@@ -56,7 +56,8 @@ lock: $(VENV)/.uv ## Choose versions anew: pyproject.toml to requirements/*.txt 
 		-o requirements/dev.txt $(ARGS)
 	@$(UV) pip compile $(LOCKING) pyproject.toml --extra server -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
 
-LOCKING := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+# Three days let a bad release be withdrawn, and every mirror of the registry catch up.
+LOCKING := --exclude-newer '3 days' --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean: ## Remove the environment and every cache
 	@rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build dist
