@@ -132,11 +132,11 @@ def pieces(text: str, model: str = "") -> list[Piece]:
         ids, spans = vocabulary.encode_with_offsets(text)
     raw = text.encode()
     if len(raw) == len(text):
-        return [Piece(id, text[a:b], raw[a:b]) for id, (a, b) in zip(ids, spans, strict=True)]
+        return [Piece(token, text[a:b], raw[a:b]) for token, (a, b) in zip(ids, spans, strict=True)]
     from codecs import getincrementaldecoder
 
     read = getincrementaldecoder("utf-8")().decode
-    return [Piece(id, read(raw[a:b]), raw[a:b]) for id, (a, b) in zip(ids, spans, strict=True)]
+    return [Piece(token, read(raw[a:b]), raw[a:b]) for token, (a, b) in zip(ids, spans, strict=True)]
 
 
 def message_tokens(
