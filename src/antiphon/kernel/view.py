@@ -8,6 +8,7 @@ as a fresh list of views over them: to change the list itself, change `view["fie
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, dataclass_transform, get_args, get_origin
 
@@ -17,6 +18,7 @@ __all__ = ("View", "plain", "wrapper")
 
 Wrap: TypeAlias = Callable[[Any], Any]
 
+_VOCABULARY = re.compile(r"(Literal\[[^\[\]]*\])(?: \| (?:str|int|float|bool|None))*")
 _PLAIN = frozenset(
     text + suffix
     for text in ("str", "int", "float", "bool", "object", "dict[str, str]", "dict[str, object]", "list[str]", "list[int]", "list[float]")
@@ -57,7 +59,7 @@ class View:
         cls.__view_fields__ = {**cls.__view_fields__, **own}
         for name, text in own.items():
             key = cls._keys.get(name, name)
-            setattr(cls, name, _field(key) if text in _PLAIN or text.startswith("Literal[") else _wrapped(cls, key, text))
+            setattr(cls, name, _field(key) if text in _PLAIN or _VOCABULARY.fullmatch(text) else _wrapped(cls, key, text))
 
     # Reading
 
@@ -73,6 +75,8 @@ class View:
         def __setattr__(self, name: str, value: Any) -> None:
             if name in View.__slots__ or name in self.__view_fields__:
                 object.__setattr__(self, name, value)
+            elif name == "__orig_class__":  # what `typing` puts on an instance of `Class[T](...)`
+                return
             else:
                 self._data[name] = plain(value)
 
@@ -351,7 +355,10 @@ def _dict(item: Wrap | None) -> Wrap | None:
 
 def _flat(members: tuple[Any, ...]) -> Iterator[Any]:
     for member in members:
-        if not isinstance(member, type) and get_origin(member) not in (None, list, dict, Literal):
+        origin = get_origin(member)
+        if isinstance(origin, type) and issubclass(origin, View):
+            yield origin
+        elif not isinstance(member, type) and origin not in (None, list, dict, Literal):
             yield from _flat(get_args(member))
         else:
             yield member
@@ -387,14 +394,17 @@ def _tagged(members: list[type[View]]) -> Wrap:
     shared = [key for key in counts if counts[key] > 1]
     tag = max(shared, key=lambda key: (len({v for m in members for v in tags[m].get(key, ())}), counts[key]), default=None)
     by_tag: dict[Any, list[type[View]]] = {}
-    untagged = [member for member in members if tag is None or tag not in tags[member]]
+    untagged = [member for member in members if tag is None or tag not in tags[member] or tag not in _required(member)]
     for member in members:
         for value in tags[member].get(tag or "", ()):
             by_tag.setdefault(value, []).append(member)
     required = {member: _required(member) for member in members}
 
     def choose(value: dict[str, Any]) -> type[View]:
-        found = by_tag.get(value.get(tag)) if tag is not None else None
+        try:
+            found = by_tag.get(value.get(tag)) if tag is not None else None
+        except TypeError:  # a tag that is itself an object
+            found = None
         candidates = found or untagged or members
         if len(candidates) == 1:
             return candidates[0]
@@ -412,7 +422,10 @@ def _tagged(members: list[type[View]]) -> Wrap:
         direct = {value: _object(found[0]) for value, found in by_tag.items()}
 
         def wrap_direct(value: dict[str, Any]) -> Any:
-            known = direct.get(value.get(tag))
+            try:
+                known = direct.get(value.get(tag))
+            except TypeError:
+                known = None
             return known(value) if known is not None else choose(value).of(value)
 
         return wrap_direct
@@ -420,11 +433,11 @@ def _tagged(members: list[type[View]]) -> Wrap:
 
 
 def _literals(cls: type[View]) -> dict[str, tuple[Any, ...]]:
-    """The fields of a type that can only have certain values, under their JSON keys."""
+    """The fields of a type that have certain values, under their JSON keys."""
     return {
-        cls._keys.get(name, name): get_args(evaluate(text, cls.__module__))
+        cls._keys.get(name, name): get_args(evaluate(found[1], cls.__module__))
         for name, text in cls.__view_fields__.items()
-        if text.startswith("Literal[") and text.endswith("]")
+        if (found := _VOCABULARY.fullmatch(text))
     }
 
 
