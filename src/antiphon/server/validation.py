@@ -67,6 +67,7 @@ class _Compiler:
     def __init__(self, unknown: Unknown) -> None:
         self.open = unknown == "allow"
         self.known: dict[str, _Kinds] = {}
+        self.objects_known: dict[str, Accepts | None] = {}
 
     def accepts(self, schema: Schema) -> Accepts:
         return _one(self.kinds(schema))
@@ -100,13 +101,12 @@ class _Compiler:
         schema = definition(name)
         if schema.get("type") != "object":
             return self.known.setdefault(name, self.kinds(schema))
-        built: list[Accepts | None] = []
+        built: list[Accepts] = []
 
         def later(value: Any) -> bool:
             if not built:
-                built.append(self.object(schema))
-            check = built[0]
-            return check is None or check(value)
+                built.append(self.whole({"$ref": name}) or _always)
+            return built[0](value)
 
         self.known[name] = {dict: later}
         return self.known[name]
@@ -215,28 +215,38 @@ class _Compiler:
 
     def objects(self, members: list[Schema]) -> Accepts | None:
         """The check of a union of objects: by the member that tells them apart, if there is one."""
-        checks: list[Accepts | None] = [self.kinds({"$ref": m["$ref"]} if "$ref" in m else m)[dict] for m in members]
         tag = tag_of(members)
         if tag is None:
-            return _any(checks)
-        by_value: dict[Any, list[Accepts | None]] = {value: [] for value in tag.values}
-        for value, indices in tag.values.items():
-            by_value[value] = [checks[i] for i in indices]
-        table = {value: _any(found) or _always for value, found in by_value.items()}
-        absent = (_any([checks[i] for i in tag.absent]) or _always) if tag.absent else _never
-        key = tag.name
-        missing = object()
+            return _any([self.whole(member) for member in members])
+        table: dict[Any, Accepts] = {}
+        absent: list[Accepts] = []
+        key, choices = tag.name, tag.values
 
         def check(value: Any) -> bool:
             if value.__class__ is not dict:
                 return False
-            name = value.get(key, missing)
-            if name.__class__ is not str:
-                return absent(value)
-            found = table.get(name)
-            return found(value) if found is not None else absent(value)
+            name = value.get(key)
+            if name.__class__ is str:
+                known = table.get(name)
+                if known is not None:
+                    return known(value)
+                if name in choices:
+                    table[name] = found = _any([self.whole(members[i]) for i in choices[name]]) or _always
+                    return found(value)
+            if not absent:
+                absent.append(_any([self.whole(members[i]) for i in tag.absent]) or _always if tag.absent else _never)
+            return absent[0](value)
 
         return check
+
+    def whole(self, schema: Schema) -> Accepts | None:
+        """The check of an object of a union, compiled now."""
+        name = schema.get("$ref", "").removeprefix(_REFERENCE)
+        if not name:
+            return self.object(schema)
+        if name not in self.objects_known:
+            self.objects_known[name] = self.object(definition(name))
+        return self.objects_known[name]
 
 
 def _always(value: Any) -> bool:
@@ -268,11 +278,13 @@ def _object(
 ) -> Accepts:
     """The check of an object. Members are pairs of the classes that will do and the check of the others."""
     get = members.get
-    needed = frozenset(required)
 
     def check(value: Any) -> bool:
-        if value.__class__ is not dict or not needed <= value.keys():
+        if value.__class__ is not dict:
             return False
+        for key in required:
+            if key not in value:
+                return False
         for key, item in value.items():
             pair = get(key, other)
             if pair is None or (item.__class__ not in pair[0] and not pair[1](item)):
