@@ -31,7 +31,8 @@ class _Granian(Server):
     def _init_shared_socket(self) -> None:
         self._ssp = None
         # The holder owns the descriptor and closes it when the server is done.
-        self._shd = SocketHolder(self.listener.detach(), False, BACKLOG)  # type: ignore[call-arg]
+        holder: Any = SocketHolder
+        self._shd = holder(self.listener.detach(), False, BACKLOG)
 
 
 class Embedded:
@@ -56,7 +57,7 @@ class Embedded:
             housekeeping.update(asyncio.all_tasks(loop))
             ready()
 
-        server = _Granian(
+        server: Any = _Granian(
             _Target(self.app.__rsgi__, begun),
             interface=Interfaces.RSGI,
             http=HTTPModes.auto,

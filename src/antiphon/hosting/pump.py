@@ -1,4 +1,4 @@
-"""What every host does alike: drive a flow or a streamed body, and notice that the client has left."""
+"""What every host does alike: wrap the handler, drive flows and streamed bodies, notice that the client has left."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ..kernel.errors import APIStatusError, InternalServerError
+from ..kernel.flow import World, arun
 
 if TYPE_CHECKING:
-    from ..kernel.flow import Step, World
-    from ..kernel.http import Response
+    from ..kernel.flow import Flow, Step
+    from ..kernel.http import Filter, Handler, Request, Response
 
-__all__ = ("FLUSH", "Gone", "Watch", "failure", "pump", "too_large")
+__all__ = ("FLUSH", "MAX_BODY", "Application", "Gone", "Watch", "discard", "failure", "pump", "sendable", "too_large")
 
 FLUSH = 64 * 1024
 """Pieces that are ready without waiting are put together into writes of about this many bytes."""
+
+MAX_BODY = 512 * 1024 * 1024
+"""The largest request body that is taken, in bytes: the limit of the API's file uploads."""
 
 log = logging.getLogger("antiphon.hosting")
 
@@ -68,6 +73,55 @@ class Watch:
         return False
 
 
+class Application:
+    """A handler and what a host needs to drive it.
+
+    `filters` wrap the handler, the first outermost, and also what the host answers by itself (413). `world` is
+    how the steps of flows and bodies touch the outside. A body above `max_body` bytes is answered with 413 and
+    not read to its end. What is left out comes from the handler where it has an attribute of that name.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        filters: Iterable[Filter] = (),
+        *,
+        world: World | None = None,
+        max_body: int | None = None,
+    ) -> None:
+        self.world: World = world or getattr(handler, "world", None) or World()
+        self.max_body: int = getattr(handler, "max_body", MAX_BODY) if max_body is None else max_body
+
+        def refuse(request: Request) -> Response:
+            return too_large(self.max_body)
+
+        self.handler: Handler = handler
+        self.refuse: Handler = refuse
+        for each in reversed(tuple(filters)):
+            self.handler = each(self.handler)
+            self.refuse = each(self.refuse)
+
+    async def finish(self, flow: Flow[Response], watch: Watch) -> Response:
+        """Drive a handler's flow to its response."""
+        watch.start()
+        try:
+            return await arun(flow, self.world)
+        except Exception as error:
+            return failure(error)
+
+    async def stream(self, response: Response, write: Callable[[bytes], Awaitable[Any]], watch: Watch) -> None:
+        """Write a streamed body. A stream of events that breaks says why in a last event; any other just ends."""
+        body: Any = response.body
+        try:
+            await pump(body, self.world, write, watch)
+        except Gone:
+            raise
+        except Exception as error:
+            event = broken_event(error)
+            if response.headers.get("content-type", "").startswith("text/event-stream"):
+                await write(event)
+
+
 async def pump(
     body: Iterable[bytes | Step[Any]], world: World, write: Callable[[bytes], Awaitable[Any]], watch: Watch
 ) -> None:
@@ -115,9 +169,7 @@ async def pump(
         ready.clear()
         raise
     finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            close()
+        discard(pieces)
         if ready:
             await flush()
 
@@ -130,13 +182,32 @@ def _send(resume: Callable[[Any], bytes | Step[Any]], result: Any) -> bytes | St
 
 
 def _throw(pieces: Any, error: BaseException) -> bytes | Step[Any] | None:
-    throw = getattr(pieces, "throw", None)
+    throw: Callable[[BaseException], bytes | Step[Any]] | None = getattr(pieces, "throw", None)
     if throw is None:
         raise error
     try:
         return throw(error)
     except StopIteration:
         return None
+
+
+def discard(body: Any) -> None:
+    """Close a streamed body that nobody will read."""
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+def sendable(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Headers whose values can be sent: other characters than printable ASCII are percent-encoded as UTF-8."""
+    for _, value in pairs:
+        if not value.isprintable() or not value.isascii():
+            return [(name, "".join(map(_sendable, value))) for name, value in pairs]
+    return pairs
+
+
+def _sendable(character: str) -> str:
+    return character if character.isascii() and character.isprintable() else quote(character, safe="")
 
 
 def failure(error: BaseException) -> Response:

@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-from ..kernel.flow import World, arun
 from ..kernel.http import Headers, Request, Response
-from .pump import Gone, Watch, broken_event, failure, pump, too_large
+from .pump import Application, Gone, Watch, discard, failure, sendable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
-    from ..kernel.http import Filter, Handler
-
-__all__ = ("MAX_BODY", "RSGI")
-
-MAX_BODY = 512 * 1024 * 1024
-"""The largest request body that is taken, in bytes: the limit of the API's file uploads."""
+__all__ = ("RSGI", "LazyHeaders")
 
 
 class RSGIHeaders(Protocol):
@@ -84,29 +77,19 @@ class LazyHeaders(Headers):
         return self.raw.get(name, default)
 
     def __getitem__(self, name: str) -> str:
-        value = self.raw.get(name)
+        value: str | None = self.raw.get(name)
         if value is None:
             raise KeyError(name)
         return value
 
 
-class RSGI:
+class RSGI(Application):
     """The RSGI application of a handler.
 
-    `filters` wrap the handler, the first outermost, and what the host itself answers (413). `world` is how the
-    steps of flows and bodies touch the outside. A body above `max_body` bytes is answered with 413 and not read.
+    Granian takes whatever is written at once and tells nobody how much of it the client has read: a streamed
+    body waits in memory as far as it is ahead of a slow client. A body with steps in it is ahead by no more than
+    what lies between two of them.
     """
-
-    def __init__(
-        self, handler: Handler, filters: Iterable[Filter] = (), *, world: World | None = None, max_body: int = MAX_BODY
-    ) -> None:
-        refuse: Handler = lambda request: too_large(max_body)  # noqa: E731 - a handler of one line
-        for each in reversed(tuple(filters)):
-            handler, refuse = each(handler), each(refuse)
-        self.handler = handler
-        self.refuse = refuse
-        self.world = world or World()
-        self.max_body = max_body
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         headers = LazyHeaders(scope.headers)
@@ -134,18 +117,14 @@ class RSGI:
                 handler = self.refuse
             else:
                 body = whole
-        request = Request(method, encoded(scope.path), scope.query_string, headers, body, f"{scope.scheme}://{authority}")
+        origin = f"{scope.scheme}://{authority}"
+        request = Request(method, encoded(scope.path), scope.query_string, headers, body, origin)
         try:
             response = handler(request)
         except Exception as error:
             response = failure(error)
-        if response.__class__ is Response and response.body.__class__ is bytes:
-            pairs = response.headers.pairs
-            for pair in pairs:
-                if not pair[1].isprintable() or not pair[1].isascii():
-                    pairs = sendable(pairs)
-                    break
-            protocol.response_bytes(response.status, pairs, response.body)
+        if isinstance(response, Response) and isinstance(response.body, bytes):
+            protocol.response_bytes(response.status, sendable(response.headers.pairs), response.body)
         else:
             await self._unhurried(response, method, protocol)
 
@@ -164,19 +143,24 @@ class RSGI:
         """Answer with a flow or with a streamed body."""
         watch = Watch(protocol.client_disconnect)
         try:
-            response: Response = answer if isinstance(answer, Response) else await self._finish(answer, watch)
+            response: Response = answer if isinstance(answer, Response) else await self.finish(answer, watch)
             pairs = sendable(response.headers.pairs)
             body = response.body
             if isinstance(body, bytes):
                 protocol.response_bytes(response.status, pairs, body)
             elif method == "HEAD":
-                close = getattr(body, "close", None)
-                if close is not None:
-                    close()
+                discard(body)
                 protocol.response_empty(response.status, pairs)
             else:
-                transport = protocol.response_stream(response.status, pairs)
-                await self._stream(response, transport, watch)
+                send = protocol.response_stream(response.status, pairs).send_bytes
+
+                async def write(data: bytes) -> None:
+                    try:
+                        await send(data)
+                    except RuntimeError as error:
+                        raise Gone from error
+
+                await self.stream(response, write, watch)
         except asyncio.CancelledError:
             # Either the client left, or the server is stopping and its patience is over: the answer ends here.
             watch.settle()
@@ -184,30 +168,6 @@ class RSGI:
             pass
         finally:
             watch.stop()
-
-    async def _finish(self, flow: Any, watch: Watch) -> Response:
-        watch.start()
-        try:
-            return await arun(flow, self.world)
-        except Exception as error:
-            return failure(error)
-
-    async def _stream(self, response: Response, transport: Transport, watch: Watch) -> None:
-        async def write(data: bytes) -> None:
-            try:
-                await transport.send_bytes(data)
-            except RuntimeError as error:
-                raise Gone from error
-
-        try:
-            assert not isinstance(response.body, bytes)
-            await pump(response.body, self.world, write, watch)
-        except Gone:
-            raise
-        except Exception as error:
-            event = broken_event(error)
-            if response.headers.get("content-type", "").startswith("text/event-stream"):
-                await write(event)
 
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9/:@!$&'()*+,;=~._-]")
@@ -217,12 +177,3 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9/:@!$&'()*+,;=~._-]")
 def encoded(path: str) -> str:
     """A path as it stands in a request line. RSGI hands over decoded paths, so `%2F` cannot be told from `/`."""
     return quote(path, safe="/:@!$&'()*+,;=~") if _UNSAFE.search(path) else path
-
-
-def sendable(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Headers whose values can be sent: other characters than printable ASCII are percent-encoded as UTF-8."""
-    if all(value.isascii() and value.isprintable() for _, value in pairs):
-        return pairs
-    return [
-        (name, "".join(c if c.isascii() and c.isprintable() else quote(c, safe="") for c in value)) for name, value in pairs
-    ]

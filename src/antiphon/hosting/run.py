@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import os
 import socket
 import threading
@@ -11,7 +12,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
-from .rsgi import MAX_BODY, RSGI
+from .rsgi import RSGI
 
 if TYPE_CHECKING:
     from ..kernel.flow import World
@@ -94,16 +95,16 @@ class Running:
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: Embedded | None = None
-        self._error: BaseException | None = None
+        self._failed: list[BaseException] = []
         self._ready = threading.Event()
         self._thread = threading.Thread(
             target=self._serve, args=(app, listener), name=f"antiphon-{self.port}", daemon=True
         )
         self._thread.start()
         self._ready.wait()
-        if self._error is not None:
+        if self._failed:
             self._thread.join()
-            raise RuntimeError(f"the server at {self.url} did not start") from self._error
+            raise RuntimeError(f"the server at {self.url} did not start") from self._failed[0]
         _RUNNING.add(self)
 
     def _serve(self, app: RSGI, listener: socket.socket) -> None:
@@ -118,7 +119,7 @@ class Running:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(serve())
         except BaseException as error:
-            self._error = error
+            self._failed.append(error)
         finally:
             listener.close()
             self._ready.set()
@@ -139,10 +140,8 @@ class Running:
         _RUNNING.discard(self)
         loop, server = self._loop, self._server
         if loop is not None and server is not None:
-            try:
+            with contextlib.suppress(RuntimeError):  # the loop has closed already
                 loop.call_soon_threadsafe(server.stop, patience)
-            except RuntimeError:
-                pass  # the loop has closed already
         if threading.current_thread() is not self._thread:
             self._thread.join(patience + 5.0)
 
@@ -179,13 +178,14 @@ def serve_in_background(
     *,
     filters: Iterable[Filter] = (),
     world: World | None = None,
-    max_body: int = MAX_BODY,
+    max_body: int | None = None,
 ) -> Running:
     """Serve a handler from a thread of its own and return when it accepts requests.
 
     Port 0 means a free one. `filters` wrap the handler, the first outermost. `world` is how flows and streamed
     bodies touch the outside: a world with a virtual clock makes their pauses take no time. Bodies above
-    `max_body` bytes are refused. Raises `PortInUse`, or `OSError` for an address that is not of this machine.
+    `max_body` bytes are refused. Both default to the handler's attributes of these names. Raises `PortInUse`, or
+    `OSError` for an address that is not of this machine.
     """
     return Running(RSGI(handler, filters, world=world, max_body=max_body), host, port)
 
@@ -196,7 +196,7 @@ def serve_until_signalled(
     *,
     filters: Iterable[Filter] = (),
     world: World | None = None,
-    max_body: int = MAX_BODY,
+    max_body: int | None = None,
     ready: Callable[[], None] = lambda: None,
     patience: float = PATIENCE,
 ) -> None:

@@ -1,0 +1,136 @@
+"""A handler as an ASGI 3 application, to be served by any ASGI server or mounted in somebody else's application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from ..kernel.http import Headers, Request, Response
+from .pump import Application, Gone, Watch, discard, failure, sendable
+from .rsgi import encoded
+
+__all__ = ("ASGI",)
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class ASGI(Application):
+    """The ASGI application of a handler.
+
+    Mounted below a path, the handler sees what comes after it, and the origin of its requests, from which links
+    are made, includes it.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = {"http": self._http, "lifespan": self._lifespan, "websocket": self._websocket}.get(scope["type"])
+        if answer is None:
+            raise ValueError(f"this application does not serve {scope['type']!r}")
+        await answer(scope, receive, send)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        while True:
+            kind = (await receive())["type"]
+            await send({"type": f"{kind}.complete"})
+            if kind == "lifespan.shutdown":
+                return
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.close", "code": 1000})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body, handler = b"", self.handler
+        try:
+            whole = await self._read(receive, _length(scope))
+        except Gone:
+            return
+        if whole is None:
+            handler = self.refuse
+        else:
+            body = whole
+        try:
+            answer = handler(_request(scope, body))
+        except Exception as error:
+            answer = failure(error)
+
+        async def gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        watch = Watch(gone)
+        try:
+            response = answer if isinstance(answer, Response) else await self.finish(answer, watch)
+            await self._answer(response, scope["method"], send, watch)
+        except asyncio.CancelledError:
+            if not watch.settle():
+                raise
+        except Gone:
+            pass
+        finally:
+            watch.stop()
+
+    async def _read(self, receive: Receive, length: int) -> bytes | None:
+        """The request's body; `None` when it is longer than the limit. Raises `Gone` when the client leaves."""
+        if length > self.max_body:
+            return None
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > self.max_body:
+                return None
+            pieces.append(piece)
+            if not message.get("more_body", False):
+                return b"".join(pieces)
+
+    async def _answer(self, response: Response, method: str, send: Send, watch: Watch) -> None:
+        body = response.body
+        headers = [(name.encode(), value.encode()) for name, value in sendable(response.headers.pairs)]
+        if isinstance(body, bytes) and "content-length" not in response.headers and response.status not in (204, 304):
+            headers.append((b"content-length", b"%d" % len(body)))
+
+        async def deliver(message: MutableMapping[str, Any]) -> None:
+            try:
+                await send(message)
+            except OSError as error:
+                raise Gone from error
+
+        async def write(data: bytes) -> None:
+            await deliver({"type": "http.response.body", "body": data, "more_body": True})
+
+        await deliver({"type": "http.response.start", "status": response.status, "headers": headers})
+        last = b""
+        if method == "HEAD":
+            discard(body)
+        elif isinstance(body, bytes):
+            last = body
+        else:
+            await self.stream(response, write, watch)
+        await deliver({"type": "http.response.body", "body": last, "more_body": False})
+
+
+def _length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value)
+    return 0
+
+
+def _request(scope: Scope, body: bytes) -> Request:
+    headers = Headers.of([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
+    mount = encoded(scope.get("root_path", "").rstrip("/"))
+    raw: bytes | None = scope.get("raw_path")
+    path = raw.decode("latin-1").partition("?")[0] if raw is not None else encoded(scope["path"])
+    if mount and (path == mount or path.startswith(mount + "/")):
+        path = path[len(mount) :] or "/"
+    host, port = scope.get("server") or ("localhost", None)
+    authority = headers.get("host") or (host if port is None else f"{host}:{port}")
+    origin = f"{scope.get('scheme', 'http')}://{authority}{mount}"
+    return Request(scope["method"], path, scope.get("query_string", b"").decode("latin-1"), headers, body, origin)
