@@ -152,15 +152,11 @@ class RSGI(Application):
                 discard(body)
                 protocol.response_empty(response.status, pairs)
             else:
-                send = protocol.response_stream(response.status, pairs).send_bytes
-
-                async def write(data: bytes) -> None:
-                    try:
-                        await send(data)
-                    except RuntimeError as error:
-                        raise Gone from error
-
-                await self.stream(response, write, watch)
+                writer = _Writer(protocol.response_stream(response.status, pairs))
+                try:
+                    await self.stream(response, writer.write, watch)
+                finally:
+                    writer.end()
         except asyncio.CancelledError:
             # Either the client left, or the server is stopping and its patience is over: the answer ends here.
             watch.settle()
@@ -168,6 +164,29 @@ class RSGI(Application):
             pass
         finally:
             watch.stop()
+
+
+class _Writer:
+    """Writes a streamed response, which ends when granian's transport is let go.
+
+    It is let go by name, because a traceback that somebody keeps would hold on to it.
+    """
+
+    __slots__ = ("transport",)
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport: Transport | None = transport
+
+    async def write(self, data: bytes) -> None:
+        if self.transport is None:
+            raise Gone
+        try:
+            await self.transport.send_bytes(data)
+        except RuntimeError as error:
+            raise Gone from error
+
+    def end(self) -> None:
+        self.transport = None
 
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9/:@!$&'()*+,;=~._-]")
