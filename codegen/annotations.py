@@ -71,9 +71,6 @@ class Annotations:
     def _name(self, node: ast.expr, shadowed: frozenset[str]) -> str:
         text = unparse(node).removeprefix("builtins.").removeprefix("_legacy_response.").replace("httpx2.Timeout", "Timeout")
         text = _NAMES.get(text, self.renames.get(text, text))
-        if text == "list" and text in shadowed:
-            self.used.add("List")
-            return "List"
         if text in _BUILTINS and text in shadowed:
             self.used.add("builtins")
             return f"builtins.{text}"

@@ -15,8 +15,6 @@ from .words import operation_doc, resource_doc
 __all__ = ("generate",)
 
 _KERNEL = {
-    "Omit": "omit",
-    "NotGiven": "omit",
     "Body": "options",
     "Headers": "options",
     "Query": "options",
@@ -31,7 +29,7 @@ _OPTIONS = (
     "extra_headers: Headers | None = None, extra_query: Query | None = None, extra_body: Body | None = None, "
     "timeout: float | Timeout | None | NotGiven = not_given"
 )
-_TYPING = ("Any", "List", "Literal")
+_TYPING = ("Any", "Literal")
 _VARIABLES = ("R1_co", "R2_co", "R3_co", "R4_co", "R5_co")
 
 
@@ -73,10 +71,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..kernel.operation import Resource, V
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ..kernel.operation import AnyOperation
+    from antiphon.kernel.operation import AnyOperation
 {indent(*imports.lines())}
 
 __all__ = ("API", "operations")
@@ -166,7 +164,10 @@ class _Writer:
                 keyword_only = True
                 text.append("*")
             assert argument.annotation is not None
-            annotation = self.annotations.text(argument.annotation, shadowed=shadowed)
+            members = self.annotations.members(argument.annotation, shadowed=shadowed)
+            # Older signatures say `NOT_GIVEN` where newer ones say `omit`; to a parameter of the API both are one.
+            annotation = " | ".join(dict.fromkeys("Omit" if each == "NotGiven" else each for each in members))
+            assert required == ("Omit" not in annotation), (self.module, spec.name, argument.arg)
             text.append(f"{argument.arg}: {annotation}{'' if required else ' = omit'}")
         if not keyword_only:
             text.append("*")
@@ -203,18 +204,16 @@ class _Writer:
 
     def _assemble(self, body: str) -> str:
         resource = self.resource
-        kernel = relative("antiphon.kernel", self.package)
         used = set(self.annotations.used)
         at_run_time, checked = Imports(), Imports()
         lazy: dict[str, str] = {}
-        at_run_time.add(f"{kernel}.operation", "Resource", "V")
-        typing = {"TYPE_CHECKING"}
+        at_run_time.add("antiphon.kernel.operation", "Resource", "V")
+        typing: set[str] = set()
         if resource.operations:
-            at_run_time.add(kernel, "operation as op")
-            at_run_time.add(f"{kernel}.omit", "not_given")
-            used |= {"NotGiven", "Body", "Headers", "Query", "Timeout"}
-            if " = omit" in body:
-                at_run_time.add(f"{kernel}.omit", "omit")
+            at_run_time.add("antiphon.kernel", "operation as op")
+            used |= {"Body", "Headers", "Query", "Timeout"}
+            omitted = ("Omit", "omit") if " = omit" in body else ()
+            at_run_time.add("antiphon.kernel.omit", "NotGiven", "not_given", *omitted)
         if resource.children:
             at_run_time.add("functools", "cached_property")
             for target in resource.children.values():
@@ -223,15 +222,18 @@ class _Writer:
             typing |= {"Any", "Protocol", "TypeVar"} | ({"overload"} if any("@overload" in text for text in self.protocols) else set())
             checked.add("collections.abc", "Coroutine")
         typing |= used.intersection(_TYPING)
-        at_run_time.add("typing", *typing)
-        used -= {*_TYPING, "builtins", *self.found_names()}
+        used -= {*_TYPING, "builtins", "Omit", "NotGiven"}
         for name in sorted(used):
             if name in ("Iterable", "Sequence", "Mapping"):
                 at_run_time.add("collections.abc", name)
             else:
                 self._import(name, checked, lazy)
         if lazy:
-            at_run_time.add(f"{kernel}.lazy", "lazily")
+            at_run_time.add("antiphon.kernel.lazy", "lazily")
+        if lazy or checked.names:
+            typing.add("TYPE_CHECKING")
+        if typing:
+            at_run_time.add("typing", *typing)
         protocols = "".join(f"{name} = TypeVar({name!r}, covariant=True)\n" for name in _VARIABLES[: self.variables]) + "\n".join(self.protocols)
         parts = [f"{HEADER}from __future__ import annotations\n"]
         if "builtins" in self.annotations.used:
@@ -243,18 +245,15 @@ class _Writer:
             parts.append(f"\nif not TYPE_CHECKING:\n{indent(lazy_table(lazy))}")
         return "\n".join(parts) + "\n"
 
-    def found_names(self) -> set[str]:
-        return {self.found[target].class_name for target in self.resource.children.values()}
-
     def _import(self, name: str, checked: Imports, lazy: dict[str, str]) -> None:
         if name in _KERNEL:
-            where = relative(f"antiphon.kernel.{_KERNEL[name]}", self.package)
+            where = f"antiphon.kernel.{_KERNEL[name]}"
             checked.add(where, name)
             lazy[name] = where
             return
         ref = self._ref(name)
         if ref.module == "openai.pagination":
-            where = relative("antiphon.kernel.pages", self.package)
+            where = "antiphon.kernel.pages"
             checked.add(where, name)
             lazy[name] = where
             return
@@ -273,7 +272,7 @@ class _Writer:
         homes = [self.resource.home, *(operation.home for operation in self.resource.operations)]
         for home in homes:
             if name in home.imports:
-                return home.imports[name]
+                return home.origin(name)
         if name == "AgentSessionEvent":
             return Ref("openai.types.beta.agent_session_event", name)
         raise LookupError(f"{self.module}: {name}")

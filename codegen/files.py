@@ -30,7 +30,7 @@ def formatted(files: Iterable[tuple[str, str]]) -> dict[str, str]:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
             paths.append(path)
-        settings = ["--isolated", "--no-cache", "--quiet", "--line-length", "120", "--target-version", "py311"]
+        settings = ["--no-cache", "--quiet", "--config", str(Path(__file__).parent.parent / "pyproject.toml")]
         for command in (["check", "--select", "I", "--fix"], ["format"]):
             subprocess.run([_ruff(), *command, *settings, "."], cwd=base, check=True)
         return {path: (base / path).read_text() for path in sorted(paths)}

@@ -174,11 +174,38 @@ def _describe(operation: Operation, keywords: dict[str, ast.expr]) -> None:
     security = chosen.get("security")
     if security is not None and "admin_api_key_auth" in unparse(security):
         how["admin"] = True
+    if renames := dict(_renames(operation)):
+        how["rename"] = renames
     if "deprecated" in _decorators(spec) or any("deprecated" in _decorators(each) for each in operation.overloads):
         name = operation.full_name
         why = [reason for start, reason in DEPRECATIONS.items() if name == start or name.startswith(f"{start}.")]
         assert why, f"{name} is deprecated and codegen/overlay.py does not say why"
         how["deprecated"] = why[0]
+
+
+def _renames(operation: Operation) -> Iterator[tuple[str, str]]:
+    """Keys inside a body that Python cannot spell as the API does: the way to each, and its name in the API."""
+    for argument, _, _ in parameters(operation.spec):
+        if argument.annotation is not None:
+            yield from _aliases(operation.home, argument.annotation, argument.arg, frozenset())
+
+
+def _aliases(home: Module, node: ast.expr, way: str, above: frozenset[str]) -> Iterator[tuple[str, str]]:
+    for each in ast.walk(node):
+        found = home.resolve(each) if isinstance(each, (ast.Name, ast.Attribute)) else None
+        if found is None:
+            continue
+        owner, definition = found
+        if isinstance(definition, (ast.Assign, ast.AnnAssign)) and definition.value is not None:
+            yield from _aliases(owner, definition.value, way, above)
+        if not isinstance(definition, ast.ClassDef) or definition.name in above:
+            continue
+        for field in definition.body:
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                inner = f"{way}.{field.target.id}"
+                if alias := re.search(r"PropertyInfo\(alias='([^']+)'\)", unparse(field.annotation)):
+                    yield inner, alias.group(1)
+                yield from _aliases(owner, field.annotation, inner, above | {definition.name})
 
 
 def _headers(spec: ast.FunctionDef, names: set[str]) -> tuple[dict[str, str], dict[str, str]]:

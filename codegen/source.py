@@ -126,6 +126,15 @@ class Module:
             return None
         return module(ref.module).lookup(ref.name)
 
+    def origin(self, name: str) -> Ref:
+        """Where an imported name is defined."""
+        ref = self.imports[name]
+        found = self.lookup(name) if ref.name else None
+        if found is None:
+            return ref
+        home, definition = found
+        return Ref(home.dotted, next(key for key, value in home.definitions.items() if value is definition))
+
     def resolve(self, node: ast.expr) -> tuple[Module, ast.stmt] | None:
         """`lookup` of an expression: `Name` or `module.Name`."""
         if isinstance(node, ast.Name):

@@ -6,10 +6,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..kernel.operation import Resource, V
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ..kernel.operation import AnyOperation
+    from antiphon.kernel.operation import AnyOperation
+
     from .admin import Admin
     from .audio import Audio
     from .batches import Batches

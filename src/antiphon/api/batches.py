@@ -3,18 +3,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ..kernel import operation as op
-from ..kernel.lazy import lazily
-from ..kernel.omit import not_given, omit
-from ..kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ..kernel.omit import NotGiven, Omit
-    from ..kernel.options import Body, Headers, Query, Timeout
-    from ..kernel.pages import SyncCursorPage
-    from ..types import batch_create_params
-    from ..types.batch import Batch
-    from ..types.shared_params.metadata import Metadata
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types import batch_create_params
+    from antiphon.types.batch import Batch
+    from antiphon.types.shared_params.metadata import Metadata
 
 
 __all__ = ("Batches",)
@@ -114,15 +113,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Batch": "..types.batch",
-            "Body": "..kernel.options",
-            "Headers": "..kernel.options",
-            "Metadata": "..types.shared_params.metadata",
-            "NotGiven": "..kernel.omit",
-            "Omit": "..kernel.omit",
-            "Query": "..kernel.options",
-            "SyncCursorPage": "..kernel.pages",
-            "Timeout": "..kernel.options",
-            "batch_create_params": "..types.batch_create_params:",
+            "Batch": "antiphon.types.batch",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "batch_create_params": "antiphon.types.batch_create_params:",
         },
     )

@@ -4,19 +4,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
-from ..kernel import operation as op
-from ..kernel.lazy import lazily
-from ..kernel.omit import not_given, omit
-from ..kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ..kernel.omit import NotGiven, Omit
-    from ..kernel.options import Body, Headers, Query, Timeout
-    from ..kernel.stream import AsyncStream, Stream
-    from ..types.chat.chat_completion_stream_options_param import ChatCompletionStreamOptionsParam
-    from ..types.completion import Completion
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.stream import AsyncStream, Stream
+    from antiphon.types.chat.chat_completion_stream_options_param import ChatCompletionStreamOptionsParam
+    from antiphon.types.completion import Completion
 
     R1_co = TypeVar("R1_co", covariant=True)
     R2_co = TypeVar("R2_co", covariant=True)
@@ -164,15 +163,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AsyncStream": "..kernel.stream",
-            "Body": "..kernel.options",
-            "ChatCompletionStreamOptionsParam": "..types.chat.chat_completion_stream_options_param",
-            "Completion": "..types.completion",
-            "Headers": "..kernel.options",
-            "NotGiven": "..kernel.omit",
-            "Omit": "..kernel.omit",
-            "Query": "..kernel.options",
-            "Stream": "..kernel.stream",
-            "Timeout": "..kernel.options",
+            "AsyncStream": "antiphon.kernel.stream",
+            "Body": "antiphon.kernel.options",
+            "ChatCompletionStreamOptionsParam": "antiphon.types.chat.chat_completion_stream_options_param",
+            "Completion": "antiphon.types.completion",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Stream": "antiphon.kernel.stream",
+            "Timeout": "antiphon.kernel.options",
         },
     )

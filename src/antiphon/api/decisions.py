@@ -4,16 +4,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..kernel import operation as op
-from ..kernel.lazy import lazily
-from ..kernel.omit import not_given, omit
-from ..kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ..kernel.omit import NotGiven, Omit
-    from ..kernel.options import Body, Headers, Query, Timeout
-    from ..types import decision_create_params
-    from ..types.decision import Decision
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types import decision_create_params
+    from antiphon.types.decision import Decision
 
 
 __all__ = ("Decisions",)
@@ -50,13 +49,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "..kernel.options",
-            "Decision": "..types.decision",
-            "Headers": "..kernel.options",
-            "NotGiven": "..kernel.omit",
-            "Omit": "..kernel.omit",
-            "Query": "..kernel.options",
-            "Timeout": "..kernel.options",
-            "decision_create_params": "..types.decision_create_params:",
+            "Body": "antiphon.kernel.options",
+            "Decision": "antiphon.types.decision",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
+            "decision_create_params": "antiphon.types.decision_create_params:",
         },
     )

@@ -4,16 +4,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from ..kernel import operation as op
-from ..kernel.lazy import lazily
-from ..kernel.omit import not_given, omit
-from ..kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ..kernel.omit import NotGiven, Omit
-    from ..kernel.options import Body, Headers, Query, Timeout
-    from ..types.create_embedding_response import CreateEmbeddingResponse
-    from ..types.embedding_model import EmbeddingModel
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.create_embedding_response import CreateEmbeddingResponse
+    from antiphon.types.embedding_model import EmbeddingModel
 
 
 __all__ = ("Embeddings",)
@@ -49,13 +48,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "..kernel.options",
-            "CreateEmbeddingResponse": "..types.create_embedding_response",
-            "EmbeddingModel": "..types.embedding_model",
-            "Headers": "..kernel.options",
-            "NotGiven": "..kernel.omit",
-            "Omit": "..kernel.omit",
-            "Query": "..kernel.options",
-            "Timeout": "..kernel.options",
+            "Body": "antiphon.kernel.options",
+            "CreateEmbeddingResponse": "antiphon.types.create_embedding_response",
+            "EmbeddingModel": "antiphon.types.embedding_model",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -3,21 +3,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ..kernel import operation as op
-from ..kernel.lazy import lazily
-from ..kernel.omit import not_given, omit
-from ..kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ..kernel.binary import HttpxBinaryResponseContent
-    from ..kernel.files import FileTypes
-    from ..kernel.omit import NotGiven, Omit
-    from ..kernel.options import Body, Headers, Query, Timeout
-    from ..kernel.pages import SyncCursorPage
-    from ..types import file_create_params
-    from ..types.file_deleted import FileDeleted
-    from ..types.file_object import FileObject
-    from ..types.file_purpose import FilePurpose
+    from antiphon.kernel.binary import HttpxBinaryResponseContent
+    from antiphon.kernel.files import FileTypes
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types import file_create_params
+    from antiphon.types.file_deleted import FileDeleted
+    from antiphon.types.file_object import FileObject
+    from antiphon.types.file_purpose import FilePurpose
 
 
 __all__ = ("Files",)
@@ -144,18 +143,16 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "..kernel.options",
-            "FileDeleted": "..types.file_deleted",
-            "FileObject": "..types.file_object",
-            "FilePurpose": "..types.file_purpose",
-            "FileTypes": "..kernel.files",
-            "Headers": "..kernel.options",
-            "HttpxBinaryResponseContent": "..kernel.binary",
-            "NotGiven": "..kernel.omit",
-            "Omit": "..kernel.omit",
-            "Query": "..kernel.options",
-            "SyncCursorPage": "..kernel.pages",
-            "Timeout": "..kernel.options",
-            "file_create_params": "..types.file_create_params:",
+            "Body": "antiphon.kernel.options",
+            "FileDeleted": "antiphon.types.file_deleted",
+            "FileObject": "antiphon.types.file_object",
+            "FilePurpose": "antiphon.types.file_purpose",
+            "FileTypes": "antiphon.kernel.files",
+            "Headers": "antiphon.kernel.options",
+            "HttpxBinaryResponseContent": "antiphon.kernel.binary",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "file_create_params": "antiphon.types.file_create_params:",
         },
     )

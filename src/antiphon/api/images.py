@@ -4,23 +4,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
-from ..kernel import operation as op
-from ..kernel.lazy import lazily
-from ..kernel.omit import not_given, omit
-from ..kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ..kernel.files import FileTypes
-    from ..kernel.omit import NotGiven, Omit
-    from ..kernel.options import Body, Headers, Query, Timeout
-    from ..kernel.stream import AsyncStream, Stream
-    from ..types import image_edit_params, image_generate_params
-    from ..types.image_edit_stream_event import ImageEditStreamEvent
-    from ..types.image_gen_stream_event import ImageGenStreamEvent
-    from ..types.image_model import ImageModel
-    from ..types.images_response import ImagesResponse
+    from antiphon.kernel.files import FileTypes
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.stream import AsyncStream, Stream
+    from antiphon.types import image_edit_params, image_generate_params
+    from antiphon.types.image_edit_stream_event import ImageEditStreamEvent
+    from antiphon.types.image_gen_stream_event import ImageGenStreamEvent
+    from antiphon.types.image_model import ImageModel
+    from antiphon.types.images_response import ImagesResponse
 
     R1_co = TypeVar("R1_co", covariant=True)
     R2_co = TypeVar("R2_co", covariant=True)
@@ -362,20 +361,18 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AsyncStream": "..kernel.stream",
-            "Body": "..kernel.options",
-            "FileTypes": "..kernel.files",
-            "Headers": "..kernel.options",
-            "ImageEditStreamEvent": "..types.image_edit_stream_event",
-            "ImageGenStreamEvent": "..types.image_gen_stream_event",
-            "ImageModel": "..types.image_model",
-            "ImagesResponse": "..types.images_response",
-            "NotGiven": "..kernel.omit",
-            "Omit": "..kernel.omit",
-            "Query": "..kernel.options",
-            "Stream": "..kernel.stream",
-            "Timeout": "..kernel.options",
-            "image_edit_params": "..types.image_edit_params:",
-            "image_generate_params": "..types.image_generate_params:",
+            "AsyncStream": "antiphon.kernel.stream",
+            "Body": "antiphon.kernel.options",
+            "FileTypes": "antiphon.kernel.files",
+            "Headers": "antiphon.kernel.options",
+            "ImageEditStreamEvent": "antiphon.types.image_edit_stream_event",
+            "ImageGenStreamEvent": "antiphon.types.image_gen_stream_event",
+            "ImageModel": "antiphon.types.image_model",
+            "ImagesResponse": "antiphon.types.images_response",
+            "Query": "antiphon.kernel.options",
+            "Stream": "antiphon.kernel.stream",
+            "Timeout": "antiphon.kernel.options",
+            "image_edit_params": "antiphon.types.image_edit_params:",
+            "image_generate_params": "antiphon.types.image_generate_params:",
         },
     )

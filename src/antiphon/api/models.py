@@ -3,17 +3,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..kernel import operation as op
-from ..kernel.lazy import lazily
-from ..kernel.omit import not_given
-from ..kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, not_given
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ..kernel.omit import NotGiven
-    from ..kernel.options import Body, Headers, Query, Timeout
-    from ..kernel.pages import SyncPage
-    from ..types.model import Model
-    from ..types.model_deleted import ModelDeleted
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncPage
+    from antiphon.types.model import Model
+    from antiphon.types.model_deleted import ModelDeleted
 
 
 __all__ = ("Models",)
@@ -80,13 +79,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "..kernel.options",
-            "Headers": "..kernel.options",
-            "Model": "..types.model",
-            "ModelDeleted": "..types.model_deleted",
-            "NotGiven": "..kernel.omit",
-            "Query": "..kernel.options",
-            "SyncPage": "..kernel.pages",
-            "Timeout": "..kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Model": "antiphon.types.model",
+            "ModelDeleted": "antiphon.types.model_deleted",
+            "Query": "antiphon.kernel.options",
+            "SyncPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

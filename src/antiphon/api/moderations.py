@@ -4,17 +4,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ..kernel import operation as op
-from ..kernel.lazy import lazily
-from ..kernel.omit import not_given, omit
-from ..kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ..kernel.omit import NotGiven, Omit
-    from ..kernel.options import Body, Headers, Query, Timeout
-    from ..types.moderation_create_response import ModerationCreateResponse
-    from ..types.moderation_model import ModerationModel
-    from ..types.moderation_multi_modal_input_param import ModerationMultiModalInputParam
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.moderation_create_response import ModerationCreateResponse
+    from antiphon.types.moderation_model import ModerationModel
+    from antiphon.types.moderation_multi_modal_input_param import ModerationMultiModalInputParam
 
 
 __all__ = ("Moderations",)
@@ -47,14 +46,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "..kernel.options",
-            "Headers": "..kernel.options",
-            "ModerationCreateResponse": "..types.moderation_create_response",
-            "ModerationModel": "..types.moderation_model",
-            "ModerationMultiModalInputParam": "..types.moderation_multi_modal_input_param",
-            "NotGiven": "..kernel.omit",
-            "Omit": "..kernel.omit",
-            "Query": "..kernel.options",
-            "Timeout": "..kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "ModerationCreateResponse": "antiphon.types.moderation_create_response",
+            "ModerationModel": "antiphon.types.moderation_model",
+            "ModerationMultiModalInputParam": "antiphon.types.moderation_multi_modal_input_param",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -3,25 +3,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ..kernel import operation as op
-from ..kernel.lazy import lazily
-from ..kernel.omit import not_given, omit
-from ..kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ..kernel.binary import HttpxBinaryResponseContent
-    from ..kernel.files import FileTypes
-    from ..kernel.omit import NotGiven, Omit
-    from ..kernel.options import Body, Headers, Query, Timeout
-    from ..kernel.pages import SyncConversationCursorPage
-    from ..types import video_create_params, video_edit_params, video_extend_params
-    from ..types.video import Video
-    from ..types.video_create_character_response import VideoCreateCharacterResponse
-    from ..types.video_delete_response import VideoDeleteResponse
-    from ..types.video_get_character_response import VideoGetCharacterResponse
-    from ..types.video_model_param import VideoModelParam
-    from ..types.video_seconds import VideoSeconds
-    from ..types.video_size import VideoSize
+    from antiphon.kernel.binary import HttpxBinaryResponseContent
+    from antiphon.kernel.files import FileTypes
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncConversationCursorPage
+    from antiphon.types import video_create_params, video_edit_params, video_extend_params
+    from antiphon.types.video import Video
+    from antiphon.types.video_create_character_response import VideoCreateCharacterResponse
+    from antiphon.types.video_delete_response import VideoDeleteResponse
+    from antiphon.types.video_get_character_response import VideoGetCharacterResponse
+    from antiphon.types.video_model_param import VideoModelParam
+    from antiphon.types.video_seconds import VideoSeconds
+    from antiphon.types.video_size import VideoSize
 
 
 __all__ = ("Videos",)
@@ -231,24 +230,22 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "..kernel.options",
-            "FileTypes": "..kernel.files",
-            "Headers": "..kernel.options",
-            "HttpxBinaryResponseContent": "..kernel.binary",
-            "NotGiven": "..kernel.omit",
-            "Omit": "..kernel.omit",
-            "Query": "..kernel.options",
-            "SyncConversationCursorPage": "..kernel.pages",
-            "Timeout": "..kernel.options",
-            "Video": "..types.video",
-            "VideoCreateCharacterResponse": "..types.video_create_character_response",
-            "VideoDeleteResponse": "..types.video_delete_response",
-            "VideoGetCharacterResponse": "..types.video_get_character_response",
-            "VideoModelParam": "..types.video_model_param",
-            "VideoSeconds": "..types.video_seconds",
-            "VideoSize": "..types.video_size",
-            "video_create_params": "..types.video_create_params:",
-            "video_edit_params": "..types.video_edit_params:",
-            "video_extend_params": "..types.video_extend_params:",
+            "Body": "antiphon.kernel.options",
+            "FileTypes": "antiphon.kernel.files",
+            "Headers": "antiphon.kernel.options",
+            "HttpxBinaryResponseContent": "antiphon.kernel.binary",
+            "Query": "antiphon.kernel.options",
+            "SyncConversationCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "Video": "antiphon.types.video",
+            "VideoCreateCharacterResponse": "antiphon.types.video_create_character_response",
+            "VideoDeleteResponse": "antiphon.types.video_delete_response",
+            "VideoGetCharacterResponse": "antiphon.types.video_get_character_response",
+            "VideoModelParam": "antiphon.types.video_model_param",
+            "VideoSeconds": "antiphon.types.video_seconds",
+            "VideoSize": "antiphon.types.video_size",
+            "video_create_params": "antiphon.types.video_create_params:",
+            "video_edit_params": "antiphon.types.video_edit_params:",
+            "video_extend_params": "antiphon.types.video_extend_params:",
         },
     )

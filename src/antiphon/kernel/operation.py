@@ -121,6 +121,17 @@ class _Call:
         return self.operation.__signature__
 
 
+class _DeprecatedCall(_Call):
+    __slots__ = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        import warnings
+
+        operation = self.operation
+        warnings.warn(f"{operation.name} is deprecated: {operation.deprecated}", DeprecationWarning, stacklevel=2)
+        return self._core._call(operation, args, kwargs)
+
+
 if TYPE_CHECKING:
 
     class SyncCall(Generic[P, R]):
@@ -178,6 +189,11 @@ class AnyOperation:
         admin: bool = False,
         deprecated: str | None = None,
     ) -> None:
+        """Beside the address: `events` is the type of a stream's events, `query` names what a `POST` puts in its
+        query, `headers` the header each parameter fills, `files` the parameters that are files, `rename` the keys
+        whose JSON name differs (`a.b` for one inside an object), `parts` the content type of each part of a form
+        and `alone` the part that is the whole body where no other is given.
+        """
         self.method = method
         self.path, _, self.fixed_query = path.partition("?")
         self.spec = spec
@@ -191,6 +207,7 @@ class AnyOperation:
         self.parts = parts
         self.alone = alone
         self.rename = dict(rename or {})
+        self._nested = [(name.split("."), key) for name, key in self.rename.items() if "." in name]
         self.paged = paged
         self.streams = streams or events is not None
         self.admin = admin
@@ -219,7 +236,8 @@ class AnyOperation:
     def __get__(self, obj: Any, owner: type) -> Any:
         if obj is None:
             return self
-        call = obj.__dict__[self._attribute] = _Call(obj._core, self)
+        kind = _Call if self.deprecated is None else _DeprecatedCall
+        call = obj.__dict__[self._attribute] = kind(obj._core, self)
         return call
 
     def __repr__(self) -> str:
@@ -278,6 +296,8 @@ class AnyOperation:
         query = {self.rename.get(name, name): kwargs[name] for name in self.query_params if name in kwargs}
         headers = {header: kwargs[name] for name, header in self.header_params.items() if name in kwargs}
         body = {self.rename.get(name, name): kwargs[name] for name in self.body_params if name in kwargs}
+        for way, key in self._nested:
+            body = _renamed(body, way, key)
         return Bound(path, query, headers, body if self.method == "POST" else None, options)
 
     def _nearest(self, name: str) -> str:
@@ -285,6 +305,15 @@ class AnyOperation:
 
         near = get_close_matches(name, self.parameters | OPTIONS, 1)
         return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _renamed(value: Any, way: list[str], key: str) -> Any:
+    """`value` with the last name of the way through it replaced by `key`; nothing of the caller's is changed."""
+    if not isinstance(value, Mapping) or way[0] not in value:
+        return value
+    if len(way) == 1:
+        return {key if name == way[0] else name: each for name, each in value.items()}
+    return {**value, way[0]: _renamed(value[way[0]], way[1:], key)}
 
 
 def _segment(operation: str, name: str, value: Any) -> str:

@@ -51,9 +51,10 @@ class View:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        annotations: dict[str, str] = cls.__dict__.get("__annotations__", {})
         own = {
             name: text
-            for name, text in cls.__dict__.get("__annotations__", {}).items()
+            for name, text in annotations.items()
             if not name.startswith("_") and not text.startswith("ClassVar")
         }
         cls.__view_fields__ = {**cls.__view_fields__, **own}

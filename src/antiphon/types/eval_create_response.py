@@ -3,8 +3,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from ..kernel.lazy import lazily
-from ..kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
+
 from .graders.python_grader import PythonGrader
 from .graders.score_model_grader import ScoreModelGrader
 from .graders.text_similarity_grader import TextSimilarityGrader

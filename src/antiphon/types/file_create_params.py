@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Required, TypedDict
 
-from ..kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..kernel.files import FileTypes
+    from antiphon.kernel.files import FileTypes
+
     from .file_purpose import FilePurpose
 
 
@@ -28,4 +29,4 @@ class ExpiresAfter(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"FilePurpose": ".file_purpose", "FileTypes": "..kernel.files"})
+    __getattr__, __dir__ = lazily(__name__, {"FilePurpose": ".file_purpose", "FileTypes": "antiphon.kernel.files"})

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Required, TypedDict
 
-from ..kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..kernel.files import FileTypes
+    from antiphon.kernel.files import FileTypes
+
     from .image_model import ImageModel
 
 
@@ -23,4 +24,4 @@ class ImageCreateVariationParams(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"ImageModel": ".image_model", "FileTypes": "..kernel.files"})
+    __getattr__, __dir__ = lazily(__name__, {"ImageModel": ".image_model", "FileTypes": "antiphon.kernel.files"})

@@ -4,10 +4,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ..kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..kernel.files import FileTypes
+    from antiphon.kernel.files import FileTypes
+
     from .image_model import ImageModel
 
 
@@ -66,6 +67,6 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"ImageModel": ".image_model", "FileTypes": "..kernel.files"},
+        {"ImageModel": ".image_model", "FileTypes": "antiphon.kernel.files"},
         {"ImageEditParams": "ImageEditParamsNonStreaming | ImageEditParamsStreaming"},
     )

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Required, TypeAlias, TypedDict
 
-from ..kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..kernel.files import FileTypes
+    from antiphon.kernel.files import FileTypes
+
     from .image_input_reference_param import ImageInputReferenceParam
     from .video_model_param import VideoModelParam
     from .video_seconds import VideoSeconds
@@ -37,7 +38,7 @@ else:
             "VideoSeconds": ".video_seconds",
             "VideoModelParam": ".video_model_param",
             "ImageInputReferenceParam": ".image_input_reference_param",
-            "FileTypes": "..kernel.files",
+            "FileTypes": "antiphon.kernel.files",
         },
         {"InputReference": "FileTypes | ImageInputReferenceParam"},
     )

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Required, TypeAlias, TypedDict
 
-from ..kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..kernel.files import FileTypes
+    from antiphon.kernel.files import FileTypes
 
 
 __all__ = (
@@ -29,5 +29,5 @@ if TYPE_CHECKING:
     Video: TypeAlias = FileTypes | VideoVideoReferenceInputParam
 else:
     __getattr__, __dir__ = lazily(
-        __name__, {"FileTypes": "..kernel.files"}, {"Video": "FileTypes | VideoVideoReferenceInputParam"}
+        __name__, {"FileTypes": "antiphon.kernel.files"}, {"Video": "FileTypes | VideoVideoReferenceInputParam"}
     )

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Required, TypeAlias, TypedDict
 
-from ..kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..kernel.files import FileTypes
+    from antiphon.kernel.files import FileTypes
+
     from .video_seconds import VideoSeconds
 
 
@@ -32,6 +33,6 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"VideoSeconds": ".video_seconds", "FileTypes": "..kernel.files"},
+        {"VideoSeconds": ".video_seconds", "FileTypes": "antiphon.kernel.files"},
         {"Video": "FileTypes | VideoVideoReferenceInputParam"},
     )

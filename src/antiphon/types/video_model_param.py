@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ..kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 __all__ = ("VideoModelParam",)
 

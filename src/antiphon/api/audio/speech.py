@@ -3,17 +3,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.binary import HttpxBinaryResponseContent
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...types.audio import speech_create_params
-    from ...types.audio.speech_model import SpeechModel
+    from antiphon.kernel.binary import HttpxBinaryResponseContent
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.audio import speech_create_params
+    from antiphon.types.audio.speech_model import SpeechModel
 
 
 __all__ = ("Speech",)
@@ -51,14 +50,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "Headers": "...kernel.options",
-            "HttpxBinaryResponseContent": "...kernel.binary",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "SpeechModel": "...types.audio.speech_model",
-            "Timeout": "...kernel.options",
-            "speech_create_params": "...types.audio.speech_create_params:",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "HttpxBinaryResponseContent": "antiphon.kernel.binary",
+            "Query": "antiphon.kernel.options",
+            "SpeechModel": "antiphon.types.audio.speech_model",
+            "Timeout": "antiphon.kernel.options",
+            "speech_create_params": "antiphon.types.audio.speech_create_params:",
         },
     )

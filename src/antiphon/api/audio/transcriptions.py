@@ -4,26 +4,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ...kernel.files import FileTypes
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...kernel.stream import AsyncStream, Stream
-    from ...types import AudioResponseFormat
-    from ...types.audio import transcription_create_params
-    from ...types.audio.transcription import Transcription
-    from ...types.audio.transcription_diarized import TranscriptionDiarized
-    from ...types.audio.transcription_include import TranscriptionInclude
-    from ...types.audio.transcription_stream_event import TranscriptionStreamEvent
-    from ...types.audio.transcription_verbose import TranscriptionVerbose
-    from ...types.audio_model import AudioModel
+    from antiphon.kernel.files import FileTypes
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.stream import AsyncStream, Stream
+    from antiphon.types.audio import transcription_create_params
+    from antiphon.types.audio.transcription import Transcription
+    from antiphon.types.audio.transcription_diarized import TranscriptionDiarized
+    from antiphon.types.audio.transcription_include import TranscriptionInclude
+    from antiphon.types.audio.transcription_stream_event import TranscriptionStreamEvent
+    from antiphon.types.audio.transcription_verbose import TranscriptionVerbose
+    from antiphon.types.audio_model import AudioModel
+    from antiphon.types.audio_response_format import AudioResponseFormat
 
     R1_co = TypeVar("R1_co", covariant=True)
     R2_co = TypeVar("R2_co", covariant=True)
@@ -256,22 +255,20 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AsyncStream": "...kernel.stream",
-            "AudioModel": "...types.audio_model",
-            "AudioResponseFormat": "...types",
-            "Body": "...kernel.options",
-            "FileTypes": "...kernel.files",
-            "Headers": "...kernel.options",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "Stream": "...kernel.stream",
-            "Timeout": "...kernel.options",
-            "Transcription": "...types.audio.transcription",
-            "TranscriptionDiarized": "...types.audio.transcription_diarized",
-            "TranscriptionInclude": "...types.audio.transcription_include",
-            "TranscriptionStreamEvent": "...types.audio.transcription_stream_event",
-            "TranscriptionVerbose": "...types.audio.transcription_verbose",
-            "transcription_create_params": "...types.audio.transcription_create_params:",
+            "AsyncStream": "antiphon.kernel.stream",
+            "AudioModel": "antiphon.types.audio_model",
+            "AudioResponseFormat": "antiphon.types.audio_response_format",
+            "Body": "antiphon.kernel.options",
+            "FileTypes": "antiphon.kernel.files",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Stream": "antiphon.kernel.stream",
+            "Timeout": "antiphon.kernel.options",
+            "Transcription": "antiphon.types.audio.transcription",
+            "TranscriptionDiarized": "antiphon.types.audio.transcription_diarized",
+            "TranscriptionInclude": "antiphon.types.audio.transcription_include",
+            "TranscriptionStreamEvent": "antiphon.types.audio.transcription_stream_event",
+            "TranscriptionVerbose": "antiphon.types.audio.transcription_verbose",
+            "transcription_create_params": "antiphon.types.audio.transcription_create_params:",
         },
     )

@@ -3,20 +3,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ...kernel.files import FileTypes
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...types.audio.translation import Translation
-    from ...types.audio.translation_verbose import TranslationVerbose
-    from ...types.audio_model import AudioModel
+    from antiphon.kernel.files import FileTypes
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.audio.translation import Translation
+    from antiphon.types.audio.translation_verbose import TranslationVerbose
+    from antiphon.types.audio_model import AudioModel
 
     R1_co = TypeVar("R1_co", covariant=True)
     R2_co = TypeVar("R2_co", covariant=True)
@@ -129,15 +128,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AudioModel": "...types.audio_model",
-            "Body": "...kernel.options",
-            "FileTypes": "...kernel.files",
-            "Headers": "...kernel.options",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "Timeout": "...kernel.options",
-            "Translation": "...types.audio.translation",
-            "TranslationVerbose": "...types.audio.translation_verbose",
+            "AudioModel": "antiphon.types.audio_model",
+            "Body": "antiphon.kernel.options",
+            "FileTypes": "antiphon.kernel.files",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
+            "Translation": "antiphon.types.audio.translation",
+            "TranslationVerbose": "antiphon.types.audio.translation_verbose",
         },
     )

@@ -3,18 +3,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.files import FileTypes
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...kernel.pages import SyncCursorPage
-    from ...types.audio.voice_consent import VoiceConsent
-    from ...types.audio.voice_consent_deleted import VoiceConsentDeleted
+    from antiphon.kernel.files import FileTypes
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.audio.voice_consent import VoiceConsent
+    from antiphon.types.audio.voice_consent_deleted import VoiceConsentDeleted
 
 
 __all__ = ("VoiceConsents",)
@@ -122,15 +121,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "FileTypes": "...kernel.files",
-            "Headers": "...kernel.options",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "SyncCursorPage": "...kernel.pages",
-            "Timeout": "...kernel.options",
-            "VoiceConsent": "...types.audio.voice_consent",
-            "VoiceConsentDeleted": "...types.audio.voice_consent_deleted",
+            "Body": "antiphon.kernel.options",
+            "FileTypes": "antiphon.kernel.files",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "VoiceConsent": "antiphon.types.audio.voice_consent",
+            "VoiceConsentDeleted": "antiphon.types.audio.voice_consent_deleted",
         },
     )

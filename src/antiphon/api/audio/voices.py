@@ -3,19 +3,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ...kernel.files import FileTypes
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...types.audio.voice import Voice
-    from ...types.audio.voice_deleted import VoiceDeleted
+    from antiphon.kernel.files import FileTypes
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.audio.voice import Voice
+    from antiphon.types.audio.voice_deleted import VoiceDeleted
 
     R1_co = TypeVar("R1_co", covariant=True)
 
@@ -112,14 +111,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "FileTypes": "...kernel.files",
-            "Headers": "...kernel.options",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "Timeout": "...kernel.options",
-            "Voice": "...types.audio.voice",
-            "VoiceDeleted": "...types.audio.voice_deleted",
+            "Body": "antiphon.kernel.options",
+            "FileTypes": "antiphon.kernel.files",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
+            "Voice": "antiphon.types.audio.voice",
+            "VoiceDeleted": "antiphon.types.audio.voice_deleted",
         },
     )

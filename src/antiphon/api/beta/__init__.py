@@ -4,10 +4,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...kernel.operation import Resource, V
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ..chat import Chat
+    from antiphon.api.chat import Chat
+
     from .agents import Agents
     from .assistants import Assistants
     from .chatkit import ChatKit
@@ -24,7 +25,7 @@ class Beta(Resource[V]):
 
     @cached_property
     def chat(self) -> Chat[V]:
-        from ..chat import Chat
+        from antiphon.api.chat import Chat
 
         return Chat(self._core)
 

@@ -4,23 +4,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...kernel.pages import SyncCursorPage
-    from ...types.beta import assistant_create_params, assistant_update_params
-    from ...types.beta.assistant import Assistant
-    from ...types.beta.assistant_deleted import AssistantDeleted
-    from ...types.beta.assistant_response_format_option_param import AssistantResponseFormatOptionParam
-    from ...types.beta.assistant_tool_param import AssistantToolParam
-    from ...types.shared.chat_model import ChatModel
-    from ...types.shared.reasoning_effort import ReasoningEffort
-    from ...types.shared_params.metadata import Metadata
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.beta import assistant_create_params, assistant_update_params
+    from antiphon.types.beta.assistant import Assistant
+    from antiphon.types.beta.assistant_deleted import AssistantDeleted
+    from antiphon.types.beta.assistant_response_format_option_param import AssistantResponseFormatOptionParam
+    from antiphon.types.beta.assistant_tool_param import AssistantToolParam
+    from antiphon.types.shared.chat_model import ChatModel
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.shared_params.metadata import Metadata
 
 
 __all__ = ("Assistants",)
@@ -213,21 +212,19 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Assistant": "...types.beta.assistant",
-            "AssistantDeleted": "...types.beta.assistant_deleted",
-            "AssistantResponseFormatOptionParam": "...types.beta.assistant_response_format_option_param",
-            "AssistantToolParam": "...types.beta.assistant_tool_param",
-            "Body": "...kernel.options",
-            "ChatModel": "...types.shared.chat_model",
-            "Headers": "...kernel.options",
-            "Metadata": "...types.shared_params.metadata",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "ReasoningEffort": "...types.shared.reasoning_effort",
-            "SyncCursorPage": "...kernel.pages",
-            "Timeout": "...kernel.options",
-            "assistant_create_params": "...types.beta.assistant_create_params:",
-            "assistant_update_params": "...types.beta.assistant_update_params:",
+            "Assistant": "antiphon.types.beta.assistant",
+            "AssistantDeleted": "antiphon.types.beta.assistant_deleted",
+            "AssistantResponseFormatOptionParam": "antiphon.types.beta.assistant_response_format_option_param",
+            "AssistantToolParam": "antiphon.types.beta.assistant_tool_param",
+            "Body": "antiphon.kernel.options",
+            "ChatModel": "antiphon.types.shared.chat_model",
+            "Headers": "antiphon.kernel.options",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "Query": "antiphon.kernel.options",
+            "ReasoningEffort": "antiphon.types.shared.reasoning_effort",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "assistant_create_params": "antiphon.types.beta.assistant_create_params:",
+            "assistant_update_params": "antiphon.types.beta.assistant_update_params:",
         },
     )

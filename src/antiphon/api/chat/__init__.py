@@ -4,7 +4,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...kernel.operation import Resource, V
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
     from .completions import Completions

@@ -5,19 +5,19 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...kernel.pages import SyncCursorPage
-    from ...types import container_create_params
-    from ...types.container_create_response import ContainerCreateResponse
-    from ...types.container_list_response import ContainerListResponse
-    from ...types.container_retrieve_response import ContainerRetrieveResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types import container_create_params
+    from antiphon.types.container_create_response import ContainerCreateResponse
+    from antiphon.types.container_list_response import ContainerListResponse
+    from antiphon.types.container_retrieve_response import ContainerRetrieveResponse
+
     from .files import Files
 
 
@@ -118,16 +118,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "ContainerCreateResponse": "...types.container_create_response",
-            "ContainerListResponse": "...types.container_list_response",
-            "ContainerRetrieveResponse": "...types.container_retrieve_response",
-            "Headers": "...kernel.options",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "SyncCursorPage": "...kernel.pages",
-            "Timeout": "...kernel.options",
-            "container_create_params": "...types.container_create_params:",
+            "Body": "antiphon.kernel.options",
+            "ContainerCreateResponse": "antiphon.types.container_create_response",
+            "ContainerListResponse": "antiphon.types.container_list_response",
+            "ContainerRetrieveResponse": "antiphon.types.container_retrieve_response",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "container_create_params": "antiphon.types.container_create_params:",
         },
     )

@@ -5,18 +5,18 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...types.conversations.conversation import Conversation
-    from ...types.conversations.conversation_deleted_resource import ConversationDeletedResource
-    from ...types.responses.response_input_item_param import ResponseInputItemParam
-    from ...types.shared_params.metadata import Metadata
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.conversations.conversation import Conversation
+    from antiphon.types.conversations.conversation_deleted_resource import ConversationDeletedResource
+    from antiphon.types.responses.response_input_item_param import ResponseInputItemParam
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .items import Items
 
 
@@ -111,15 +111,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "Conversation": "...types.conversations.conversation",
-            "ConversationDeletedResource": "...types.conversations.conversation_deleted_resource",
-            "Headers": "...kernel.options",
-            "Metadata": "...types.shared_params.metadata",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "ResponseInputItemParam": "...types.responses.response_input_item_param",
-            "Timeout": "...kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Conversation": "antiphon.types.conversations.conversation",
+            "ConversationDeletedResource": "antiphon.types.conversations.conversation_deleted_resource",
+            "Headers": "antiphon.kernel.options",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "Query": "antiphon.kernel.options",
+            "ResponseInputItemParam": "antiphon.types.responses.response_input_item_param",
+            "Timeout": "antiphon.kernel.options",
         },
     )

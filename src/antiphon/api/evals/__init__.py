@@ -5,22 +5,22 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...kernel.pages import SyncCursorPage
-    from ...types import eval_create_params
-    from ...types.eval_create_response import EvalCreateResponse
-    from ...types.eval_delete_response import EvalDeleteResponse
-    from ...types.eval_list_response import EvalListResponse
-    from ...types.eval_retrieve_response import EvalRetrieveResponse
-    from ...types.eval_update_response import EvalUpdateResponse
-    from ...types.shared_params.metadata import Metadata
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types import eval_create_params
+    from antiphon.types.eval_create_response import EvalCreateResponse
+    from antiphon.types.eval_delete_response import EvalDeleteResponse
+    from antiphon.types.eval_list_response import EvalListResponse
+    from antiphon.types.eval_retrieve_response import EvalRetrieveResponse
+    from antiphon.types.eval_update_response import EvalUpdateResponse
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .runs import Runs
 
 
@@ -139,19 +139,17 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "EvalCreateResponse": "...types.eval_create_response",
-            "EvalDeleteResponse": "...types.eval_delete_response",
-            "EvalListResponse": "...types.eval_list_response",
-            "EvalRetrieveResponse": "...types.eval_retrieve_response",
-            "EvalUpdateResponse": "...types.eval_update_response",
-            "Headers": "...kernel.options",
-            "Metadata": "...types.shared_params.metadata",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "SyncCursorPage": "...kernel.pages",
-            "Timeout": "...kernel.options",
-            "eval_create_params": "...types.eval_create_params:",
+            "Body": "antiphon.kernel.options",
+            "EvalCreateResponse": "antiphon.types.eval_create_response",
+            "EvalDeleteResponse": "antiphon.types.eval_delete_response",
+            "EvalListResponse": "antiphon.types.eval_list_response",
+            "EvalRetrieveResponse": "antiphon.types.eval_retrieve_response",
+            "EvalUpdateResponse": "antiphon.types.eval_update_response",
+            "Headers": "antiphon.kernel.options",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "eval_create_params": "antiphon.types.eval_create_params:",
         },
     )

@@ -4,17 +4,17 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, not_given
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.omit import NotGiven
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...types.live import live_create_params
-    from ...types.live.live_create_response import LiveCreateResponse
-    from ...types.live.media_session_config_param import MediaSessionConfigParam
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.live import live_create_params
+    from antiphon.types.live.live_create_response import LiveCreateResponse
+    from antiphon.types.live.media_session_config_param import MediaSessionConfigParam
+
     from .forks import Forks
     from .sessions import Sessions
     from .sideband import Sideband
@@ -68,13 +68,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "Headers": "...kernel.options",
-            "LiveCreateResponse": "...types.live.live_create_response",
-            "MediaSessionConfigParam": "...types.live.media_session_config_param",
-            "NotGiven": "...kernel.omit",
-            "Query": "...kernel.options",
-            "Timeout": "...kernel.options",
-            "live_create_params": "...types.live.live_create_params:",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "LiveCreateResponse": "antiphon.types.live.live_create_response",
+            "MediaSessionConfigParam": "antiphon.types.live.media_session_config_param",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
+            "live_create_params": "antiphon.types.live.live_create_params:",
         },
     )

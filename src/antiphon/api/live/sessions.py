@@ -3,18 +3,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.binary import HttpxBinaryResponseContent
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...types.live import session_accept_params, session_fork_params
-    from ...types.live.media_session_fork_config_param import MediaSessionForkConfigParam
-    from ...types.live.session_fork_response import SessionForkResponse
+    from antiphon.kernel.binary import HttpxBinaryResponseContent
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.live import session_accept_params, session_fork_params
+    from antiphon.types.live.media_session_fork_config_param import MediaSessionForkConfigParam
+    from antiphon.types.live.session_fork_response import SessionForkResponse
 
 
 __all__ = ("Sessions",)
@@ -141,16 +140,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "Headers": "...kernel.options",
-            "HttpxBinaryResponseContent": "...kernel.binary",
-            "MediaSessionForkConfigParam": "...types.live.media_session_fork_config_param",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "SessionForkResponse": "...types.live.session_fork_response",
-            "Timeout": "...kernel.options",
-            "session_accept_params": "...types.live.session_accept_params:",
-            "session_fork_params": "...types.live.session_fork_params:",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "HttpxBinaryResponseContent": "antiphon.kernel.binary",
+            "MediaSessionForkConfigParam": "antiphon.types.live.media_session_fork_config_param",
+            "Query": "antiphon.kernel.options",
+            "SessionForkResponse": "antiphon.types.live.session_fork_response",
+            "Timeout": "antiphon.kernel.options",
+            "session_accept_params": "antiphon.types.live.session_accept_params:",
+            "session_fork_params": "antiphon.types.live.session_fork_params:",
         },
     )

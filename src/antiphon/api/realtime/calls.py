@@ -3,23 +3,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.binary import HttpxBinaryResponseContent
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...types.realtime.realtime_audio_config_param import RealtimeAudioConfigParam
-    from ...types.realtime.realtime_reasoning_param import RealtimeReasoningParam
-    from ...types.realtime.realtime_session_create_request_param import RealtimeSessionCreateRequestParam
-    from ...types.realtime.realtime_tool_choice_config_param import RealtimeToolChoiceConfigParam
-    from ...types.realtime.realtime_tools_config_param import RealtimeToolsConfigParam
-    from ...types.realtime.realtime_tracing_config_param import RealtimeTracingConfigParam
-    from ...types.realtime.realtime_truncation_param import RealtimeTruncationParam
-    from ...types.responses.response_prompt_param import ResponsePromptParam
+    from antiphon.kernel.binary import HttpxBinaryResponseContent
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.realtime.realtime_audio_config_param import RealtimeAudioConfigParam
+    from antiphon.types.realtime.realtime_reasoning_param import RealtimeReasoningParam
+    from antiphon.types.realtime.realtime_session_create_request_param import RealtimeSessionCreateRequestParam
+    from antiphon.types.realtime.realtime_tool_choice_config_param import RealtimeToolChoiceConfigParam
+    from antiphon.types.realtime.realtime_tools_config_param import RealtimeToolsConfigParam
+    from antiphon.types.realtime.realtime_tracing_config_param import RealtimeTracingConfigParam
+    from antiphon.types.realtime.realtime_truncation_param import RealtimeTruncationParam
+    from antiphon.types.responses.response_prompt_param import ResponsePromptParam
 
 
 __all__ = ("Calls",)
@@ -168,20 +167,18 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "Headers": "...kernel.options",
-            "HttpxBinaryResponseContent": "...kernel.binary",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "RealtimeAudioConfigParam": "...types.realtime.realtime_audio_config_param",
-            "RealtimeReasoningParam": "...types.realtime.realtime_reasoning_param",
-            "RealtimeSessionCreateRequestParam": "...types.realtime.realtime_session_create_request_param",
-            "RealtimeToolChoiceConfigParam": "...types.realtime.realtime_tool_choice_config_param",
-            "RealtimeToolsConfigParam": "...types.realtime.realtime_tools_config_param",
-            "RealtimeTracingConfigParam": "...types.realtime.realtime_tracing_config_param",
-            "RealtimeTruncationParam": "...types.realtime.realtime_truncation_param",
-            "ResponsePromptParam": "...types.responses.response_prompt_param",
-            "Timeout": "...kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "HttpxBinaryResponseContent": "antiphon.kernel.binary",
+            "Query": "antiphon.kernel.options",
+            "RealtimeAudioConfigParam": "antiphon.types.realtime.realtime_audio_config_param",
+            "RealtimeReasoningParam": "antiphon.types.realtime.realtime_reasoning_param",
+            "RealtimeSessionCreateRequestParam": "antiphon.types.realtime.realtime_session_create_request_param",
+            "RealtimeToolChoiceConfigParam": "antiphon.types.realtime.realtime_tool_choice_config_param",
+            "RealtimeToolsConfigParam": "antiphon.types.realtime.realtime_tools_config_param",
+            "RealtimeTracingConfigParam": "antiphon.types.realtime.realtime_tracing_config_param",
+            "RealtimeTruncationParam": "antiphon.types.realtime.realtime_truncation_param",
+            "ResponsePromptParam": "antiphon.types.responses.response_prompt_param",
+            "Timeout": "antiphon.kernel.options",
         },
     )

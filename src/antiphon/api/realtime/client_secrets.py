@@ -3,16 +3,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...types.realtime import client_secret_create_params
-    from ...types.realtime.client_secret_create_response import ClientSecretCreateResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.realtime import client_secret_create_params
+    from antiphon.types.realtime.client_secret_create_response import ClientSecretCreateResponse
 
 
 __all__ = ("ClientSecrets",)
@@ -45,13 +44,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "ClientSecretCreateResponse": "...types.realtime.client_secret_create_response",
-            "Headers": "...kernel.options",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "Timeout": "...kernel.options",
-            "client_secret_create_params": "...types.realtime.client_secret_create_params:",
+            "Body": "antiphon.kernel.options",
+            "ClientSecretCreateResponse": "antiphon.types.realtime.client_secret_create_response",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
+            "client_secret_create_params": "antiphon.types.realtime.client_secret_create_params:",
         },
     )

@@ -5,31 +5,31 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...kernel.stream import AsyncStream, Stream
-    from ...types.responses import response_compact_params, response_create_params
-    from ...types.responses.compacted_response import CompactedResponse
-    from ...types.responses.response import Response
-    from ...types.responses.response_includable import ResponseIncludable
-    from ...types.responses.response_input_item_param import ResponseInputItemParam
-    from ...types.responses.response_input_param import ResponseInputParam
-    from ...types.responses.response_prompt_param import ResponsePromptParam
-    from ...types.responses.response_stream_event import ResponseStreamEvent
-    from ...types.responses.response_text_config_param import ResponseTextConfigParam
-    from ...types.responses.service_tier import ServiceTier
-    from ...types.responses.tool_param import ToolParam
-    from ...types.shared_params.metadata import Metadata
-    from ...types.shared_params.reasoning import Reasoning
-    from ...types.shared_params.responses_model import ResponsesModel
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.stream import AsyncStream, Stream
+    from antiphon.types.responses import response_compact_params, response_create_params
+    from antiphon.types.responses.compacted_response import CompactedResponse
+    from antiphon.types.responses.response import Response
+    from antiphon.types.responses.response_includable import ResponseIncludable
+    from antiphon.types.responses.response_input_item_param import ResponseInputItemParam
+    from antiphon.types.responses.response_input_param import ResponseInputParam
+    from antiphon.types.responses.response_prompt_param import ResponsePromptParam
+    from antiphon.types.responses.response_stream_event import ResponseStreamEvent
+    from antiphon.types.responses.response_text_config_param import ResponseTextConfigParam
+    from antiphon.types.responses.service_tier import ServiceTier
+    from antiphon.types.responses.tool_param import ToolParam
+    from antiphon.types.shared_params.metadata import Metadata
+    from antiphon.types.shared_params.reasoning import Reasoning
+    from antiphon.types.shared_params.responses_model import ResponsesModel
+
     from .input_items import InputItems
     from .input_tokens import InputTokens
 
@@ -507,28 +507,26 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AsyncStream": "...kernel.stream",
-            "Body": "...kernel.options",
-            "CompactedResponse": "...types.responses.compacted_response",
-            "Headers": "...kernel.options",
-            "Metadata": "...types.shared_params.metadata",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "Reasoning": "...types.shared_params.reasoning",
-            "Response": "...types.responses.response",
-            "ResponseIncludable": "...types.responses.response_includable",
-            "ResponseInputItemParam": "...types.responses.response_input_item_param",
-            "ResponseInputParam": "...types.responses.response_input_param",
-            "ResponsePromptParam": "...types.responses.response_prompt_param",
-            "ResponseStreamEvent": "...types.responses.response_stream_event",
-            "ResponseTextConfigParam": "...types.responses.response_text_config_param",
-            "ResponsesModel": "...types.shared_params.responses_model",
-            "ServiceTier": "...types.responses.service_tier",
-            "Stream": "...kernel.stream",
-            "Timeout": "...kernel.options",
-            "ToolParam": "...types.responses.tool_param",
-            "response_compact_params": "...types.responses.response_compact_params:",
-            "response_create_params": "...types.responses.response_create_params:",
+            "AsyncStream": "antiphon.kernel.stream",
+            "Body": "antiphon.kernel.options",
+            "CompactedResponse": "antiphon.types.responses.compacted_response",
+            "Headers": "antiphon.kernel.options",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "Query": "antiphon.kernel.options",
+            "Reasoning": "antiphon.types.shared_params.reasoning",
+            "Response": "antiphon.types.responses.response",
+            "ResponseIncludable": "antiphon.types.responses.response_includable",
+            "ResponseInputItemParam": "antiphon.types.responses.response_input_item_param",
+            "ResponseInputParam": "antiphon.types.responses.response_input_param",
+            "ResponsePromptParam": "antiphon.types.responses.response_prompt_param",
+            "ResponseStreamEvent": "antiphon.types.responses.response_stream_event",
+            "ResponseTextConfigParam": "antiphon.types.responses.response_text_config_param",
+            "ResponsesModel": "antiphon.types.shared_params.responses_model",
+            "ServiceTier": "antiphon.types.responses.service_tier",
+            "Stream": "antiphon.kernel.stream",
+            "Timeout": "antiphon.kernel.options",
+            "ToolParam": "antiphon.types.responses.tool_param",
+            "response_compact_params": "antiphon.types.responses.response_compact_params:",
+            "response_create_params": "antiphon.types.responses.response_create_params:",
         },
     )

@@ -4,19 +4,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...types.responses import input_token_count_params
-    from ...types.responses.input_token_count_response import InputTokenCountResponse
-    from ...types.responses.response_input_item_param import ResponseInputItemParam
-    from ...types.responses.tool_param import ToolParam
-    from ...types.shared_params.reasoning import Reasoning
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.responses import input_token_count_params
+    from antiphon.types.responses.input_token_count_response import InputTokenCountResponse
+    from antiphon.types.responses.response_input_item_param import ResponseInputItemParam
+    from antiphon.types.responses.tool_param import ToolParam
+    from antiphon.types.shared_params.reasoning import Reasoning
 
 
 __all__ = ("InputTokens",)
@@ -59,16 +58,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "Headers": "...kernel.options",
-            "InputTokenCountResponse": "...types.responses.input_token_count_response",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "Reasoning": "...types.shared_params.reasoning",
-            "ResponseInputItemParam": "...types.responses.response_input_item_param",
-            "Timeout": "...kernel.options",
-            "ToolParam": "...types.responses.tool_param",
-            "input_token_count_params": "...types.responses.input_token_count_params:",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "InputTokenCountResponse": "antiphon.types.responses.input_token_count_response",
+            "Query": "antiphon.kernel.options",
+            "Reasoning": "antiphon.types.shared_params.reasoning",
+            "ResponseInputItemParam": "antiphon.types.responses.response_input_item_param",
+            "Timeout": "antiphon.kernel.options",
+            "ToolParam": "antiphon.types.responses.tool_param",
+            "input_token_count_params": "antiphon.types.responses.input_token_count_params:",
         },
     )

@@ -3,15 +3,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, not_given
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.omit import NotGiven
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...types.safety.safety_case import SafetyCase
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.safety.safety_case import SafetyCase
 
 
 __all__ = ("Cases",)
@@ -43,11 +42,10 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "Headers": "...kernel.options",
-            "NotGiven": "...kernel.omit",
-            "Query": "...kernel.options",
-            "SafetyCase": "...types.safety.safety_case",
-            "Timeout": "...kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SafetyCase": "antiphon.types.safety.safety_case",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.files import FileTypes
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...kernel.pages import SyncCursorPage
-    from ...types.deleted_skill import DeletedSkill
-    from ...types.skill import Skill
+    from antiphon.kernel.files import FileTypes
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.deleted_skill import DeletedSkill
+    from antiphon.types.skill import Skill
+
     from .content import Content
     from .versions import Versions
 
@@ -137,15 +137,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "DeletedSkill": "...types.deleted_skill",
-            "FileTypes": "...kernel.files",
-            "Headers": "...kernel.options",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "Skill": "...types.skill",
-            "SyncCursorPage": "...kernel.pages",
-            "Timeout": "...kernel.options",
+            "Body": "antiphon.kernel.options",
+            "DeletedSkill": "antiphon.types.deleted_skill",
+            "FileTypes": "antiphon.kernel.files",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Skill": "antiphon.types.skill",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -3,15 +3,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, not_given
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.binary import HttpxBinaryResponseContent
-    from ...kernel.omit import NotGiven
-    from ...kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.binary import HttpxBinaryResponseContent
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
 
 
 __all__ = ("Content",)
@@ -43,11 +42,10 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "Headers": "...kernel.options",
-            "HttpxBinaryResponseContent": "...kernel.binary",
-            "NotGiven": "...kernel.omit",
-            "Query": "...kernel.options",
-            "Timeout": "...kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "HttpxBinaryResponseContent": "antiphon.kernel.binary",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
         },
     )

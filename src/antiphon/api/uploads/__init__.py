@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...types import FilePurpose, upload_create_params
-    from ...types.upload import Upload
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types import upload_create_params
+    from antiphon.types.file_purpose import FilePurpose
+    from antiphon.types.upload import Upload
+
     from .parts import Parts
 
 
@@ -95,14 +96,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "FilePurpose": "...types",
-            "Headers": "...kernel.options",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "Timeout": "...kernel.options",
-            "Upload": "...types.upload",
-            "upload_create_params": "...types.upload_create_params:",
+            "Body": "antiphon.kernel.options",
+            "FilePurpose": "antiphon.types.file_purpose",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
+            "Upload": "antiphon.types.upload",
+            "upload_create_params": "antiphon.types.upload_create_params:",
         },
     )

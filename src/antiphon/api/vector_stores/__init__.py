@@ -5,21 +5,21 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...kernel.pages import SyncCursorPage, SyncPage
-    from ...types import vector_store_create_params, vector_store_search_params, vector_store_update_params
-    from ...types.file_chunking_strategy_param import FileChunkingStrategyParam
-    from ...types.shared_params.metadata import Metadata
-    from ...types.vector_store import VectorStore
-    from ...types.vector_store_deleted import VectorStoreDeleted
-    from ...types.vector_store_search_response import VectorStoreSearchResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage, SyncPage
+    from antiphon.types import vector_store_create_params, vector_store_search_params, vector_store_update_params
+    from antiphon.types.file_chunking_strategy_param import FileChunkingStrategyParam
+    from antiphon.types.shared_params.metadata import Metadata
+    from antiphon.types.vector_store import VectorStore
+    from antiphon.types.vector_store_deleted import VectorStoreDeleted
+    from antiphon.types.vector_store_search_response import VectorStoreSearchResponse
+
     from .file_batches import FileBatches
     from .files import Files
 
@@ -171,21 +171,19 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "FileChunkingStrategyParam": "...types.file_chunking_strategy_param",
-            "Headers": "...kernel.options",
-            "Metadata": "...types.shared_params.metadata",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "SyncCursorPage": "...kernel.pages",
-            "SyncPage": "...kernel.pages",
-            "Timeout": "...kernel.options",
-            "VectorStore": "...types.vector_store",
-            "VectorStoreDeleted": "...types.vector_store_deleted",
-            "VectorStoreSearchResponse": "...types.vector_store_search_response",
-            "vector_store_create_params": "...types.vector_store_create_params:",
-            "vector_store_search_params": "...types.vector_store_search_params:",
-            "vector_store_update_params": "...types.vector_store_update_params:",
+            "Body": "antiphon.kernel.options",
+            "FileChunkingStrategyParam": "antiphon.types.file_chunking_strategy_param",
+            "Headers": "antiphon.kernel.options",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "SyncPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "VectorStore": "antiphon.types.vector_store",
+            "VectorStoreDeleted": "antiphon.types.vector_store_deleted",
+            "VectorStoreSearchResponse": "antiphon.types.vector_store_search_response",
+            "vector_store_create_params": "antiphon.types.vector_store_create_params:",
+            "vector_store_search_params": "antiphon.types.vector_store_search_params:",
+            "vector_store_update_params": "antiphon.types.vector_store_update_params:",
         },
     )

@@ -4,19 +4,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...kernel.pages import SyncCursorPage
-    from ...types.file_chunking_strategy_param import FileChunkingStrategyParam
-    from ...types.vector_stores import file_batch_create_params
-    from ...types.vector_stores.vector_store_file import VectorStoreFile
-    from ...types.vector_stores.vector_store_file_batch import VectorStoreFileBatch
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.file_chunking_strategy_param import FileChunkingStrategyParam
+    from antiphon.types.vector_stores import file_batch_create_params
+    from antiphon.types.vector_stores.vector_store_file import VectorStoreFile
+    from antiphon.types.vector_stores.vector_store_file_batch import VectorStoreFileBatch
 
 
 __all__ = ("FileBatches",)
@@ -119,16 +118,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "FileChunkingStrategyParam": "...types.file_chunking_strategy_param",
-            "Headers": "...kernel.options",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "SyncCursorPage": "...kernel.pages",
-            "Timeout": "...kernel.options",
-            "VectorStoreFile": "...types.vector_stores.vector_store_file",
-            "VectorStoreFileBatch": "...types.vector_stores.vector_store_file_batch",
-            "file_batch_create_params": "...types.vector_stores.file_batch_create_params:",
+            "Body": "antiphon.kernel.options",
+            "FileChunkingStrategyParam": "antiphon.types.file_chunking_strategy_param",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "VectorStoreFile": "antiphon.types.vector_stores.vector_store_file",
+            "VectorStoreFileBatch": "antiphon.types.vector_stores.vector_store_file_batch",
+            "file_batch_create_params": "antiphon.types.vector_stores.file_batch_create_params:",
         },
     )

@@ -3,19 +3,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel import operation as op
-from ...kernel.lazy import lazily
-from ...kernel.omit import not_given, omit
-from ...kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ...kernel.omit import NotGiven, Omit
-    from ...kernel.options import Body, Headers, Query, Timeout
-    from ...kernel.pages import SyncCursorPage, SyncPage
-    from ...types.file_chunking_strategy_param import FileChunkingStrategyParam
-    from ...types.vector_stores.file_content_response import FileContentResponse
-    from ...types.vector_stores.vector_store_file import VectorStoreFile
-    from ...types.vector_stores.vector_store_file_deleted import VectorStoreFileDeleted
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage, SyncPage
+    from antiphon.types.file_chunking_strategy_param import FileChunkingStrategyParam
+    from antiphon.types.vector_stores.file_content_response import FileContentResponse
+    from antiphon.types.vector_stores.vector_store_file import VectorStoreFile
+    from antiphon.types.vector_stores.vector_store_file_deleted import VectorStoreFileDeleted
 
 
 __all__ = ("Files",)
@@ -152,17 +151,15 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "...kernel.options",
-            "FileChunkingStrategyParam": "...types.file_chunking_strategy_param",
-            "FileContentResponse": "...types.vector_stores.file_content_response",
-            "Headers": "...kernel.options",
-            "NotGiven": "...kernel.omit",
-            "Omit": "...kernel.omit",
-            "Query": "...kernel.options",
-            "SyncCursorPage": "...kernel.pages",
-            "SyncPage": "...kernel.pages",
-            "Timeout": "...kernel.options",
-            "VectorStoreFile": "...types.vector_stores.vector_store_file",
-            "VectorStoreFileDeleted": "...types.vector_stores.vector_store_file_deleted",
+            "Body": "antiphon.kernel.options",
+            "FileChunkingStrategyParam": "antiphon.types.file_chunking_strategy_param",
+            "FileContentResponse": "antiphon.types.vector_stores.file_content_response",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "SyncPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "VectorStoreFile": "antiphon.types.vector_stores.vector_store_file",
+            "VectorStoreFileDeleted": "antiphon.types.vector_stores.vector_store_file_deleted",
         },
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ...kernel.files import FileTypes
-    from ..audio_model import AudioModel
-    from ..audio_response_format import AudioResponseFormat
+    from antiphon.kernel.files import FileTypes
+    from antiphon.types.audio_model import AudioModel
+    from antiphon.types.audio_response_format import AudioResponseFormat
+
     from .transcription_include import TranscriptionInclude
 
 
@@ -63,10 +64,10 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AudioModel": "..audio_model",
+            "AudioModel": "antiphon.types.audio_model",
             "TranscriptionInclude": ".transcription_include",
-            "AudioResponseFormat": "..audio_response_format",
-            "FileTypes": "...kernel.files",
+            "AudioResponseFormat": "antiphon.types.audio_response_format",
+            "FileTypes": "antiphon.kernel.files",
         },
         {
             "ChunkingStrategy": 'Literal["auto"] | ChunkingStrategyVadConfig',

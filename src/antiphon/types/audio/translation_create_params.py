@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Required, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ...kernel.files import FileTypes
-    from ..audio_model import AudioModel
+    from antiphon.kernel.files import FileTypes
+    from antiphon.types.audio_model import AudioModel
 
 
 __all__ = ("TranslationCreateParams",)
@@ -22,4 +22,6 @@ class TranslationCreateParams(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"AudioModel": "..audio_model", "FileTypes": "...kernel.files"})
+    __getattr__, __dir__ = lazily(
+        __name__, {"AudioModel": "antiphon.types.audio_model", "FileTypes": "antiphon.kernel.files"}
+    )

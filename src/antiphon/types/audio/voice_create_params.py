@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ...kernel.files import FileTypes
+    from antiphon.kernel.files import FileTypes
 
 
 __all__ = (
@@ -40,6 +40,6 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"FileTypes": "...kernel.files"},
+        {"FileTypes": "antiphon.kernel.files"},
         {"VoiceCreateParams": "CreateVoiceRequestAudioSample | CreateVoiceRequestPrompt"},
     )

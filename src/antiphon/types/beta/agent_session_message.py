@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel.extras import MessageText
-from ...kernel.lazy import lazily
+from antiphon.kernel.extras import MessageText
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
     from .agent_output_item_status import AgentOutputItemStatus

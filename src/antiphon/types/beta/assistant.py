@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..shared.metadata import Metadata
+    from antiphon.types.shared.metadata import Metadata
+
     from .assistant_response_format_option import AssistantResponseFormatOption
     from .assistant_tool import AssistantTool
 
@@ -56,7 +57,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "AssistantTool": ".assistant_tool",
-            "Metadata": "..shared.metadata",
+            "Metadata": "antiphon.types.shared.metadata",
             "AssistantResponseFormatOption": ".assistant_response_format_option",
         },
     )

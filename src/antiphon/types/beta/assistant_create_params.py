@@ -4,12 +4,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared.chat_model import ChatModel
-    from ..shared.reasoning_effort import ReasoningEffort
-    from ..shared_params.metadata import Metadata
+    from antiphon.types.shared.chat_model import ChatModel
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .assistant_response_format_option_param import AssistantResponseFormatOptionParam
     from .assistant_tool_param import AssistantToolParam
 
@@ -88,10 +89,10 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ChatModel": "..shared.chat_model",
+            "ChatModel": "antiphon.types.shared.chat_model",
             "AssistantToolParam": ".assistant_tool_param",
-            "Metadata": "..shared_params.metadata",
-            "ReasoningEffort": "..shared.reasoning_effort",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "ReasoningEffort": "antiphon.types.shared.reasoning_effort",
             "AssistantResponseFormatOptionParam": ".assistant_response_format_option_param",
         },
         {

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared.response_format_json_object import ResponseFormatJSONObject
-    from ..shared.response_format_json_schema import ResponseFormatJSONSchema
-    from ..shared.response_format_text import ResponseFormatText
+    from antiphon.types.shared.response_format_json_object import ResponseFormatJSONObject
+    from antiphon.types.shared.response_format_json_schema import ResponseFormatJSONSchema
+    from antiphon.types.shared.response_format_text import ResponseFormatText
 
 
 __all__ = ("AssistantResponseFormatOption",)
@@ -22,9 +22,9 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ResponseFormatText": "..shared.response_format_text",
-            "ResponseFormatJSONObject": "..shared.response_format_json_object",
-            "ResponseFormatJSONSchema": "..shared.response_format_json_schema",
+            "ResponseFormatText": "antiphon.types.shared.response_format_text",
+            "ResponseFormatJSONObject": "antiphon.types.shared.response_format_json_object",
+            "ResponseFormatJSONSchema": "antiphon.types.shared.response_format_json_schema",
         },
         {
             "AssistantResponseFormatOption": 'Literal["auto"] | ResponseFormatText | ResponseFormatJSONObject | ResponseFormatJSONSchema'

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared_params.response_format_json_object import ResponseFormatJSONObject
-    from ..shared_params.response_format_json_schema import ResponseFormatJSONSchema
-    from ..shared_params.response_format_text import ResponseFormatText
+    from antiphon.types.shared_params.response_format_json_object import ResponseFormatJSONObject
+    from antiphon.types.shared_params.response_format_json_schema import ResponseFormatJSONSchema
+    from antiphon.types.shared_params.response_format_text import ResponseFormatText
 
 
 __all__ = ("AssistantResponseFormatOptionParam",)
@@ -22,9 +22,9 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ResponseFormatText": "..shared_params.response_format_text",
-            "ResponseFormatJSONObject": "..shared_params.response_format_json_object",
-            "ResponseFormatJSONSchema": "..shared_params.response_format_json_schema",
+            "ResponseFormatText": "antiphon.types.shared_params.response_format_text",
+            "ResponseFormatJSONObject": "antiphon.types.shared_params.response_format_json_object",
+            "ResponseFormatJSONSchema": "antiphon.types.shared_params.response_format_json_schema",
         },
         {
             "AssistantResponseFormatOptionParam": 'Literal["auto"] | ResponseFormatText | ResponseFormatJSONObject | ResponseFormatJSONSchema'

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..shared.error_object import ErrorObject
+    from antiphon.types.shared.error_object import ErrorObject
+
     from .thread import Thread
     from .threads.message import Message
     from .threads.message_delta_event import MessageDeltaEvent
@@ -200,7 +201,7 @@ else:
             "Thread": ".thread",
             "Run": ".threads.run",
             "Message": ".threads.message",
-            "ErrorObject": "..shared.error_object",
+            "ErrorObject": "antiphon.types.shared.error_object",
             "RunStep": ".threads.runs.run_step",
             "MessageDeltaEvent": ".threads.message_delta_event",
             "RunStepDeltaEvent": ".threads.runs.run_step_delta_event",

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Required, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared_params.function_definition import FunctionDefinition
+    from antiphon.types.shared_params.function_definition import FunctionDefinition
 
 
 __all__ = ("FunctionToolParam",)
@@ -20,4 +20,4 @@ class FunctionToolParam(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"FunctionDefinition": "..shared_params.function_definition"})
+    __getattr__, __dir__ = lazily(__name__, {"FunctionDefinition": "antiphon.types.shared_params.function_definition"})

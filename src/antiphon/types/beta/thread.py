@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..shared.metadata import Metadata
+    from antiphon.types.shared.metadata import Metadata
 
 
 __all__ = (
@@ -42,4 +42,4 @@ class Thread(View):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"Metadata": "..shared.metadata"})
+    __getattr__, __dir__ = lazily(__name__, {"Metadata": "antiphon.types.shared.metadata"})

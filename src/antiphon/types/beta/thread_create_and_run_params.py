@@ -4,11 +4,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared.chat_model import ChatModel
-    from ..shared_params.metadata import Metadata
+    from antiphon.types.shared.chat_model import ChatModel
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .assistant_response_format_option_param import AssistantResponseFormatOptionParam
     from .assistant_tool_choice_option_param import AssistantToolChoiceOptionParam
     from .assistant_tool_param import AssistantToolParam
@@ -158,9 +159,9 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ChatModel": "..shared.chat_model",
+            "ChatModel": "antiphon.types.shared.chat_model",
             "AssistantToolParam": ".assistant_tool_param",
-            "Metadata": "..shared_params.metadata",
+            "Metadata": "antiphon.types.shared_params.metadata",
             "CodeInterpreterToolParam": ".code_interpreter_tool_param",
             "AssistantToolChoiceOptionParam": ".assistant_tool_choice_option_param",
             "MessageContentPartParam": ".threads.message_content_part_param",

@@ -4,10 +4,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared_params.metadata import Metadata
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .code_interpreter_tool_param import CodeInterpreterToolParam
     from .threads.message_content_part_param import MessageContentPartParam
 
@@ -101,7 +102,7 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Metadata": "..shared_params.metadata",
+            "Metadata": "antiphon.types.shared_params.metadata",
             "CodeInterpreterToolParam": ".code_interpreter_tool_param",
             "MessageContentPartParam": ".threads.message_content_part_param",
         },

@@ -4,10 +4,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared_params.metadata import Metadata
+    from antiphon.types.shared_params.metadata import Metadata
 
 
 __all__ = (
@@ -37,4 +37,4 @@ class ToolResources(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"Metadata": "..shared_params.metadata"})
+    __getattr__, __dir__ = lazily(__name__, {"Metadata": "antiphon.types.shared_params.metadata"})

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..completion_usage import CompletionUsage
-    from ..shared.metadata import Metadata
+    from antiphon.types.completion_usage import CompletionUsage
+    from antiphon.types.shared.metadata import Metadata
+
     from .chat_completion_message import ChatCompletionMessage
     from .chat_completion_token_logprob import ChatCompletionTokenLogprob
 
@@ -122,8 +123,8 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Metadata": "..shared.metadata",
-            "CompletionUsage": "..completion_usage",
+            "Metadata": "antiphon.types.shared.metadata",
+            "CompletionUsage": "antiphon.types.completion_usage",
             "ChatCompletionMessage": ".chat_completion_message",
             "ChatCompletionTokenLogprob": ".chat_completion_token_logprob",
         },

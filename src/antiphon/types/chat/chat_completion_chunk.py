@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..completion_usage import CompletionUsage
+    from antiphon.types.completion_usage import CompletionUsage
+
     from .chat_completion_token_logprob import ChatCompletionTokenLogprob
 
 
@@ -157,7 +158,10 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"CompletionUsage": "..completion_usage", "ChatCompletionTokenLogprob": ".chat_completion_token_logprob"},
+        {
+            "CompletionUsage": "antiphon.types.completion_usage",
+            "ChatCompletionTokenLogprob": ".chat_completion_token_logprob",
+        },
         {
             "ModerationInput": "ModerationInputModerationResults | ModerationInputError",
             "ModerationOutput": "ModerationOutputModerationResults | ModerationOutputError",

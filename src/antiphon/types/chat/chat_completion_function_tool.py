@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..shared.function_definition import FunctionDefinition
+    from antiphon.types.shared.function_definition import FunctionDefinition
 
 
 __all__ = ("ChatCompletionFunctionTool",)
@@ -21,4 +21,4 @@ class ChatCompletionFunctionTool(View):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"FunctionDefinition": "..shared.function_definition"})
+    __getattr__, __dir__ = lazily(__name__, {"FunctionDefinition": "antiphon.types.shared.function_definition"})

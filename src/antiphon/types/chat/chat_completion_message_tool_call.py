@@ -3,15 +3,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
     from .chat_completion_message_custom_tool_call import ChatCompletionMessageCustomToolCall
-    from .chat_completion_message_function_tool_call import ChatCompletionMessageFunctionToolCall
+    from .chat_completion_message_function_tool_call import ChatCompletionMessageFunctionToolCall, Function
     from .chat_completion_message_function_tool_call import (
         ChatCompletionMessageFunctionToolCall as _compat_ChatCompletionMessageToolCall,
     )
-    from .chat_completion_message_function_tool_call import Function as Function
 
 
 __all__ = (

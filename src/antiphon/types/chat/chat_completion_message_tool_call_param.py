@@ -3,11 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from .chat_completion_message_function_tool_call_param import ChatCompletionMessageFunctionToolCallParam
-    from .chat_completion_message_function_tool_call_param import Function as Function
+    from .chat_completion_message_function_tool_call_param import ChatCompletionMessageFunctionToolCallParam, Function
 
 
 __all__ = (

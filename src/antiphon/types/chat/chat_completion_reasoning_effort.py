@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
 
 
 __all__ = ("ChatCompletionReasoningEffort",)
@@ -16,5 +16,7 @@ if TYPE_CHECKING:
     ChatCompletionReasoningEffort: TypeAlias = ReasoningEffort
 else:
     __getattr__, __dir__ = lazily(
-        __name__, {"ReasoningEffort": "..shared.reasoning_effort"}, {"ChatCompletionReasoningEffort": "ReasoningEffort"}
+        __name__,
+        {"ReasoningEffort": "antiphon.types.shared.reasoning_effort"},
+        {"ChatCompletionReasoningEffort": "ReasoningEffort"},
     )

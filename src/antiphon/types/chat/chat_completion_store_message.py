@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
+
 from .chat_completion_message import ChatCompletionMessage
 
 if TYPE_CHECKING:

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
+    from antiphon.types.shared_params.function_definition import FunctionDefinition
+
     from .chat_completion_function_tool_param import ChatCompletionFunctionToolParam
-    from .chat_completion_function_tool_param import FunctionDefinition as FunctionDefinition
 
 
 __all__ = (
@@ -22,7 +23,7 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "FunctionDefinition": ".chat_completion_function_tool_param",
+            "FunctionDefinition": "antiphon.types.shared_params.function_definition",
             "ChatCompletionFunctionToolParam": ".chat_completion_function_tool_param",
         },
         {"ChatCompletionToolParam": "ChatCompletionFunctionToolParam"},

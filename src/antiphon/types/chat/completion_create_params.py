@@ -4,16 +4,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared.chat_model import ChatModel
-    from ..shared.reasoning_effort import ReasoningEffort
-    from ..shared_params.function_parameters import FunctionParameters
-    from ..shared_params.metadata import Metadata
-    from ..shared_params.response_format_json_object import ResponseFormatJSONObject
-    from ..shared_params.response_format_json_schema import ResponseFormatJSONSchema
-    from ..shared_params.response_format_text import ResponseFormatText
+    from antiphon.types.shared.chat_model import ChatModel
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.shared_params.function_parameters import FunctionParameters
+    from antiphon.types.shared_params.metadata import Metadata
+    from antiphon.types.shared_params.response_format_json_object import ResponseFormatJSONObject
+    from antiphon.types.shared_params.response_format_json_schema import ResponseFormatJSONSchema
+    from antiphon.types.shared_params.response_format_text import ResponseFormatText
+
     from .chat_completion_audio_param import ChatCompletionAudioParam
     from .chat_completion_function_call_option_param import ChatCompletionFunctionCallOptionParam
     from .chat_completion_message_param import ChatCompletionMessageParam
@@ -145,19 +146,19 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ChatModel": "..shared.chat_model",
-            "Metadata": "..shared_params.metadata",
-            "ReasoningEffort": "..shared.reasoning_effort",
+            "ChatModel": "antiphon.types.shared.chat_model",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "ReasoningEffort": "antiphon.types.shared.reasoning_effort",
             "ChatCompletionAudioParam": ".chat_completion_audio_param",
             "ChatCompletionMessageParam": ".chat_completion_message_param",
             "ChatCompletionToolUnionParam": ".chat_completion_tool_union_param",
-            "FunctionParameters": "..shared_params.function_parameters",
-            "ResponseFormatText": "..shared_params.response_format_text",
+            "FunctionParameters": "antiphon.types.shared_params.function_parameters",
+            "ResponseFormatText": "antiphon.types.shared_params.response_format_text",
             "ChatCompletionStreamOptionsParam": ".chat_completion_stream_options_param",
             "ChatCompletionPredictionContentParam": ".chat_completion_prediction_content_param",
             "ChatCompletionToolChoiceOptionParam": ".chat_completion_tool_choice_option_param",
-            "ResponseFormatJSONObject": "..shared_params.response_format_json_object",
-            "ResponseFormatJSONSchema": "..shared_params.response_format_json_schema",
+            "ResponseFormatJSONObject": "antiphon.types.shared_params.response_format_json_object",
+            "ResponseFormatJSONSchema": "antiphon.types.shared_params.response_format_json_schema",
             "ChatCompletionFunctionCallOptionParam": ".chat_completion_function_call_option_param",
         },
         {

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
+
 from .chat_completion import ChatCompletion, Choice
 from .chat_completion_message import ChatCompletionMessage
 
@@ -24,15 +25,15 @@ ContentType = TypeVar("ContentType")
 
 class ParsedChatCompletionMessage(ChatCompletionMessage, Generic[ContentType]):
     parsed: ContentType | None = None
-    tool_calls: list[ParsedFunctionToolCall] | None = None
+    tool_calls: list[ParsedFunctionToolCall] | None = None  # type: ignore[assignment, unused-ignore]
 
 
 class ParsedChoice(Choice, Generic[ContentType]):
-    message: ParsedChatCompletionMessage[ContentType]
+    message: ParsedChatCompletionMessage[ContentType]  # type: ignore[assignment, unused-ignore]
 
 
 class ParsedChatCompletion(ChatCompletion, Generic[ContentType]):
-    choices: list[ParsedChoice[ContentType]]
+    choices: list[ParsedChoice[ContentType]]  # type: ignore[assignment, unused-ignore]
 
 
 if not TYPE_CHECKING:

@@ -14,4 +14,4 @@ class ParsedFunction(Function):
 
 
 class ParsedFunctionToolCall(ChatCompletionMessageFunctionToolCall):
-    function: ParsedFunction
+    function: ParsedFunction  # type: ignore[assignment, unused-ignore]

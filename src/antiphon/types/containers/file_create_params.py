@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ...kernel.files import FileTypes
+    from antiphon.kernel.files import FileTypes
 
 
 __all__ = ("FileCreateParams",)
@@ -18,4 +18,4 @@ class FileCreateParams(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"FileTypes": "...kernel.files"})
+    __getattr__, __dir__ = lazily(__name__, {"FileTypes": "antiphon.kernel.files"})

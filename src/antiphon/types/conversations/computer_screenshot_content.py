@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..responses.image_detail import ImageDetail
+    from antiphon.types.responses.image_detail import ImageDetail
 
 
 __all__ = (
@@ -32,4 +32,4 @@ class ComputerScreenshotContent(View):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"ImageDetail": "..responses.image_detail"})
+    __getattr__, __dir__ = lazily(__name__, {"ImageDetail": "antiphon.types.responses.image_detail"})

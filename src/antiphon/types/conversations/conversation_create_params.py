@@ -4,11 +4,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_input_item_param import ResponseInputItemParam
-    from ..shared_params.metadata import Metadata
+    from antiphon.types.responses.response_input_item_param import ResponseInputItemParam
+    from antiphon.types.shared_params.metadata import Metadata
 
 
 __all__ = ("ConversationCreateParams",)
@@ -22,5 +22,8 @@ class ConversationCreateParams(TypedDict, total=False):
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"Metadata": "..shared_params.metadata", "ResponseInputItemParam": "..responses.response_input_item_param"},
+        {
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "ResponseInputItemParam": "antiphon.types.responses.response_input_item_param",
+        },
     )

@@ -3,30 +3,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..responses.mcp_tool_call_error import McpToolCallError
-    from ..responses.response_apply_patch_tool_call import ResponseApplyPatchToolCall
-    from ..responses.response_apply_patch_tool_call_output import ResponseApplyPatchToolCallOutput
-    from ..responses.response_code_interpreter_tool_call import ResponseCodeInterpreterToolCall
-    from ..responses.response_compaction_item import ResponseCompactionItem
-    from ..responses.response_computer_tool_call import ResponseComputerToolCall
-    from ..responses.response_computer_tool_call_output_item import ResponseComputerToolCallOutputItem
-    from ..responses.response_configuration_update_item import ResponseConfigurationUpdateItem
-    from ..responses.response_custom_tool_call import ResponseCustomToolCall
-    from ..responses.response_custom_tool_call_output import ResponseCustomToolCallOutput
-    from ..responses.response_file_search_tool_call import ResponseFileSearchToolCall
-    from ..responses.response_function_shell_tool_call import ResponseFunctionShellToolCall
-    from ..responses.response_function_shell_tool_call_output import ResponseFunctionShellToolCallOutput
-    from ..responses.response_function_tool_call_item import ResponseFunctionToolCallItem
-    from ..responses.response_function_tool_call_output_item import ResponseFunctionToolCallOutputItem
-    from ..responses.response_function_web_search import ResponseFunctionWebSearch
-    from ..responses.response_reasoning_item import ResponseReasoningItem
-    from ..responses.response_tool_search_call import ResponseToolSearchCall
-    from ..responses.response_tool_search_output_item import ResponseToolSearchOutputItem
-    from ..responses.tool import Tool
+    from antiphon.types.responses.mcp_tool_call_error import McpToolCallError
+    from antiphon.types.responses.response_apply_patch_tool_call import ResponseApplyPatchToolCall
+    from antiphon.types.responses.response_apply_patch_tool_call_output import ResponseApplyPatchToolCallOutput
+    from antiphon.types.responses.response_code_interpreter_tool_call import ResponseCodeInterpreterToolCall
+    from antiphon.types.responses.response_compaction_item import ResponseCompactionItem
+    from antiphon.types.responses.response_computer_tool_call import ResponseComputerToolCall
+    from antiphon.types.responses.response_computer_tool_call_output_item import ResponseComputerToolCallOutputItem
+    from antiphon.types.responses.response_configuration_update_item import ResponseConfigurationUpdateItem
+    from antiphon.types.responses.response_custom_tool_call import ResponseCustomToolCall
+    from antiphon.types.responses.response_custom_tool_call_output import ResponseCustomToolCallOutput
+    from antiphon.types.responses.response_file_search_tool_call import ResponseFileSearchToolCall
+    from antiphon.types.responses.response_function_shell_tool_call import ResponseFunctionShellToolCall
+    from antiphon.types.responses.response_function_shell_tool_call_output import ResponseFunctionShellToolCallOutput
+    from antiphon.types.responses.response_function_tool_call_item import ResponseFunctionToolCallItem
+    from antiphon.types.responses.response_function_tool_call_output_item import ResponseFunctionToolCallOutputItem
+    from antiphon.types.responses.response_function_web_search import ResponseFunctionWebSearch
+    from antiphon.types.responses.response_reasoning_item import ResponseReasoningItem
+    from antiphon.types.responses.response_tool_search_call import ResponseToolSearchCall
+    from antiphon.types.responses.response_tool_search_output_item import ResponseToolSearchOutputItem
+    from antiphon.types.responses.tool import Tool
+
     from .message import Message
 
 
@@ -235,26 +236,26 @@ else:
         __name__,
         {
             "Message": ".message",
-            "Tool": "..responses.tool",
-            "McpToolCallError": "..responses.mcp_tool_call_error",
-            "ResponseReasoningItem": "..responses.response_reasoning_item",
-            "ResponseCompactionItem": "..responses.response_compaction_item",
-            "ResponseCustomToolCall": "..responses.response_custom_tool_call",
-            "ResponseToolSearchCall": "..responses.response_tool_search_call",
-            "ResponseComputerToolCall": "..responses.response_computer_tool_call",
-            "ResponseFunctionWebSearch": "..responses.response_function_web_search",
-            "ResponseApplyPatchToolCall": "..responses.response_apply_patch_tool_call",
-            "ResponseFileSearchToolCall": "..responses.response_file_search_tool_call",
-            "ResponseCustomToolCallOutput": "..responses.response_custom_tool_call_output",
-            "ResponseFunctionToolCallItem": "..responses.response_function_tool_call_item",
-            "ResponseToolSearchOutputItem": "..responses.response_tool_search_output_item",
-            "ResponseFunctionShellToolCall": "..responses.response_function_shell_tool_call",
-            "ResponseConfigurationUpdateItem": "..responses.response_configuration_update_item",
-            "ResponseCodeInterpreterToolCall": "..responses.response_code_interpreter_tool_call",
-            "ResponseApplyPatchToolCallOutput": "..responses.response_apply_patch_tool_call_output",
-            "ResponseComputerToolCallOutputItem": "..responses.response_computer_tool_call_output_item",
-            "ResponseFunctionToolCallOutputItem": "..responses.response_function_tool_call_output_item",
-            "ResponseFunctionShellToolCallOutput": "..responses.response_function_shell_tool_call_output",
+            "Tool": "antiphon.types.responses.tool",
+            "McpToolCallError": "antiphon.types.responses.mcp_tool_call_error",
+            "ResponseReasoningItem": "antiphon.types.responses.response_reasoning_item",
+            "ResponseCompactionItem": "antiphon.types.responses.response_compaction_item",
+            "ResponseCustomToolCall": "antiphon.types.responses.response_custom_tool_call",
+            "ResponseToolSearchCall": "antiphon.types.responses.response_tool_search_call",
+            "ResponseComputerToolCall": "antiphon.types.responses.response_computer_tool_call",
+            "ResponseFunctionWebSearch": "antiphon.types.responses.response_function_web_search",
+            "ResponseApplyPatchToolCall": "antiphon.types.responses.response_apply_patch_tool_call",
+            "ResponseFileSearchToolCall": "antiphon.types.responses.response_file_search_tool_call",
+            "ResponseCustomToolCallOutput": "antiphon.types.responses.response_custom_tool_call_output",
+            "ResponseFunctionToolCallItem": "antiphon.types.responses.response_function_tool_call_item",
+            "ResponseToolSearchOutputItem": "antiphon.types.responses.response_tool_search_output_item",
+            "ResponseFunctionShellToolCall": "antiphon.types.responses.response_function_shell_tool_call",
+            "ResponseConfigurationUpdateItem": "antiphon.types.responses.response_configuration_update_item",
+            "ResponseCodeInterpreterToolCall": "antiphon.types.responses.response_code_interpreter_tool_call",
+            "ResponseApplyPatchToolCallOutput": "antiphon.types.responses.response_apply_patch_tool_call_output",
+            "ResponseComputerToolCallOutputItem": "antiphon.types.responses.response_computer_tool_call_output_item",
+            "ResponseFunctionToolCallOutputItem": "antiphon.types.responses.response_function_tool_call_output_item",
+            "ResponseFunctionShellToolCallOutput": "antiphon.types.responses.response_function_shell_tool_call_output",
         },
         {
             "ConversationItem": "Message | ResponseFunctionToolCallItem | ResponseFunctionToolCallOutputItem | ResponseFileSearchToolCall | ResponseFunctionWebSearch | ImageGenerationCall | ResponseComputerToolCall | ResponseComputerToolCallOutputItem | ResponseToolSearchCall | ResponseToolSearchOutputItem | AdditionalTools | ResponseConfigurationUpdateItem | ResponseReasoningItem | Program | ProgramOutput | ResponseCompactionItem | ResponseCodeInterpreterToolCall | LocalShellCall | LocalShellCallOutput | ResponseFunctionShellToolCall | ResponseFunctionShellToolCallOutput | ResponseApplyPatchToolCall | ResponseApplyPatchToolCallOutput | McpListTools | McpApprovalRequest | McpApprovalResponse | McpCall | ResponseCustomToolCall | ResponseCustomToolCallOutput"

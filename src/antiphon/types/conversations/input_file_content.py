@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_input_file import ResponseInputFile
+    from antiphon.types.responses.response_input_file import ResponseInputFile
 
 
 __all__ = ("InputFileContent",)
@@ -16,5 +16,7 @@ if TYPE_CHECKING:
     InputFileContent: TypeAlias = ResponseInputFile
 else:
     __getattr__, __dir__ = lazily(
-        __name__, {"ResponseInputFile": "..responses.response_input_file"}, {"InputFileContent": "ResponseInputFile"}
+        __name__,
+        {"ResponseInputFile": "antiphon.types.responses.response_input_file"},
+        {"InputFileContent": "ResponseInputFile"},
     )

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_input_file_param import ResponseInputFileParam
+    from antiphon.types.responses.response_input_file_param import ResponseInputFileParam
 
 
 __all__ = ("InputFileContentParam",)
@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"ResponseInputFileParam": "..responses.response_input_file_param"},
+        {"ResponseInputFileParam": "antiphon.types.responses.response_input_file_param"},
         {"InputFileContentParam": "ResponseInputFileParam"},
     )

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_input_image import ResponseInputImage
+    from antiphon.types.responses.response_input_image import ResponseInputImage
 
 
 __all__ = ("InputImageContent",)
@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"ResponseInputImage": "..responses.response_input_image"},
+        {"ResponseInputImage": "antiphon.types.responses.response_input_image"},
         {"InputImageContent": "ResponseInputImage"},
     )

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_input_image_param import ResponseInputImageParam
+    from antiphon.types.responses.response_input_image_param import ResponseInputImageParam
 
 
 __all__ = ("InputImageContentParam",)
@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"ResponseInputImageParam": "..responses.response_input_image_param"},
+        {"ResponseInputImageParam": "antiphon.types.responses.response_input_image_param"},
         {"InputImageContentParam": "ResponseInputImageParam"},
     )

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_input_text import ResponseInputText
+    from antiphon.types.responses.response_input_text import ResponseInputText
 
 
 __all__ = ("InputTextContent",)
@@ -16,5 +16,7 @@ if TYPE_CHECKING:
     InputTextContent: TypeAlias = ResponseInputText
 else:
     __getattr__, __dir__ = lazily(
-        __name__, {"ResponseInputText": "..responses.response_input_text"}, {"InputTextContent": "ResponseInputText"}
+        __name__,
+        {"ResponseInputText": "antiphon.types.responses.response_input_text"},
+        {"InputTextContent": "ResponseInputText"},
     )

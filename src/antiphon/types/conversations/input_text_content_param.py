@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_input_text_param import ResponseInputTextParam
+    from antiphon.types.responses.response_input_text_param import ResponseInputTextParam
 
 
 __all__ = ("InputTextContentParam",)
@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"ResponseInputTextParam": "..responses.response_input_text_param"},
+        {"ResponseInputTextParam": "antiphon.types.responses.response_input_text_param"},
         {"InputTextContentParam": "ResponseInputTextParam"},
     )

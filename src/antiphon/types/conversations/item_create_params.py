@@ -4,11 +4,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Required, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_includable import ResponseIncludable
-    from ..responses.response_input_item_param import ResponseInputItemParam
+    from antiphon.types.responses.response_includable import ResponseIncludable
+    from antiphon.types.responses.response_input_item_param import ResponseInputItemParam
 
 
 __all__ = ("ItemCreateParams",)
@@ -23,7 +23,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ResponseIncludable": "..responses.response_includable",
-            "ResponseInputItemParam": "..responses.response_input_item_param",
+            "ResponseIncludable": "antiphon.types.responses.response_includable",
+            "ResponseInputItemParam": "antiphon.types.responses.response_input_item_param",
         },
     )

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_includable import ResponseIncludable
+    from antiphon.types.responses.response_includable import ResponseIncludable
 
 
 __all__ = ("ItemListParams",)
@@ -20,4 +20,4 @@ class ItemListParams(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"ResponseIncludable": "..responses.response_includable"})
+    __getattr__, __dir__ = lazily(__name__, {"ResponseIncludable": "antiphon.types.responses.response_includable"})

@@ -3,15 +3,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..responses.response_input_file import ResponseInputFile
-    from ..responses.response_input_image import ResponseInputImage
-    from ..responses.response_input_text import ResponseInputText
-    from ..responses.response_output_refusal import ResponseOutputRefusal
-    from ..responses.response_output_text import ResponseOutputText
+    from antiphon.types.responses.response_input_file import ResponseInputFile
+    from antiphon.types.responses.response_input_image import ResponseInputImage
+    from antiphon.types.responses.response_input_text import ResponseInputText
+    from antiphon.types.responses.response_output_refusal import ResponseOutputRefusal
+    from antiphon.types.responses.response_output_text import ResponseOutputText
+
     from .computer_screenshot_content import ComputerScreenshotContent
     from .summary_text_content import SummaryTextContent
     from .text_content import TextContent
@@ -61,11 +62,11 @@ else:
             "TextContent": ".text_content",
             "SummaryTextContent": ".summary_text_content",
             "ComputerScreenshotContent": ".computer_screenshot_content",
-            "ResponseInputFile": "..responses.response_input_file",
-            "ResponseInputText": "..responses.response_input_text",
-            "ResponseInputImage": "..responses.response_input_image",
-            "ResponseOutputText": "..responses.response_output_text",
-            "ResponseOutputRefusal": "..responses.response_output_refusal",
+            "ResponseInputFile": "antiphon.types.responses.response_input_file",
+            "ResponseInputText": "antiphon.types.responses.response_input_text",
+            "ResponseInputImage": "antiphon.types.responses.response_input_image",
+            "ResponseOutputText": "antiphon.types.responses.response_output_text",
+            "ResponseOutputRefusal": "antiphon.types.responses.response_output_refusal",
         },
         {
             "Content": "ResponseInputText | ResponseOutputText | TextContent | SummaryTextContent | ContentReasoningText | ResponseOutputRefusal | ResponseInputImage | ComputerScreenshotContent | ResponseInputFile"

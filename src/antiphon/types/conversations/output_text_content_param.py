@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_output_text_param import ResponseOutputTextParam
+    from antiphon.types.responses.response_output_text_param import ResponseOutputTextParam
 
 
 __all__ = ("OutputTextContentParam",)
@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"ResponseOutputTextParam": "..responses.response_output_text_param"},
+        {"ResponseOutputTextParam": "antiphon.types.responses.response_output_text_param"},
         {"OutputTextContentParam": "ResponseOutputTextParam"},
     )

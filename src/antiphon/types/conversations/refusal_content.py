@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_output_refusal import ResponseOutputRefusal
+    from antiphon.types.responses.response_output_refusal import ResponseOutputRefusal
 
 
 __all__ = ("RefusalContent",)
@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"ResponseOutputRefusal": "..responses.response_output_refusal"},
+        {"ResponseOutputRefusal": "antiphon.types.responses.response_output_refusal"},
         {"RefusalContent": "ResponseOutputRefusal"},
     )

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_output_refusal_param import ResponseOutputRefusalParam
+    from antiphon.types.responses.response_output_refusal_param import ResponseOutputRefusalParam
 
 
 __all__ = ("RefusalContentParam",)
@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"ResponseOutputRefusalParam": "..responses.response_output_refusal_param"},
+        {"ResponseOutputRefusalParam": "antiphon.types.responses.response_output_refusal_param"},
         {"RefusalContentParam": "ResponseOutputRefusalParam"},
     )

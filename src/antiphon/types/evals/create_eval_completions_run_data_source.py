@@ -3,20 +3,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..chat.chat_completion_function_tool import ChatCompletionFunctionTool
-    from ..graders.grader_inputs import GraderInputs
-    from ..responses.easy_input_message import EasyInputMessage
-    from ..responses.response_input_audio import ResponseInputAudio
-    from ..responses.response_input_text import ResponseInputText
-    from ..shared.metadata import Metadata
-    from ..shared.reasoning_effort import ReasoningEffort
-    from ..shared.response_format_json_object import ResponseFormatJSONObject
-    from ..shared.response_format_json_schema import ResponseFormatJSONSchema
-    from ..shared.response_format_text import ResponseFormatText
+    from antiphon.types.chat.chat_completion_function_tool import ChatCompletionFunctionTool
+    from antiphon.types.graders.grader_inputs import GraderInputs
+    from antiphon.types.responses.easy_input_message import EasyInputMessage
+    from antiphon.types.responses.response_input_audio import ResponseInputAudio
+    from antiphon.types.responses.response_input_text import ResponseInputText
+    from antiphon.types.shared.metadata import Metadata
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.shared.response_format_json_object import ResponseFormatJSONObject
+    from antiphon.types.shared.response_format_json_schema import ResponseFormatJSONSchema
+    from antiphon.types.shared.response_format_text import ResponseFormatText
 
 
 __all__ = (
@@ -141,16 +141,16 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Metadata": "..shared.metadata",
-            "GraderInputs": "..graders.grader_inputs",
-            "ReasoningEffort": "..shared.reasoning_effort",
-            "ResponseFormatText": "..shared.response_format_text",
-            "EasyInputMessage": "..responses.easy_input_message",
-            "ResponseInputText": "..responses.response_input_text",
-            "ResponseInputAudio": "..responses.response_input_audio",
-            "ChatCompletionFunctionTool": "..chat.chat_completion_function_tool",
-            "ResponseFormatJSONObject": "..shared.response_format_json_object",
-            "ResponseFormatJSONSchema": "..shared.response_format_json_schema",
+            "Metadata": "antiphon.types.shared.metadata",
+            "GraderInputs": "antiphon.types.graders.grader_inputs",
+            "ReasoningEffort": "antiphon.types.shared.reasoning_effort",
+            "ResponseFormatText": "antiphon.types.shared.response_format_text",
+            "EasyInputMessage": "antiphon.types.responses.easy_input_message",
+            "ResponseInputText": "antiphon.types.responses.response_input_text",
+            "ResponseInputAudio": "antiphon.types.responses.response_input_audio",
+            "ChatCompletionFunctionTool": "antiphon.types.chat.chat_completion_function_tool",
+            "ResponseFormatJSONObject": "antiphon.types.shared.response_format_json_object",
+            "ResponseFormatJSONSchema": "antiphon.types.shared.response_format_json_schema",
         },
         {
             "Source": "SourceFileContent | SourceFileID | SourceStoredCompletions",

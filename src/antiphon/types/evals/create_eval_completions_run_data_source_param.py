@@ -4,19 +4,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..chat.chat_completion_function_tool_param import ChatCompletionFunctionToolParam
-    from ..graders.grader_inputs_param import GraderInputsParam
-    from ..responses.easy_input_message_param import EasyInputMessageParam
-    from ..responses.response_input_audio_param import ResponseInputAudioParam
-    from ..responses.response_input_text_param import ResponseInputTextParam
-    from ..shared.reasoning_effort import ReasoningEffort
-    from ..shared_params.metadata import Metadata
-    from ..shared_params.response_format_json_object import ResponseFormatJSONObject
-    from ..shared_params.response_format_json_schema import ResponseFormatJSONSchema
-    from ..shared_params.response_format_text import ResponseFormatText
+    from antiphon.types.chat.chat_completion_function_tool_param import ChatCompletionFunctionToolParam
+    from antiphon.types.graders.grader_inputs_param import GraderInputsParam
+    from antiphon.types.responses.easy_input_message_param import EasyInputMessageParam
+    from antiphon.types.responses.response_input_audio_param import ResponseInputAudioParam
+    from antiphon.types.responses.response_input_text_param import ResponseInputTextParam
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.shared_params.metadata import Metadata
+    from antiphon.types.shared_params.response_format_json_object import ResponseFormatJSONObject
+    from antiphon.types.shared_params.response_format_json_schema import ResponseFormatJSONSchema
+    from antiphon.types.shared_params.response_format_text import ResponseFormatText
 
 
 __all__ = (
@@ -143,16 +143,16 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Metadata": "..shared_params.metadata",
-            "ReasoningEffort": "..shared.reasoning_effort",
-            "GraderInputsParam": "..graders.grader_inputs_param",
-            "EasyInputMessageParam": "..responses.easy_input_message_param",
-            "ResponseFormatText": "..shared_params.response_format_text",
-            "ResponseInputTextParam": "..responses.response_input_text_param",
-            "ResponseInputAudioParam": "..responses.response_input_audio_param",
-            "ChatCompletionFunctionToolParam": "..chat.chat_completion_function_tool_param",
-            "ResponseFormatJSONObject": "..shared_params.response_format_json_object",
-            "ResponseFormatJSONSchema": "..shared_params.response_format_json_schema",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "ReasoningEffort": "antiphon.types.shared.reasoning_effort",
+            "GraderInputsParam": "antiphon.types.graders.grader_inputs_param",
+            "EasyInputMessageParam": "antiphon.types.responses.easy_input_message_param",
+            "ResponseFormatText": "antiphon.types.shared_params.response_format_text",
+            "ResponseInputTextParam": "antiphon.types.responses.response_input_text_param",
+            "ResponseInputAudioParam": "antiphon.types.responses.response_input_audio_param",
+            "ChatCompletionFunctionToolParam": "antiphon.types.chat.chat_completion_function_tool_param",
+            "ResponseFormatJSONObject": "antiphon.types.shared_params.response_format_json_object",
+            "ResponseFormatJSONSchema": "antiphon.types.shared_params.response_format_json_schema",
         },
         {
             "Source": "SourceFileContent | SourceFileID | SourceStoredCompletions",

@@ -4,16 +4,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..graders.grader_inputs_param import GraderInputsParam
-    from ..responses.response_format_text_config_param import ResponseFormatTextConfigParam
-    from ..responses.response_input_audio_param import ResponseInputAudioParam
-    from ..responses.response_input_text_param import ResponseInputTextParam
-    from ..responses.tool_param import ToolParam
-    from ..shared.reasoning_effort import ReasoningEffort
-    from ..shared_params.metadata import Metadata
+    from antiphon.types.graders.grader_inputs_param import GraderInputsParam
+    from antiphon.types.responses.response_format_text_config_param import ResponseFormatTextConfigParam
+    from antiphon.types.responses.response_input_audio_param import ResponseInputAudioParam
+    from antiphon.types.responses.response_input_text_param import ResponseInputTextParam
+    from antiphon.types.responses.tool_param import ToolParam
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .create_eval_completions_run_data_source_param import CreateEvalCompletionsRunDataSourceParam
     from .create_eval_jsonl_run_data_source_param import CreateEvalJSONLRunDataSourceParam
 
@@ -183,14 +184,14 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ToolParam": "..responses.tool_param",
-            "Metadata": "..shared_params.metadata",
-            "ReasoningEffort": "..shared.reasoning_effort",
-            "GraderInputsParam": "..graders.grader_inputs_param",
-            "ResponseInputTextParam": "..responses.response_input_text_param",
-            "ResponseInputAudioParam": "..responses.response_input_audio_param",
+            "ToolParam": "antiphon.types.responses.tool_param",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "ReasoningEffort": "antiphon.types.shared.reasoning_effort",
+            "GraderInputsParam": "antiphon.types.graders.grader_inputs_param",
+            "ResponseInputTextParam": "antiphon.types.responses.response_input_text_param",
+            "ResponseInputAudioParam": "antiphon.types.responses.response_input_audio_param",
             "CreateEvalJSONLRunDataSourceParam": ".create_eval_jsonl_run_data_source_param",
-            "ResponseFormatTextConfigParam": "..responses.response_format_text_config_param",
+            "ResponseFormatTextConfigParam": "antiphon.types.responses.response_format_text_config_param",
             "CreateEvalCompletionsRunDataSourceParam": ".create_eval_completions_run_data_source_param",
         },
         {

@@ -3,17 +3,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..graders.grader_inputs import GraderInputs
-    from ..responses.response_format_text_config import ResponseFormatTextConfig
-    from ..responses.response_input_audio import ResponseInputAudio
-    from ..responses.response_input_text import ResponseInputText
-    from ..responses.tool import Tool
-    from ..shared.metadata import Metadata
-    from ..shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.graders.grader_inputs import GraderInputs
+    from antiphon.types.responses.response_format_text_config import ResponseFormatTextConfig
+    from antiphon.types.responses.response_input_audio import ResponseInputAudio
+    from antiphon.types.responses.response_input_text import ResponseInputText
+    from antiphon.types.responses.tool import Tool
+    from antiphon.types.shared.metadata import Metadata
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
+
     from .create_eval_completions_run_data_source import CreateEvalCompletionsRunDataSource
     from .create_eval_jsonl_run_data_source import CreateEvalJSONLRunDataSource
     from .eval_api_error import EvalAPIError
@@ -211,14 +212,14 @@ else:
         __name__,
         {
             "EvalAPIError": ".eval_api_error",
-            "Tool": "..responses.tool",
-            "Metadata": "..shared.metadata",
-            "GraderInputs": "..graders.grader_inputs",
-            "ReasoningEffort": "..shared.reasoning_effort",
-            "ResponseInputText": "..responses.response_input_text",
-            "ResponseInputAudio": "..responses.response_input_audio",
+            "Tool": "antiphon.types.responses.tool",
+            "Metadata": "antiphon.types.shared.metadata",
+            "GraderInputs": "antiphon.types.graders.grader_inputs",
+            "ReasoningEffort": "antiphon.types.shared.reasoning_effort",
+            "ResponseInputText": "antiphon.types.responses.response_input_text",
+            "ResponseInputAudio": "antiphon.types.responses.response_input_audio",
             "CreateEvalJSONLRunDataSource": ".create_eval_jsonl_run_data_source",
-            "ResponseFormatTextConfig": "..responses.response_format_text_config",
+            "ResponseFormatTextConfig": "antiphon.types.responses.response_format_text_config",
             "CreateEvalCompletionsRunDataSource": ".create_eval_completions_run_data_source",
         },
         {

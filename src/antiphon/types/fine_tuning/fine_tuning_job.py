@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..shared.metadata import Metadata
+    from antiphon.types.shared.metadata import Metadata
+
     from .dpo_method import DpoMethod
     from .fine_tuning_job_wandb_integration_object import FineTuningJobWandbIntegrationObject
     from .reinforcement_method import ReinforcementMethod
@@ -70,7 +71,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "DpoMethod": ".dpo_method",
-            "Metadata": "..shared.metadata",
+            "Metadata": "antiphon.types.shared.metadata",
             "SupervisedMethod": ".supervised_method",
             "ReinforcementMethod": ".reinforcement_method",
             "FineTuningJobWandbIntegrationObject": ".fine_tuning_job_wandb_integration_object",

@@ -4,7 +4,7 @@ from __future__ import annotations
 import builtins
 from typing import Literal
 
-from ...kernel.view import View
+from antiphon.kernel.view import View
 
 __all__ = ("FineTuningJobEvent",)
 

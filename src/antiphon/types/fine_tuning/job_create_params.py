@@ -4,10 +4,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, Required, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared_params.metadata import Metadata
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .dpo_method_param import DpoMethodParam
     from .reinforcement_method_param import ReinforcementMethodParam
     from .supervised_method_param import SupervisedMethodParam
@@ -66,7 +67,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "DpoMethodParam": ".dpo_method_param",
-            "Metadata": "..shared_params.metadata",
+            "Metadata": "antiphon.types.shared_params.metadata",
             "SupervisedMethodParam": ".supervised_method_param",
             "ReinforcementMethodParam": ".reinforcement_method_param",
         },

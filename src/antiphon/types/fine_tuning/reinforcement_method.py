@@ -3,15 +3,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..graders.multi_grader import MultiGrader
-    from ..graders.python_grader import PythonGrader
-    from ..graders.score_model_grader import ScoreModelGrader
-    from ..graders.string_check_grader import StringCheckGrader
-    from ..graders.text_similarity_grader import TextSimilarityGrader
+    from antiphon.types.graders.multi_grader import MultiGrader
+    from antiphon.types.graders.python_grader import PythonGrader
+    from antiphon.types.graders.score_model_grader import ScoreModelGrader
+    from antiphon.types.graders.string_check_grader import StringCheckGrader
+    from antiphon.types.graders.text_similarity_grader import TextSimilarityGrader
+
     from .reinforcement_hyperparameters import ReinforcementHyperparameters
 
 
@@ -32,12 +33,12 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "MultiGrader": "..graders.multi_grader",
-            "PythonGrader": "..graders.python_grader",
-            "ScoreModelGrader": "..graders.score_model_grader",
-            "StringCheckGrader": "..graders.string_check_grader",
+            "MultiGrader": "antiphon.types.graders.multi_grader",
+            "PythonGrader": "antiphon.types.graders.python_grader",
+            "ScoreModelGrader": "antiphon.types.graders.score_model_grader",
+            "StringCheckGrader": "antiphon.types.graders.string_check_grader",
             "ReinforcementHyperparameters": ".reinforcement_hyperparameters",
-            "TextSimilarityGrader": "..graders.text_similarity_grader",
+            "TextSimilarityGrader": "antiphon.types.graders.text_similarity_grader",
         },
         {"Grader": "StringCheckGrader | TextSimilarityGrader | PythonGrader | ScoreModelGrader | MultiGrader"},
     )

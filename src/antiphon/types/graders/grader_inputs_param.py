@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_input_audio_param import ResponseInputAudioParam
-    from ..responses.response_input_text_param import ResponseInputTextParam
+    from antiphon.types.responses.response_input_audio_param import ResponseInputAudioParam
+    from antiphon.types.responses.response_input_text_param import ResponseInputTextParam
 
 
 __all__ = (
@@ -46,8 +46,8 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ResponseInputTextParam": "..responses.response_input_text_param",
-            "ResponseInputAudioParam": "..responses.response_input_audio_param",
+            "ResponseInputTextParam": "antiphon.types.responses.response_input_text_param",
+            "ResponseInputAudioParam": "antiphon.types.responses.response_input_audio_param",
         },
         {
             "GraderInputsParamItem": "str | ResponseInputTextParam | GraderInputsParamItemOutputText | GraderInputsParamItemInputImage | ResponseInputAudioParam",

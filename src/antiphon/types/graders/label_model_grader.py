@@ -3,12 +3,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..responses.response_input_audio import ResponseInputAudio
-    from ..responses.response_input_text import ResponseInputText
+    from antiphon.types.responses.response_input_audio import ResponseInputAudio
+    from antiphon.types.responses.response_input_text import ResponseInputText
+
     from .grader_inputs import GraderInputs
 
 
@@ -62,8 +63,8 @@ else:
         __name__,
         {
             "GraderInputs": ".grader_inputs",
-            "ResponseInputText": "..responses.response_input_text",
-            "ResponseInputAudio": "..responses.response_input_audio",
+            "ResponseInputText": "antiphon.types.responses.response_input_text",
+            "ResponseInputAudio": "antiphon.types.responses.response_input_audio",
         },
         {
             "InputContent": "str | ResponseInputText | InputContentOutputText | InputContentInputImage | ResponseInputAudio | GraderInputs"

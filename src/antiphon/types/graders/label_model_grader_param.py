@@ -4,11 +4,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_input_audio_param import ResponseInputAudioParam
-    from ..responses.response_input_text_param import ResponseInputTextParam
+    from antiphon.types.responses.response_input_audio_param import ResponseInputAudioParam
+    from antiphon.types.responses.response_input_text_param import ResponseInputTextParam
+
     from .grader_inputs_param import GraderInputsParam
 
 
@@ -69,8 +70,8 @@ else:
         __name__,
         {
             "GraderInputsParam": ".grader_inputs_param",
-            "ResponseInputTextParam": "..responses.response_input_text_param",
-            "ResponseInputAudioParam": "..responses.response_input_audio_param",
+            "ResponseInputTextParam": "antiphon.types.responses.response_input_text_param",
+            "ResponseInputAudioParam": "antiphon.types.responses.response_input_audio_param",
         },
         {
             "InputContent": "str | ResponseInputTextParam | InputContentOutputText | InputContentInputImage | ResponseInputAudioParam | GraderInputsParam"

@@ -3,13 +3,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..responses.response_input_audio import ResponseInputAudio
-    from ..responses.response_input_text import ResponseInputText
-    from ..shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.responses.response_input_audio import ResponseInputAudio
+    from antiphon.types.responses.response_input_text import ResponseInputText
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
+
     from .grader_inputs import GraderInputs
 
 
@@ -72,9 +73,9 @@ else:
         __name__,
         {
             "GraderInputs": ".grader_inputs",
-            "ReasoningEffort": "..shared.reasoning_effort",
-            "ResponseInputText": "..responses.response_input_text",
-            "ResponseInputAudio": "..responses.response_input_audio",
+            "ReasoningEffort": "antiphon.types.shared.reasoning_effort",
+            "ResponseInputText": "antiphon.types.responses.response_input_text",
+            "ResponseInputAudio": "antiphon.types.responses.response_input_audio",
         },
         {
             "InputContent": "str | ResponseInputText | InputContentOutputText | InputContentInputImage | ResponseInputAudio | GraderInputs"

@@ -4,12 +4,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_input_audio_param import ResponseInputAudioParam
-    from ..responses.response_input_text_param import ResponseInputTextParam
-    from ..shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.responses.response_input_audio_param import ResponseInputAudioParam
+    from antiphon.types.responses.response_input_text_param import ResponseInputTextParam
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
+
     from .grader_inputs_param import GraderInputsParam
 
 
@@ -79,9 +80,9 @@ else:
         __name__,
         {
             "GraderInputsParam": ".grader_inputs_param",
-            "ReasoningEffort": "..shared.reasoning_effort",
-            "ResponseInputTextParam": "..responses.response_input_text_param",
-            "ResponseInputAudioParam": "..responses.response_input_audio_param",
+            "ReasoningEffort": "antiphon.types.shared.reasoning_effort",
+            "ResponseInputTextParam": "antiphon.types.responses.response_input_text_param",
+            "ResponseInputAudioParam": "antiphon.types.responses.response_input_audio_param",
         },
         {
             "InputContent": "str | ResponseInputTextParam | InputContentOutputText | InputContentInputImage | ResponseInputAudioParam | GraderInputsParam"

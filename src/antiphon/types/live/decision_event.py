@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..decision import Decision
+    from antiphon.types.decision import Decision
 
 
 __all__ = (
@@ -36,4 +36,4 @@ class DecisionEvent(View):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"Decision": "..decision"})
+    __getattr__, __dir__ = lazily(__name__, {"Decision": "antiphon.types.decision"})

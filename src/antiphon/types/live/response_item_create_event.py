@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..responses.response_input_item import ResponseInputItem
+    from antiphon.types.responses.response_input_item import ResponseInputItem
 
 
 __all__ = ("ResponseItemCreateEvent",)
@@ -22,4 +22,4 @@ class ResponseItemCreateEvent(View):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"ResponseInputItem": "..responses.response_input_item"})
+    __getattr__, __dir__ = lazily(__name__, {"ResponseInputItem": "antiphon.types.responses.response_input_item"})

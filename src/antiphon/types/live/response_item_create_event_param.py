@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Required, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_input_item_param import ResponseInputItemParam
+    from antiphon.types.responses.response_input_item_param import ResponseInputItemParam
 
 
 __all__ = ("ResponseItemCreateEventParam",)
@@ -21,4 +21,6 @@ class ResponseItemCreateEventParam(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"ResponseInputItemParam": "..responses.response_input_item_param"})
+    __getattr__, __dir__ = lazily(
+        __name__, {"ResponseInputItemParam": "antiphon.types.responses.response_input_item_param"}
+    )

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Required, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_prompt_param import ResponsePromptParam
+    from antiphon.types.responses.response_prompt_param import ResponsePromptParam
+
     from .realtime_audio_config_param import RealtimeAudioConfigParam
     from .realtime_reasoning_param import RealtimeReasoningParam
     from .realtime_tool_choice_config_param import RealtimeToolChoiceConfigParam
@@ -69,7 +70,7 @@ if not TYPE_CHECKING:
             "RealtimeAudioConfigParam": ".realtime_audio_config_param",
             "RealtimeToolsConfigParam": ".realtime_tools_config_param",
             "RealtimeTracingConfigParam": ".realtime_tracing_config_param",
-            "ResponsePromptParam": "..responses.response_prompt_param",
+            "ResponsePromptParam": "antiphon.types.responses.response_prompt_param",
             "RealtimeToolChoiceConfigParam": ".realtime_tool_choice_config_param",
         },
     )

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..audio.transcription_language import TranscriptionLanguage
+    from antiphon.types.audio.transcription_language import TranscriptionLanguage
+
     from .log_prob_properties import LogProbProperties
 
 
@@ -60,6 +61,9 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"LogProbProperties": ".log_prob_properties", "TranscriptionLanguage": "..audio.transcription_language"},
+        {
+            "LogProbProperties": ".log_prob_properties",
+            "TranscriptionLanguage": "antiphon.types.audio.transcription_language",
+        },
         {"Usage": "UsageTranscriptTextUsageTokens | UsageTranscriptTextUsageDuration"},
     )

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..shared.metadata import Metadata
+    from antiphon.types.shared.metadata import Metadata
+
     from .conversation_item import ConversationItem
     from .realtime_audio_formats import RealtimeAudioFormats
     from .realtime_response_status import RealtimeResponseStatus
@@ -50,7 +51,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Metadata": "..shared.metadata",
+            "Metadata": "antiphon.types.shared.metadata",
             "ConversationItem": ".conversation_item",
             "RealtimeAudioFormats": ".realtime_audio_formats",
             "RealtimeResponseUsage": ".realtime_response_usage",

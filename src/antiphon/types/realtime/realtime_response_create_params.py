@@ -3,15 +3,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..responses.response_prompt import ResponsePrompt
-    from ..responses.tool_choice_function import ToolChoiceFunction
-    from ..responses.tool_choice_mcp import ToolChoiceMcp
-    from ..responses.tool_choice_options import ToolChoiceOptions
-    from ..shared.metadata import Metadata
+    from antiphon.types.responses.response_prompt import ResponsePrompt
+    from antiphon.types.responses.tool_choice_function import ToolChoiceFunction
+    from antiphon.types.responses.tool_choice_mcp import ToolChoiceMcp
+    from antiphon.types.responses.tool_choice_options import ToolChoiceOptions
+    from antiphon.types.shared.metadata import Metadata
+
     from .conversation_item import ConversationItem
     from .realtime_function_tool import RealtimeFunctionTool
     from .realtime_reasoning import RealtimeReasoning
@@ -48,14 +49,14 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Metadata": "..shared.metadata",
+            "Metadata": "antiphon.types.shared.metadata",
             "ConversationItem": ".conversation_item",
             "RealtimeReasoning": ".realtime_reasoning",
             "RealtimeFunctionTool": ".realtime_function_tool",
-            "ResponsePrompt": "..responses.response_prompt",
-            "ToolChoiceMcp": "..responses.tool_choice_mcp",
-            "ToolChoiceOptions": "..responses.tool_choice_options",
-            "ToolChoiceFunction": "..responses.tool_choice_function",
+            "ResponsePrompt": "antiphon.types.responses.response_prompt",
+            "ToolChoiceMcp": "antiphon.types.responses.tool_choice_mcp",
+            "ToolChoiceOptions": "antiphon.types.responses.tool_choice_options",
+            "ToolChoiceFunction": "antiphon.types.responses.tool_choice_function",
             "RealtimeResponseCreateMcpTool": ".realtime_response_create_mcp_tool",
             "RealtimeResponseCreateAudioOutput": ".realtime_response_create_audio_output",
         },

@@ -4,14 +4,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.response_prompt_param import ResponsePromptParam
-    from ..responses.tool_choice_function_param import ToolChoiceFunctionParam
-    from ..responses.tool_choice_mcp_param import ToolChoiceMcpParam
-    from ..responses.tool_choice_options import ToolChoiceOptions
-    from ..shared_params.metadata import Metadata
+    from antiphon.types.responses.response_prompt_param import ResponsePromptParam
+    from antiphon.types.responses.tool_choice_function_param import ToolChoiceFunctionParam
+    from antiphon.types.responses.tool_choice_mcp_param import ToolChoiceMcpParam
+    from antiphon.types.responses.tool_choice_options import ToolChoiceOptions
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .conversation_item_param import ConversationItemParam
     from .realtime_function_tool_param import RealtimeFunctionToolParam
     from .realtime_reasoning_param import RealtimeReasoningParam
@@ -48,14 +49,14 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Metadata": "..shared_params.metadata",
+            "Metadata": "antiphon.types.shared_params.metadata",
             "ConversationItemParam": ".conversation_item_param",
             "RealtimeReasoningParam": ".realtime_reasoning_param",
             "RealtimeFunctionToolParam": ".realtime_function_tool_param",
-            "ToolChoiceOptions": "..responses.tool_choice_options",
-            "ResponsePromptParam": "..responses.response_prompt_param",
-            "ToolChoiceMcpParam": "..responses.tool_choice_mcp_param",
-            "ToolChoiceFunctionParam": "..responses.tool_choice_function_param",
+            "ToolChoiceOptions": "antiphon.types.responses.tool_choice_options",
+            "ResponsePromptParam": "antiphon.types.responses.response_prompt_param",
+            "ToolChoiceMcpParam": "antiphon.types.responses.tool_choice_mcp_param",
+            "ToolChoiceFunctionParam": "antiphon.types.responses.tool_choice_function_param",
             "RealtimeResponseCreateMcpToolParam": ".realtime_response_create_mcp_tool_param",
             "RealtimeResponseCreateAudioOutputParam": ".realtime_response_create_audio_output_param",
         },

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..responses.response_prompt import ResponsePrompt
+    from antiphon.types.responses.response_prompt import ResponsePrompt
+
     from .realtime_audio_config import RealtimeAudioConfig
     from .realtime_reasoning import RealtimeReasoning
     from .realtime_tool_choice_config import RealtimeToolChoiceConfig
@@ -71,7 +72,7 @@ if not TYPE_CHECKING:
             "RealtimeAudioConfig": ".realtime_audio_config",
             "RealtimeToolsConfig": ".realtime_tools_config",
             "RealtimeTracingConfig": ".realtime_tracing_config",
-            "ResponsePrompt": "..responses.response_prompt",
+            "ResponsePrompt": "antiphon.types.responses.response_prompt",
             "RealtimeToolChoiceConfig": ".realtime_tool_choice_config",
         },
     )

@@ -3,14 +3,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..responses.response_prompt import ResponsePrompt
-    from ..responses.tool_choice_function import ToolChoiceFunction
-    from ..responses.tool_choice_mcp import ToolChoiceMcp
-    from ..responses.tool_choice_options import ToolChoiceOptions
+    from antiphon.types.responses.response_prompt import ResponsePrompt
+    from antiphon.types.responses.tool_choice_function import ToolChoiceFunction
+    from antiphon.types.responses.tool_choice_mcp import ToolChoiceMcp
+    from antiphon.types.responses.tool_choice_options import ToolChoiceOptions
+
     from .audio_transcription import AudioTranscription
     from .noise_reduction_type import NoiseReductionType
     from .realtime_audio_formats import RealtimeAudioFormats
@@ -208,10 +209,10 @@ else:
             "NoiseReductionType": ".noise_reduction_type",
             "RealtimeAudioFormats": ".realtime_audio_formats",
             "RealtimeFunctionTool": ".realtime_function_tool",
-            "ResponsePrompt": "..responses.response_prompt",
-            "ToolChoiceMcp": "..responses.tool_choice_mcp",
-            "ToolChoiceOptions": "..responses.tool_choice_options",
-            "ToolChoiceFunction": "..responses.tool_choice_function",
+            "ResponsePrompt": "antiphon.types.responses.response_prompt",
+            "ToolChoiceMcp": "antiphon.types.responses.tool_choice_mcp",
+            "ToolChoiceOptions": "antiphon.types.responses.tool_choice_options",
+            "ToolChoiceFunction": "antiphon.types.responses.tool_choice_function",
         },
         {
             "AudioInputTurnDetection": "AudioInputTurnDetectionServerVad | AudioInputTurnDetectionSemanticVad | None",

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.tool_choice_function import ToolChoiceFunction
-    from ..responses.tool_choice_mcp import ToolChoiceMcp
-    from ..responses.tool_choice_options import ToolChoiceOptions
+    from antiphon.types.responses.tool_choice_function import ToolChoiceFunction
+    from antiphon.types.responses.tool_choice_mcp import ToolChoiceMcp
+    from antiphon.types.responses.tool_choice_options import ToolChoiceOptions
 
 
 __all__ = ("RealtimeToolChoiceConfig",)
@@ -20,9 +20,9 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ToolChoiceMcp": "..responses.tool_choice_mcp",
-            "ToolChoiceOptions": "..responses.tool_choice_options",
-            "ToolChoiceFunction": "..responses.tool_choice_function",
+            "ToolChoiceMcp": "antiphon.types.responses.tool_choice_mcp",
+            "ToolChoiceOptions": "antiphon.types.responses.tool_choice_options",
+            "ToolChoiceFunction": "antiphon.types.responses.tool_choice_function",
         },
         {"RealtimeToolChoiceConfig": "ToolChoiceOptions | str | ToolChoiceFunction | ToolChoiceMcp"},
     )

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..responses.tool_choice_function_param import ToolChoiceFunctionParam
-    from ..responses.tool_choice_mcp_param import ToolChoiceMcpParam
-    from ..responses.tool_choice_options import ToolChoiceOptions
+    from antiphon.types.responses.tool_choice_function_param import ToolChoiceFunctionParam
+    from antiphon.types.responses.tool_choice_mcp_param import ToolChoiceMcpParam
+    from antiphon.types.responses.tool_choice_options import ToolChoiceOptions
 
 
 __all__ = ("RealtimeToolChoiceConfigParam",)
@@ -20,9 +20,9 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ToolChoiceOptions": "..responses.tool_choice_options",
-            "ToolChoiceMcpParam": "..responses.tool_choice_mcp_param",
-            "ToolChoiceFunctionParam": "..responses.tool_choice_function_param",
+            "ToolChoiceOptions": "antiphon.types.responses.tool_choice_options",
+            "ToolChoiceMcpParam": "antiphon.types.responses.tool_choice_mcp_param",
+            "ToolChoiceFunctionParam": "antiphon.types.responses.tool_choice_function_param",
         },
         {"RealtimeToolChoiceConfigParam": "ToolChoiceOptions | ToolChoiceFunctionParam | ToolChoiceMcpParam"},
     )

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..shared.custom_tool_input_format import CustomToolInputFormat
+    from antiphon.types.shared.custom_tool_input_format import CustomToolInputFormat
 
 
 __all__ = ("CustomTool",)
@@ -27,4 +27,4 @@ class CustomTool(View):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"CustomToolInputFormat": "..shared.custom_tool_input_format"})
+    __getattr__, __dir__ = lazily(__name__, {"CustomToolInputFormat": "antiphon.types.shared.custom_tool_input_format"})

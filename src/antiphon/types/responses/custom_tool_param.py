@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Required, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared_params.custom_tool_input_format import CustomToolInputFormat
+    from antiphon.types.shared_params.custom_tool_input_format import CustomToolInputFormat
 
 
 __all__ = ("CustomToolParam",)
@@ -27,4 +27,6 @@ class CustomToolParam(_CustomToolParamReservedKeywords, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"CustomToolInputFormat": "..shared_params.custom_tool_input_format"})
+    __getattr__, __dir__ = lazily(
+        __name__, {"CustomToolInputFormat": "antiphon.types.shared_params.custom_tool_input_format"}
+    )

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..shared.comparison_filter import ComparisonFilter
-    from ..shared.compound_filter import CompoundFilter
+    from antiphon.types.shared.comparison_filter import ComparisonFilter
+    from antiphon.types.shared.compound_filter import CompoundFilter
 
 
 __all__ = (
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"CompoundFilter": "..shared.compound_filter", "ComparisonFilter": "..shared.comparison_filter"},
+        {
+            "CompoundFilter": "antiphon.types.shared.compound_filter",
+            "ComparisonFilter": "antiphon.types.shared.comparison_filter",
+        },
         {"Filters": "ComparisonFilter | CompoundFilter | None"},
     )

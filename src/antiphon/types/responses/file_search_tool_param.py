@@ -4,11 +4,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared_params.comparison_filter import ComparisonFilter
-    from ..shared_params.compound_filter import CompoundFilter
+    from antiphon.types.shared_params.comparison_filter import ComparisonFilter
+    from antiphon.types.shared_params.compound_filter import CompoundFilter
 
 
 __all__ = (
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"CompoundFilter": "..shared_params.compound_filter", "ComparisonFilter": "..shared_params.comparison_filter"},
+        {
+            "CompoundFilter": "antiphon.types.shared_params.compound_filter",
+            "ComparisonFilter": "antiphon.types.shared_params.comparison_filter",
+        },
         {"Filters": "ComparisonFilter | CompoundFilter"},
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared_params.reasoning import Reasoning
+    from antiphon.types.shared_params.reasoning import Reasoning
+
     from .response_conversation_param_param import ResponseConversationParamParam
     from .response_format_text_config_param import ResponseFormatTextConfigParam
     from .response_input_item_param import ResponseInputItemParam
@@ -79,7 +80,7 @@ else:
             "ToolChoiceMcpParam": ".tool_choice_mcp_param",
             "ToolChoiceShellParam": ".tool_choice_shell_param",
             "ToolChoiceTypesParam": ".tool_choice_types_param",
-            "Reasoning": "..shared_params.reasoning",
+            "Reasoning": "antiphon.types.shared_params.reasoning",
             "ToolChoiceCustomParam": ".tool_choice_custom_param",
             "ResponseInputItemParam": ".response_input_item_param",
             "ToolChoiceAllowedParam": ".tool_choice_allowed_param",

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
+
 from .response import Response
 from .response_function_tool_call import ResponseFunctionToolCall
 from .response_output_message import ResponseOutputMessage
@@ -61,7 +62,7 @@ class ParsedResponseOutputText(ResponseOutputText, Generic[ContentType]):
 
 
 class ParsedResponseOutputMessage(ResponseOutputMessage, Generic[ContentType]):
-    content: list[ParsedContent[ContentType]]
+    content: list[ParsedContent[ContentType]]  # type: ignore[assignment, unused-ignore]
 
 
 class ParsedResponseFunctionToolCall(ResponseFunctionToolCall):
@@ -69,7 +70,7 @@ class ParsedResponseFunctionToolCall(ResponseFunctionToolCall):
 
 
 class ParsedResponse(Response, Generic[ContentType]):
-    output: list[ParsedResponseOutputItem[ContentType]]
+    output: list[ParsedResponseOutputItem[ContentType]]  # type: ignore[assignment, unused-ignore]
 
 
 if TYPE_CHECKING:

@@ -3,14 +3,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.extras import ResponseText
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.extras import ResponseText
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..shared.metadata import Metadata
-    from ..shared.reasoning import Reasoning
-    from ..shared.responses_model import ResponsesModel
+    from antiphon.types.shared.metadata import Metadata
+    from antiphon.types.shared.reasoning import Reasoning
+    from antiphon.types.shared.responses_model import ResponsesModel
+
     from .response_error import ResponseError
     from .response_input_item import ResponseInputItem
     from .response_output_item import ResponseOutputItem
@@ -294,8 +295,8 @@ else:
             "ResponsePrompt": ".response_prompt",
             "ResponseStatus": ".response_status",
             "ToolChoiceMcp": ".tool_choice_mcp",
-            "Metadata": "..shared.metadata",
-            "Reasoning": "..shared.reasoning",
+            "Metadata": "antiphon.types.shared.metadata",
+            "Reasoning": "antiphon.types.shared.reasoning",
             "ToolChoiceShell": ".tool_choice_shell",
             "ToolChoiceTypes": ".tool_choice_types",
             "ToolChoiceCustom": ".tool_choice_custom",
@@ -305,7 +306,7 @@ else:
             "ResponseOutputItem": ".response_output_item",
             "ResponseTextConfig": ".response_text_config",
             "ToolChoiceFunction": ".tool_choice_function",
-            "ResponsesModel": "..shared.responses_model",
+            "ResponsesModel": "antiphon.types.shared.responses_model",
             "ToolChoiceApplyPatch": ".tool_choice_apply_patch",
         },
         {

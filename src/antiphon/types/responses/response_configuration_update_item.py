@@ -3,12 +3,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..shared.reasoning_effort import ReasoningEffort
-    from ..shared.response_format_text import ResponseFormatText
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.shared.response_format_text import ResponseFormatText
+
     from .response_format_text_json_schema_config import ResponseFormatTextJSONSchemaConfig
 
 
@@ -43,8 +44,8 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ReasoningEffort": "..shared.reasoning_effort",
-            "ResponseFormatText": "..shared.response_format_text",
+            "ReasoningEffort": "antiphon.types.shared.reasoning_effort",
+            "ResponseFormatText": "antiphon.types.shared.response_format_text",
             "ResponseFormatTextJSONSchemaConfig": ".response_format_text_json_schema_config",
         },
         {"TextFormat": "ResponseFormatText | ResponseFormatTextJSONSchemaConfig"},

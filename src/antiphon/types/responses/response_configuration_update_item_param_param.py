@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared.reasoning_effort import ReasoningEffort
-    from ..shared_params.response_format_text import ResponseFormatText
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.shared_params.response_format_text import ResponseFormatText
+
     from .response_format_text_json_schema_config_param import ResponseFormatTextJSONSchemaConfigParam
 
 
@@ -42,8 +43,8 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ReasoningEffort": "..shared.reasoning_effort",
-            "ResponseFormatText": "..shared_params.response_format_text",
+            "ReasoningEffort": "antiphon.types.shared.reasoning_effort",
+            "ResponseFormatText": "antiphon.types.shared_params.response_format_text",
             "ResponseFormatTextJSONSchemaConfigParam": ".response_format_text_json_schema_config_param",
         },
         {"TextFormat": "ResponseFormatText | ResponseFormatTextJSONSchemaConfigParam"},

@@ -9,6 +9,6 @@ __all__ = ("ResponseCustomToolCallItem",)
 
 
 class ResponseCustomToolCallItem(ResponseCustomToolCall):
-    id: str
+    id: str  # type: ignore[assignment, unused-ignore]
     status: Literal["in_progress", "completed", "incomplete"] | str
     created_by: str | None = None

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared.response_format_json_object import ResponseFormatJSONObject
-    from ..shared.response_format_text import ResponseFormatText
+    from antiphon.types.shared.response_format_json_object import ResponseFormatJSONObject
+    from antiphon.types.shared.response_format_text import ResponseFormatText
+
     from .response_format_text_json_schema_config import ResponseFormatTextJSONSchemaConfig
 
 
@@ -22,8 +23,8 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ResponseFormatText": "..shared.response_format_text",
-            "ResponseFormatJSONObject": "..shared.response_format_json_object",
+            "ResponseFormatText": "antiphon.types.shared.response_format_text",
+            "ResponseFormatJSONObject": "antiphon.types.shared.response_format_json_object",
             "ResponseFormatTextJSONSchemaConfig": ".response_format_text_json_schema_config",
         },
         {

@@ -9,6 +9,6 @@ __all__ = ("ResponseFunctionToolCallItem",)
 
 
 class ResponseFunctionToolCallItem(ResponseFunctionToolCall):
-    id: str
-    status: Literal["in_progress", "completed", "incomplete"] | str
+    id: str  # type: ignore[assignment, unused-ignore]
+    status: Literal["in_progress", "completed", "incomplete"] | str  # type: ignore[assignment, unused-ignore]
     created_by: str | None = None

@@ -3,13 +3,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..shared.metadata import Metadata
-    from ..shared.reasoning import Reasoning
-    from ..shared.responses_model import ResponsesModel
+    from antiphon.types.shared.metadata import Metadata
+    from antiphon.types.shared.reasoning import Reasoning
+    from antiphon.types.shared.responses_model import ResponsesModel
+
     from .response_conversation_param import ResponseConversationParam
     from .response_includable import ResponseIncludable
     from .response_input import ResponseInput
@@ -181,8 +182,8 @@ else:
             "ResponseInput": ".response_input",
             "ResponsePrompt": ".response_prompt",
             "ToolChoiceMcp": ".tool_choice_mcp",
-            "Metadata": "..shared.metadata",
-            "Reasoning": "..shared.reasoning",
+            "Metadata": "antiphon.types.shared.metadata",
+            "Reasoning": "antiphon.types.shared.reasoning",
             "ToolChoiceShell": ".tool_choice_shell",
             "ToolChoiceTypes": ".tool_choice_types",
             "ToolChoiceCustom": ".tool_choice_custom",
@@ -192,7 +193,7 @@ else:
             "ResponseSteerEvent": ".response_steer_event",
             "ResponseTextConfig": ".response_text_config",
             "ToolChoiceFunction": ".tool_choice_function",
-            "ResponsesModel": "..shared.responses_model",
+            "ResponsesModel": "antiphon.types.shared.responses_model",
             "ToolChoiceApplyPatch": ".tool_choice_apply_patch",
             "ResponseConversationParam": ".response_conversation_param",
         },

@@ -4,12 +4,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared_params.metadata import Metadata
-    from ..shared_params.reasoning import Reasoning
-    from ..shared_params.responses_model import ResponsesModel
+    from antiphon.types.shared_params.metadata import Metadata
+    from antiphon.types.shared_params.reasoning import Reasoning
+    from antiphon.types.shared_params.responses_model import ResponsesModel
+
     from .response_conversation_param_param import ResponseConversationParamParam
     from .response_includable import ResponseIncludable
     from .response_input_param import ResponseInputParam
@@ -182,17 +183,17 @@ else:
             "ResponseInputParam": ".response_input_param",
             "ResponsePromptParam": ".response_prompt_param",
             "ToolChoiceMcpParam": ".tool_choice_mcp_param",
-            "Metadata": "..shared_params.metadata",
+            "Metadata": "antiphon.types.shared_params.metadata",
             "ToolChoiceShellParam": ".tool_choice_shell_param",
             "ToolChoiceTypesParam": ".tool_choice_types_param",
-            "Reasoning": "..shared_params.reasoning",
+            "Reasoning": "antiphon.types.shared_params.reasoning",
             "ToolChoiceCustomParam": ".tool_choice_custom_param",
             "ToolChoiceAllowedParam": ".tool_choice_allowed_param",
             "ResponseSteerEventParam": ".response_steer_event_param",
             "ResponseTextConfigParam": ".response_text_config_param",
             "ToolChoiceFunctionParam": ".tool_choice_function_param",
             "ToolChoiceApplyPatchParam": ".tool_choice_apply_patch_param",
-            "ResponsesModel": "..shared_params.responses_model",
+            "ResponsesModel": "antiphon.types.shared_params.responses_model",
             "ResponseConversationParamParam": ".response_conversation_param_param",
         },
         {

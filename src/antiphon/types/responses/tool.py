@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
     from .apply_patch_tool import ApplyPatchTool
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .web_search_preview_tool import WebSearchPreviewTool
     from .web_search_tool import Filters as _compat_WebSearchToolFilters
     from .web_search_tool import UserLocation as _compat_WebSearchToolUserLocation
-    from .web_search_tool import WebSearchTool as WebSearchTool
+    from .web_search_tool import WebSearchTool
 
 
 __all__ = (

@@ -4,10 +4,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..chat.chat_completion_function_tool_param import ChatCompletionFunctionToolParam
+    from antiphon.types.chat.chat_completion_function_tool_param import ChatCompletionFunctionToolParam
+
     from .apply_patch_tool_param import ApplyPatchToolParam
     from .computer_tool_param import ComputerToolParam
     from .computer_use_preview_tool_param import ComputerUsePreviewToolParam
@@ -227,7 +228,7 @@ else:
             "ComputerUsePreviewToolParam": ".computer_use_preview_tool_param",
             "ContainerNetworkPolicyDisabledParam": ".container_network_policy_disabled_param",
             "ContainerNetworkPolicyAllowlistParam": ".container_network_policy_allowlist_param",
-            "ChatCompletionFunctionToolParam": "..chat.chat_completion_function_tool_param",
+            "ChatCompletionFunctionToolParam": "antiphon.types.chat.chat_completion_function_tool_param",
         },
         {
             "McpAllowedTools": "Sequence[str] | McpAllowedToolsMcpToolFilter",

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
 
 
 __all__ = ("Reasoning",)
@@ -21,4 +21,4 @@ class Reasoning(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"ReasoningEffort": "..shared.reasoning_effort"})
+    __getattr__, __dir__ = lazily(__name__, {"ReasoningEffort": "antiphon.types.shared.reasoning_effort"})

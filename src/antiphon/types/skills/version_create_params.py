@@ -4,10 +4,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ...kernel.files import FileTypes
+    from antiphon.kernel.files import FileTypes
 
 
 __all__ = ("VersionCreateParams",)
@@ -19,4 +19,4 @@ class VersionCreateParams(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"FileTypes": "...kernel.files"})
+    __getattr__, __dir__ = lazily(__name__, {"FileTypes": "antiphon.kernel.files"})

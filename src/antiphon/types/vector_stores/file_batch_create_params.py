@@ -4,10 +4,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Required, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..file_chunking_strategy_param import FileChunkingStrategyParam
+    from antiphon.types.file_chunking_strategy_param import FileChunkingStrategyParam
 
 
 __all__ = (
@@ -30,4 +30,6 @@ class File(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"FileChunkingStrategyParam": "..file_chunking_strategy_param"})
+    __getattr__, __dir__ = lazily(
+        __name__, {"FileChunkingStrategyParam": "antiphon.types.file_chunking_strategy_param"}
+    )

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Required, TypedDict
 
-from ...kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..file_chunking_strategy_param import FileChunkingStrategyParam
+    from antiphon.types.file_chunking_strategy_param import FileChunkingStrategyParam
 
 
 __all__ = ("FileCreateParams",)
@@ -19,4 +19,6 @@ class FileCreateParams(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"FileChunkingStrategyParam": "..file_chunking_strategy_param"})
+    __getattr__, __dir__ = lazily(
+        __name__, {"FileChunkingStrategyParam": "antiphon.types.file_chunking_strategy_param"}
+    )

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...kernel.lazy import lazily
-from ...kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..file_chunking_strategy import FileChunkingStrategy
+    from antiphon.types.file_chunking_strategy import FileChunkingStrategy
 
 
 __all__ = (
@@ -36,4 +36,4 @@ class VectorStoreFile(View):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"FileChunkingStrategy": "..file_chunking_strategy"})
+    __getattr__, __dir__ = lazily(__name__, {"FileChunkingStrategy": "antiphon.types.file_chunking_strategy"})

@@ -3,18 +3,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.pages import SyncCursorPage
-    from ....types.admin.organization.admin_api_key import AdminAPIKey
-    from ....types.admin.organization.admin_api_key_create_response import AdminAPIKeyCreateResponse
-    from ....types.admin.organization.admin_api_key_delete_response import AdminAPIKeyDeleteResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.admin.organization.admin_api_key import AdminAPIKey
+    from antiphon.types.admin.organization.admin_api_key_create_response import AdminAPIKeyCreateResponse
+    from antiphon.types.admin.organization.admin_api_key_delete_response import AdminAPIKeyDeleteResponse
 
 
 __all__ = ("AdminAPIKeys",)
@@ -103,15 +102,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AdminAPIKey": "....types.admin.organization.admin_api_key",
-            "AdminAPIKeyCreateResponse": "....types.admin.organization.admin_api_key_create_response",
-            "AdminAPIKeyDeleteResponse": "....types.admin.organization.admin_api_key_delete_response",
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "SyncCursorPage": "....kernel.pages",
-            "Timeout": "....kernel.options",
+            "AdminAPIKey": "antiphon.types.admin.organization.admin_api_key",
+            "AdminAPIKeyCreateResponse": "antiphon.types.admin.organization.admin_api_key_create_response",
+            "AdminAPIKeyDeleteResponse": "antiphon.types.admin.organization.admin_api_key_delete_response",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -3,19 +3,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.pages import SyncCursorPage
-    from ....types.admin.organization.external_key import ExternalKey
-    from ....types.admin.organization.external_key_validate_response import ExternalKeyValidateResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.admin.organization.external_key import ExternalKey
+    from antiphon.types.admin.organization.external_key_validate_response import ExternalKeyValidateResponse
 
     R1_co = TypeVar("R1_co", covariant=True)
 
@@ -226,14 +225,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "ExternalKey": "....types.admin.organization.external_key",
-            "ExternalKeyValidateResponse": "....types.admin.organization.external_key_validate_response",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "SyncCursorPage": "....kernel.pages",
-            "Timeout": "....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "ExternalKey": "antiphon.types.admin.organization.external_key",
+            "ExternalKeyValidateResponse": "antiphon.types.admin.organization.external_key_validate_response",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

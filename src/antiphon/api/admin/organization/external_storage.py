@@ -3,18 +3,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.pages import SyncCursorPage
-    from ....types.admin.organization import external_storage_create_params
-    from ....types.admin.organization.external_storage_configuration import ExternalStorageConfiguration
-    from ....types.admin.organization.external_storage_deleted import ExternalStorageDeleted
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.admin.organization import external_storage_create_params
+    from antiphon.types.admin.organization.external_storage_configuration import ExternalStorageConfiguration
+    from antiphon.types.admin.organization.external_storage_deleted import ExternalStorageDeleted
 
 
 __all__ = ("ExternalStorage",)
@@ -122,15 +121,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "ExternalStorageConfiguration": "....types.admin.organization.external_storage_configuration",
-            "ExternalStorageDeleted": "....types.admin.organization.external_storage_deleted",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "SyncCursorPage": "....kernel.pages",
-            "Timeout": "....kernel.options",
-            "external_storage_create_params": "....types.admin.organization.external_storage_create_params:",
+            "Body": "antiphon.kernel.options",
+            "ExternalStorageConfiguration": "antiphon.types.admin.organization.external_storage_configuration",
+            "ExternalStorageDeleted": "antiphon.types.admin.organization.external_storage_deleted",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "external_storage_create_params": "antiphon.types.admin.organization.external_storage_create_params:",
         },
     )

@@ -4,18 +4,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.pages import SyncConversationCursorPage
-    from ....types.admin.organization import invite_create_params
-    from ....types.admin.organization.invite import Invite
-    from ....types.admin.organization.invite_delete_response import InviteDeleteResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncConversationCursorPage
+    from antiphon.types.admin.organization import invite_create_params
+    from antiphon.types.admin.organization.invite import Invite
+    from antiphon.types.admin.organization.invite_delete_response import InviteDeleteResponse
 
 
 __all__ = ("Invites",)
@@ -104,15 +103,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "Invite": "....types.admin.organization.invite",
-            "InviteDeleteResponse": "....types.admin.organization.invite_delete_response",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "SyncConversationCursorPage": "....kernel.pages",
-            "Timeout": "....kernel.options",
-            "invite_create_params": "....types.admin.organization.invite_create_params:",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Invite": "antiphon.types.admin.organization.invite",
+            "InviteDeleteResponse": "antiphon.types.admin.organization.invite_delete_response",
+            "Query": "antiphon.kernel.options",
+            "SyncConversationCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "invite_create_params": "antiphon.types.admin.organization.invite_create_params:",
         },
     )

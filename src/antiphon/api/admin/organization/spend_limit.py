@@ -3,16 +3,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, not_given
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....types.admin.organization.organization_spend_limit import OrganizationSpendLimit
-    from ....types.admin.organization.organization_spend_limit_deleted import OrganizationSpendLimitDeleted
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.admin.organization.organization_spend_limit import OrganizationSpendLimit
+    from antiphon.types.admin.organization.organization_spend_limit_deleted import OrganizationSpendLimitDeleted
 
 
 __all__ = ("SpendLimit",)
@@ -80,12 +79,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "OrganizationSpendLimit": "....types.admin.organization.organization_spend_limit",
-            "OrganizationSpendLimitDeleted": "....types.admin.organization.organization_spend_limit_deleted",
-            "Query": "....kernel.options",
-            "Timeout": "....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "OrganizationSpendLimit": "antiphon.types.admin.organization.organization_spend_limit",
+            "OrganizationSpendLimitDeleted": "antiphon.types.admin.organization.organization_spend_limit_deleted",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
         },
     )

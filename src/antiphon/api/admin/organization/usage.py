@@ -4,28 +4,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....types.admin.organization.usage_audio_speeches_response import UsageAudioSpeechesResponse
-    from ....types.admin.organization.usage_audio_transcriptions_response import UsageAudioTranscriptionsResponse
-    from ....types.admin.organization.usage_code_interpreter_sessions_response import (
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.admin.organization.usage_audio_speeches_response import UsageAudioSpeechesResponse
+    from antiphon.types.admin.organization.usage_audio_transcriptions_response import UsageAudioTranscriptionsResponse
+    from antiphon.types.admin.organization.usage_code_interpreter_sessions_response import (
         UsageCodeInterpreterSessionsResponse,
     )
-    from ....types.admin.organization.usage_completions_response import UsageCompletionsResponse
-    from ....types.admin.organization.usage_costs_response import UsageCostsResponse
-    from ....types.admin.organization.usage_decisions_response import UsageDecisionsResponse
-    from ....types.admin.organization.usage_embeddings_response import UsageEmbeddingsResponse
-    from ....types.admin.organization.usage_file_search_calls_response import UsageFileSearchCallsResponse
-    from ....types.admin.organization.usage_images_response import UsageImagesResponse
-    from ....types.admin.organization.usage_moderations_response import UsageModerationsResponse
-    from ....types.admin.organization.usage_vector_stores_response import UsageVectorStoresResponse
-    from ....types.admin.organization.usage_web_search_calls_response import UsageWebSearchCallsResponse
+    from antiphon.types.admin.organization.usage_completions_response import UsageCompletionsResponse
+    from antiphon.types.admin.organization.usage_costs_response import UsageCostsResponse
+    from antiphon.types.admin.organization.usage_decisions_response import UsageDecisionsResponse
+    from antiphon.types.admin.organization.usage_embeddings_response import UsageEmbeddingsResponse
+    from antiphon.types.admin.organization.usage_file_search_calls_response import UsageFileSearchCallsResponse
+    from antiphon.types.admin.organization.usage_images_response import UsageImagesResponse
+    from antiphon.types.admin.organization.usage_moderations_response import UsageModerationsResponse
+    from antiphon.types.admin.organization.usage_vector_stores_response import UsageVectorStoresResponse
+    from antiphon.types.admin.organization.usage_web_search_calls_response import UsageWebSearchCallsResponse
 
 
 __all__ = ("Usage",)
@@ -365,23 +364,21 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "Timeout": "....kernel.options",
-            "UsageAudioSpeechesResponse": "....types.admin.organization.usage_audio_speeches_response",
-            "UsageAudioTranscriptionsResponse": "....types.admin.organization.usage_audio_transcriptions_response",
-            "UsageCodeInterpreterSessionsResponse": "....types.admin.organization.usage_code_interpreter_sessions_response",
-            "UsageCompletionsResponse": "....types.admin.organization.usage_completions_response",
-            "UsageCostsResponse": "....types.admin.organization.usage_costs_response",
-            "UsageDecisionsResponse": "....types.admin.organization.usage_decisions_response",
-            "UsageEmbeddingsResponse": "....types.admin.organization.usage_embeddings_response",
-            "UsageFileSearchCallsResponse": "....types.admin.organization.usage_file_search_calls_response",
-            "UsageImagesResponse": "....types.admin.organization.usage_images_response",
-            "UsageModerationsResponse": "....types.admin.organization.usage_moderations_response",
-            "UsageVectorStoresResponse": "....types.admin.organization.usage_vector_stores_response",
-            "UsageWebSearchCallsResponse": "....types.admin.organization.usage_web_search_calls_response",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
+            "UsageAudioSpeechesResponse": "antiphon.types.admin.organization.usage_audio_speeches_response",
+            "UsageAudioTranscriptionsResponse": "antiphon.types.admin.organization.usage_audio_transcriptions_response",
+            "UsageCodeInterpreterSessionsResponse": "antiphon.types.admin.organization.usage_code_interpreter_sessions_response",
+            "UsageCompletionsResponse": "antiphon.types.admin.organization.usage_completions_response",
+            "UsageCostsResponse": "antiphon.types.admin.organization.usage_costs_response",
+            "UsageDecisionsResponse": "antiphon.types.admin.organization.usage_decisions_response",
+            "UsageEmbeddingsResponse": "antiphon.types.admin.organization.usage_embeddings_response",
+            "UsageFileSearchCallsResponse": "antiphon.types.admin.organization.usage_file_search_calls_response",
+            "UsageImagesResponse": "antiphon.types.admin.organization.usage_images_response",
+            "UsageModerationsResponse": "antiphon.types.admin.organization.usage_moderations_response",
+            "UsageVectorStoresResponse": "antiphon.types.admin.organization.usage_vector_stores_response",
+            "UsageWebSearchCallsResponse": "antiphon.types.admin.organization.usage_web_search_calls_response",
         },
     )

@@ -5,22 +5,22 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.pages import SyncCursorPage
-    from ....types.beta import agent_create_params, agent_update_params
-    from ....types.beta.agent import Agent
-    from ....types.beta.agent_deleted import AgentDeleted
-    from ....types.beta.agent_reasoning_param import AgentReasoningParam
-    from ....types.beta.agent_text_param import AgentTextParam
-    from ....types.beta.multi_agent_config_param import MultiAgentConfigParam
-    from ....types.beta.persisted_agent_tool_param import PersistedAgentToolParam
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.beta import agent_create_params, agent_update_params
+    from antiphon.types.beta.agent import Agent
+    from antiphon.types.beta.agent_deleted import AgentDeleted
+    from antiphon.types.beta.agent_reasoning_param import AgentReasoningParam
+    from antiphon.types.beta.agent_text_param import AgentTextParam
+    from antiphon.types.beta.multi_agent_config_param import MultiAgentConfigParam
+    from antiphon.types.beta.persisted_agent_tool_param import PersistedAgentToolParam
+
     from .automations import Automations
     from .environments import Environments
     from .sessions import Sessions
@@ -57,7 +57,7 @@ class Agents(Resource[V]):
 
         return Sessions(self._core)
 
-    @op.post("/agents", fixed_headers={"OpenAI-Beta": "agents=v1"})
+    @op.post("/agents", fixed_headers={"OpenAI-Beta": "agents=v1"}, rename={"compaction.async_": "async"})
     def create(
         self,
         *,
@@ -103,7 +103,7 @@ class Agents(Resource[V]):
         """
         raise NotImplementedError
 
-    @op.post("/agents/{agent_id}", fixed_headers={"OpenAI-Beta": "agents=v1"})
+    @op.post("/agents/{agent_id}", fixed_headers={"OpenAI-Beta": "agents=v1"}, rename={"compaction.async_": "async"})
     def update(
         self,
         agent_id: str,
@@ -175,20 +175,18 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Agent": "....types.beta.agent",
-            "AgentDeleted": "....types.beta.agent_deleted",
-            "AgentReasoningParam": "....types.beta.agent_reasoning_param",
-            "AgentTextParam": "....types.beta.agent_text_param",
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "MultiAgentConfigParam": "....types.beta.multi_agent_config_param",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "PersistedAgentToolParam": "....types.beta.persisted_agent_tool_param",
-            "Query": "....kernel.options",
-            "SyncCursorPage": "....kernel.pages",
-            "Timeout": "....kernel.options",
-            "agent_create_params": "....types.beta.agent_create_params:",
-            "agent_update_params": "....types.beta.agent_update_params:",
+            "Agent": "antiphon.types.beta.agent",
+            "AgentDeleted": "antiphon.types.beta.agent_deleted",
+            "AgentReasoningParam": "antiphon.types.beta.agent_reasoning_param",
+            "AgentTextParam": "antiphon.types.beta.agent_text_param",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "MultiAgentConfigParam": "antiphon.types.beta.multi_agent_config_param",
+            "PersistedAgentToolParam": "antiphon.types.beta.persisted_agent_tool_param",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "agent_create_params": "antiphon.types.beta.agent_create_params:",
+            "agent_update_params": "antiphon.types.beta.agent_update_params:",
         },
     )

@@ -3,19 +3,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....types.beta.chatkit.chat_session import ChatSession
-    from ....types.beta.chatkit.chat_session_chatkit_configuration_param import ChatSessionChatKitConfigurationParam
-    from ....types.beta.chatkit.chat_session_expires_after_param import ChatSessionExpiresAfterParam
-    from ....types.beta.chatkit.chat_session_rate_limits_param import ChatSessionRateLimitsParam
-    from ....types.beta.chatkit.chat_session_workflow_param import ChatSessionWorkflowParam
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.beta.chatkit.chat_session import ChatSession
+    from antiphon.types.beta.chatkit.chat_session_chatkit_configuration_param import (
+        ChatSessionChatKitConfigurationParam,
+    )
+    from antiphon.types.beta.chatkit.chat_session_expires_after_param import ChatSessionExpiresAfterParam
+    from antiphon.types.beta.chatkit.chat_session_rate_limits_param import ChatSessionRateLimitsParam
+    from antiphon.types.beta.chatkit.chat_session_workflow_param import ChatSessionWorkflowParam
 
 
 __all__ = ("Sessions",)
@@ -69,16 +70,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "ChatSession": "....types.beta.chatkit.chat_session",
-            "ChatSessionChatKitConfigurationParam": "....types.beta.chatkit.chat_session_chatkit_configuration_param",
-            "ChatSessionExpiresAfterParam": "....types.beta.chatkit.chat_session_expires_after_param",
-            "ChatSessionRateLimitsParam": "....types.beta.chatkit.chat_session_rate_limits_param",
-            "ChatSessionWorkflowParam": "....types.beta.chatkit.chat_session_workflow_param",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "Timeout": "....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "ChatSession": "antiphon.types.beta.chatkit.chat_session",
+            "ChatSessionChatKitConfigurationParam": "antiphon.types.beta.chatkit.chat_session_chatkit_configuration_param",
+            "ChatSessionExpiresAfterParam": "antiphon.types.beta.chatkit.chat_session_expires_after_param",
+            "ChatSessionRateLimitsParam": "antiphon.types.beta.chatkit.chat_session_rate_limits_param",
+            "ChatSessionWorkflowParam": "antiphon.types.beta.chatkit.chat_session_workflow_param",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -3,18 +3,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.pages import SyncConversationCursorPage
-    from ....types.beta.chatkit.chatkit_thread import ChatKitThread
-    from ....types.beta.chatkit.chatkit_thread_item_list import Data
-    from ....types.beta.chatkit.thread_delete_response import ThreadDeleteResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncConversationCursorPage
+    from antiphon.types.beta.chatkit.chatkit_thread import ChatKitThread
+    from antiphon.types.beta.chatkit.chatkit_thread_item_list import Data
+    from antiphon.types.beta.chatkit.thread_delete_response import ThreadDeleteResponse
 
 
 __all__ = ("Threads",)
@@ -108,15 +107,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "ChatKitThread": "....types.beta.chatkit.chatkit_thread",
-            "Data": "....types.beta.chatkit.chatkit_thread_item_list",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "SyncConversationCursorPage": "....kernel.pages",
-            "ThreadDeleteResponse": "....types.beta.chatkit.thread_delete_response",
-            "Timeout": "....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "ChatKitThread": "antiphon.types.beta.chatkit.chatkit_thread",
+            "Data": "antiphon.types.beta.chatkit.chatkit_thread_item_list",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncConversationCursorPage": "antiphon.kernel.pages",
+            "ThreadDeleteResponse": "antiphon.types.beta.chatkit.thread_delete_response",
+            "Timeout": "antiphon.kernel.options",
         },
     )

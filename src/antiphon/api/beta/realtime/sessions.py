@@ -4,16 +4,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....types.beta.realtime import session_create_params
-    from ....types.beta.realtime.session_create_response import SessionCreateResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.beta.realtime import session_create_params
+    from antiphon.types.beta.realtime.session_create_response import SessionCreateResponse
 
 
 __all__ = ("Sessions",)
@@ -26,13 +25,13 @@ class Sessions(Resource[V]):
     def create(
         self,
         *,
-        client_secret: session_create_params.ClientSecret | NotGiven = omit,
-        input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | NotGiven = omit,
-        input_audio_noise_reduction: session_create_params.InputAudioNoiseReduction | NotGiven = omit,
-        input_audio_transcription: session_create_params.InputAudioTranscription | NotGiven = omit,
-        instructions: str | NotGiven = omit,
-        max_response_output_tokens: int | Literal["inf"] | NotGiven = omit,
-        modalities: list[Literal["text", "audio"]] | NotGiven = omit,
+        client_secret: session_create_params.ClientSecret | Omit = omit,
+        input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | Omit = omit,
+        input_audio_noise_reduction: session_create_params.InputAudioNoiseReduction | Omit = omit,
+        input_audio_transcription: session_create_params.InputAudioTranscription | Omit = omit,
+        instructions: str | Omit = omit,
+        max_response_output_tokens: int | Literal["inf"] | Omit = omit,
+        modalities: list[Literal["text", "audio"]] | Omit = omit,
         model: Literal[
             "gpt-realtime",
             "gpt-realtime-2025-08-28",
@@ -43,15 +42,15 @@ class Sessions(Resource[V]):
             "gpt-4o-mini-realtime-preview",
             "gpt-4o-mini-realtime-preview-2024-12-17",
         ]
-        | NotGiven = omit,
-        output_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | NotGiven = omit,
-        speed: float | NotGiven = omit,
-        temperature: float | NotGiven = omit,
-        tool_choice: str | NotGiven = omit,
-        tools: Iterable[session_create_params.Tool] | NotGiven = omit,
-        tracing: session_create_params.Tracing | NotGiven = omit,
-        turn_detection: session_create_params.TurnDetection | NotGiven = omit,
-        voice: str | Literal["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse"] | NotGiven = omit,
+        | Omit = omit,
+        output_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | Omit = omit,
+        speed: float | Omit = omit,
+        temperature: float | Omit = omit,
+        tool_choice: str | Omit = omit,
+        tools: Iterable[session_create_params.Tool] | Omit = omit,
+        tracing: session_create_params.Tracing | Omit = omit,
+        turn_detection: session_create_params.TurnDetection | Omit = omit,
+        voice: str | Literal["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse"] | Omit = omit,
         extra_headers: Headers | None = None,
         extra_query: Query | None = None,
         extra_body: Body | None = None,
@@ -70,12 +69,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Query": "....kernel.options",
-            "SessionCreateResponse": "....types.beta.realtime.session_create_response",
-            "Timeout": "....kernel.options",
-            "session_create_params": "....types.beta.realtime.session_create_params:",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SessionCreateResponse": "antiphon.types.beta.realtime.session_create_response",
+            "Timeout": "antiphon.kernel.options",
+            "session_create_params": "antiphon.types.beta.realtime.session_create_params:",
         },
     )

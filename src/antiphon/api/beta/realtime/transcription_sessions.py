@@ -3,16 +3,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....types.beta.realtime import transcription_session_create_params
-    from ....types.beta.realtime.transcription_session import TranscriptionSession
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.beta.realtime import transcription_session_create_params
+    from antiphon.types.beta.realtime.transcription_session import TranscriptionSession
 
 
 __all__ = ("TranscriptionSessions",)
@@ -25,13 +24,13 @@ class TranscriptionSessions(Resource[V]):
     def create(
         self,
         *,
-        client_secret: transcription_session_create_params.ClientSecret | NotGiven = omit,
-        include: list[str] | NotGiven = omit,
-        input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | NotGiven = omit,
-        input_audio_noise_reduction: transcription_session_create_params.InputAudioNoiseReduction | NotGiven = omit,
-        input_audio_transcription: transcription_session_create_params.InputAudioTranscription | NotGiven = omit,
-        modalities: list[Literal["text", "audio"]] | NotGiven = omit,
-        turn_detection: transcription_session_create_params.TurnDetection | NotGiven = omit,
+        client_secret: transcription_session_create_params.ClientSecret | Omit = omit,
+        include: list[str] | Omit = omit,
+        input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | Omit = omit,
+        input_audio_noise_reduction: transcription_session_create_params.InputAudioNoiseReduction | Omit = omit,
+        input_audio_transcription: transcription_session_create_params.InputAudioTranscription | Omit = omit,
+        modalities: list[Literal["text", "audio"]] | Omit = omit,
+        turn_detection: transcription_session_create_params.TurnDetection | Omit = omit,
         extra_headers: Headers | None = None,
         extra_query: Query | None = None,
         extra_body: Body | None = None,
@@ -50,12 +49,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Query": "....kernel.options",
-            "Timeout": "....kernel.options",
-            "TranscriptionSession": "....types.beta.realtime.transcription_session",
-            "transcription_session_create_params": "....types.beta.realtime.transcription_session_create_params:",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
+            "TranscriptionSession": "antiphon.types.beta.realtime.transcription_session",
+            "transcription_session_create_params": "antiphon.types.beta.realtime.transcription_session_create_params:",
         },
     )

@@ -5,28 +5,28 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.stream import AsyncStream, Stream
-    from ....types.beta import response_compact_params, response_create_params
-    from ....types.beta.beta_compacted_response import BetaCompactedResponse
-    from ....types.beta.beta_response import BetaResponse
-    from ....types.beta.beta_response_includable import BetaResponseIncludable
-    from ....types.beta.beta_response_input_item_param import BetaResponseInputItemParam
-    from ....types.beta.beta_response_input_param import BetaResponseInputParam
-    from ....types.beta.beta_response_prompt_param import BetaResponsePromptParam
-    from ....types.beta.beta_response_stream_event import BetaResponseStreamEvent
-    from ....types.beta.beta_response_text_config_param import BetaResponseTextConfigParam
-    from ....types.beta.beta_service_tier import BetaServiceTier
-    from ....types.beta.beta_tool_param import BetaToolParam
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.stream import AsyncStream, Stream
+    from antiphon.types.beta import response_compact_params, response_create_params
+    from antiphon.types.beta.beta_compacted_response import BetaCompactedResponse
+    from antiphon.types.beta.beta_response import BetaResponse
+    from antiphon.types.beta.beta_response_includable import BetaResponseIncludable
+    from antiphon.types.beta.beta_response_input_item_param import BetaResponseInputItemParam
+    from antiphon.types.beta.beta_response_input_param import BetaResponseInputParam
+    from antiphon.types.beta.beta_response_prompt_param import BetaResponsePromptParam
+    from antiphon.types.beta.beta_response_stream_event import BetaResponseStreamEvent
+    from antiphon.types.beta.beta_response_text_config_param import BetaResponseTextConfigParam
+    from antiphon.types.beta.beta_service_tier import BetaServiceTier
+    from antiphon.types.beta.beta_tool_param import BetaToolParam
+
     from .input_items import InputItems
     from .input_tokens import InputTokens
 
@@ -981,25 +981,23 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AsyncStream": "....kernel.stream",
-            "BetaCompactedResponse": "....types.beta.beta_compacted_response",
-            "BetaResponse": "....types.beta.beta_response",
-            "BetaResponseIncludable": "....types.beta.beta_response_includable",
-            "BetaResponseInputItemParam": "....types.beta.beta_response_input_item_param",
-            "BetaResponseInputParam": "....types.beta.beta_response_input_param",
-            "BetaResponsePromptParam": "....types.beta.beta_response_prompt_param",
-            "BetaResponseStreamEvent": "....types.beta.beta_response_stream_event",
-            "BetaResponseTextConfigParam": "....types.beta.beta_response_text_config_param",
-            "BetaServiceTier": "....types.beta.beta_service_tier",
-            "BetaToolParam": "....types.beta.beta_tool_param",
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "Stream": "....kernel.stream",
-            "Timeout": "....kernel.options",
-            "response_compact_params": "....types.beta.response_compact_params:",
-            "response_create_params": "....types.beta.response_create_params:",
+            "AsyncStream": "antiphon.kernel.stream",
+            "BetaCompactedResponse": "antiphon.types.beta.beta_compacted_response",
+            "BetaResponse": "antiphon.types.beta.beta_response",
+            "BetaResponseIncludable": "antiphon.types.beta.beta_response_includable",
+            "BetaResponseInputItemParam": "antiphon.types.beta.beta_response_input_item_param",
+            "BetaResponseInputParam": "antiphon.types.beta.beta_response_input_param",
+            "BetaResponsePromptParam": "antiphon.types.beta.beta_response_prompt_param",
+            "BetaResponseStreamEvent": "antiphon.types.beta.beta_response_stream_event",
+            "BetaResponseTextConfigParam": "antiphon.types.beta.beta_response_text_config_param",
+            "BetaServiceTier": "antiphon.types.beta.beta_service_tier",
+            "BetaToolParam": "antiphon.types.beta.beta_tool_param",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Stream": "antiphon.kernel.stream",
+            "Timeout": "antiphon.kernel.options",
+            "response_compact_params": "antiphon.types.beta.response_compact_params:",
+            "response_create_params": "antiphon.types.beta.response_create_params:",
         },
     )

@@ -4,18 +4,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....types.beta.beta_response_input_item_param import BetaResponseInputItemParam
-    from ....types.beta.beta_tool_param import BetaToolParam
-    from ....types.beta.responses import input_token_count_params
-    from ....types.beta.responses.input_token_count_response import InputTokenCountResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.beta.beta_response_input_item_param import BetaResponseInputItemParam
+    from antiphon.types.beta.beta_tool_param import BetaToolParam
+    from antiphon.types.beta.responses import input_token_count_params
+    from antiphon.types.beta.responses.input_token_count_response import InputTokenCountResponse
 
 
 __all__ = ("InputTokens",)
@@ -59,15 +58,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "BetaResponseInputItemParam": "....types.beta.beta_response_input_item_param",
-            "BetaToolParam": "....types.beta.beta_tool_param",
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "InputTokenCountResponse": "....types.beta.responses.input_token_count_response",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "Timeout": "....kernel.options",
-            "input_token_count_params": "....types.beta.responses.input_token_count_params:",
+            "BetaResponseInputItemParam": "antiphon.types.beta.beta_response_input_item_param",
+            "BetaToolParam": "antiphon.types.beta.beta_tool_param",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "InputTokenCountResponse": "antiphon.types.beta.responses.input_token_count_response",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
+            "input_token_count_params": "antiphon.types.beta.responses.input_token_count_params:",
         },
     )

@@ -5,27 +5,27 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.stream import AsyncStream, Stream
-    from ....types.beta import thread_create_and_run_params, thread_create_params, thread_update_params
-    from ....types.beta.assistant_response_format_option_param import AssistantResponseFormatOptionParam
-    from ....types.beta.assistant_stream_event import AssistantStreamEvent
-    from ....types.beta.assistant_tool_choice_option_param import AssistantToolChoiceOptionParam
-    from ....types.beta.assistant_tool_param import AssistantToolParam
-    from ....types.beta.thread import Thread
-    from ....types.beta.thread_deleted import ThreadDeleted
-    from ....types.beta.threads.run import Run
-    from ....types.shared.chat_model import ChatModel
-    from ....types.shared_params.metadata import Metadata
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.stream import AsyncStream, Stream
+    from antiphon.types.beta import thread_create_and_run_params, thread_create_params, thread_update_params
+    from antiphon.types.beta.assistant_response_format_option_param import AssistantResponseFormatOptionParam
+    from antiphon.types.beta.assistant_stream_event import AssistantStreamEvent
+    from antiphon.types.beta.assistant_tool_choice_option_param import AssistantToolChoiceOptionParam
+    from antiphon.types.beta.assistant_tool_param import AssistantToolParam
+    from antiphon.types.beta.thread import Thread
+    from antiphon.types.beta.thread_deleted import ThreadDeleted
+    from antiphon.types.beta.threads.run import Run
+    from antiphon.types.shared.chat_model import ChatModel
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .messages import Messages
     from .runs import Runs
 
@@ -276,25 +276,23 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AssistantResponseFormatOptionParam": "....types.beta.assistant_response_format_option_param",
-            "AssistantStreamEvent": "....types.beta.assistant_stream_event",
-            "AssistantToolChoiceOptionParam": "....types.beta.assistant_tool_choice_option_param",
-            "AssistantToolParam": "....types.beta.assistant_tool_param",
-            "AsyncStream": "....kernel.stream",
-            "Body": "....kernel.options",
-            "ChatModel": "....types.shared.chat_model",
-            "Headers": "....kernel.options",
-            "Metadata": "....types.shared_params.metadata",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "Run": "....types.beta.threads.run",
-            "Stream": "....kernel.stream",
-            "Thread": "....types.beta.thread",
-            "ThreadDeleted": "....types.beta.thread_deleted",
-            "Timeout": "....kernel.options",
-            "thread_create_and_run_params": "....types.beta.thread_create_and_run_params:",
-            "thread_create_params": "....types.beta.thread_create_params:",
-            "thread_update_params": "....types.beta.thread_update_params:",
+            "AssistantResponseFormatOptionParam": "antiphon.types.beta.assistant_response_format_option_param",
+            "AssistantStreamEvent": "antiphon.types.beta.assistant_stream_event",
+            "AssistantToolChoiceOptionParam": "antiphon.types.beta.assistant_tool_choice_option_param",
+            "AssistantToolParam": "antiphon.types.beta.assistant_tool_param",
+            "AsyncStream": "antiphon.kernel.stream",
+            "Body": "antiphon.kernel.options",
+            "ChatModel": "antiphon.types.shared.chat_model",
+            "Headers": "antiphon.kernel.options",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "Query": "antiphon.kernel.options",
+            "Run": "antiphon.types.beta.threads.run",
+            "Stream": "antiphon.kernel.stream",
+            "Thread": "antiphon.types.beta.thread",
+            "ThreadDeleted": "antiphon.types.beta.thread_deleted",
+            "Timeout": "antiphon.kernel.options",
+            "thread_create_and_run_params": "antiphon.types.beta.thread_create_and_run_params:",
+            "thread_create_params": "antiphon.types.beta.thread_create_params:",
+            "thread_update_params": "antiphon.types.beta.thread_update_params:",
         },
     )

@@ -4,20 +4,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.pages import SyncCursorPage
-    from ....types.beta.threads import message_create_params
-    from ....types.beta.threads.message import Message
-    from ....types.beta.threads.message_content_part_param import MessageContentPartParam
-    from ....types.beta.threads.message_deleted import MessageDeleted
-    from ....types.shared_params.metadata import Metadata
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.beta.threads import message_create_params
+    from antiphon.types.beta.threads.message import Message
+    from antiphon.types.beta.threads.message_content_part_param import MessageContentPartParam
+    from antiphon.types.beta.threads.message_deleted import MessageDeleted
+    from antiphon.types.shared_params.metadata import Metadata
 
 
 __all__ = ("Messages",)
@@ -154,17 +153,15 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "Message": "....types.beta.threads.message",
-            "MessageContentPartParam": "....types.beta.threads.message_content_part_param",
-            "MessageDeleted": "....types.beta.threads.message_deleted",
-            "Metadata": "....types.shared_params.metadata",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "SyncCursorPage": "....kernel.pages",
-            "Timeout": "....kernel.options",
-            "message_create_params": "....types.beta.threads.message_create_params:",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Message": "antiphon.types.beta.threads.message",
+            "MessageContentPartParam": "antiphon.types.beta.threads.message_content_part_param",
+            "MessageDeleted": "antiphon.types.beta.threads.message_deleted",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "message_create_params": "antiphon.types.beta.threads.message_create_params:",
         },
     )

@@ -4,19 +4,19 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.files import FileTypes
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.pages import SyncCursorPage
-    from ....types.containers.file_create_response import FileCreateResponse
-    from ....types.containers.file_list_response import FileListResponse
-    from ....types.containers.file_retrieve_response import FileRetrieveResponse
+    from antiphon.kernel.files import FileTypes
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.containers.file_create_response import FileCreateResponse
+    from antiphon.types.containers.file_list_response import FileListResponse
+    from antiphon.types.containers.file_retrieve_response import FileRetrieveResponse
+
     from .content import Content
 
 
@@ -116,16 +116,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "FileCreateResponse": "....types.containers.file_create_response",
-            "FileListResponse": "....types.containers.file_list_response",
-            "FileRetrieveResponse": "....types.containers.file_retrieve_response",
-            "FileTypes": "....kernel.files",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "SyncCursorPage": "....kernel.pages",
-            "Timeout": "....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "FileCreateResponse": "antiphon.types.containers.file_create_response",
+            "FileListResponse": "antiphon.types.containers.file_list_response",
+            "FileRetrieveResponse": "antiphon.types.containers.file_retrieve_response",
+            "FileTypes": "antiphon.kernel.files",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

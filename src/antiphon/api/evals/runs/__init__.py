@@ -4,22 +4,22 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.pages import SyncCursorPage
-    from ....types.evals import run_create_params
-    from ....types.evals.run_cancel_response import RunCancelResponse
-    from ....types.evals.run_create_response import RunCreateResponse
-    from ....types.evals.run_delete_response import RunDeleteResponse
-    from ....types.evals.run_list_response import RunListResponse
-    from ....types.evals.run_retrieve_response import RunRetrieveResponse
-    from ....types.shared_params.metadata import Metadata
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.evals import run_create_params
+    from antiphon.types.evals.run_cancel_response import RunCancelResponse
+    from antiphon.types.evals.run_create_response import RunCreateResponse
+    from antiphon.types.evals.run_delete_response import RunDeleteResponse
+    from antiphon.types.evals.run_list_response import RunListResponse
+    from antiphon.types.evals.run_retrieve_response import RunRetrieveResponse
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .output_items import OutputItems
 
 
@@ -140,19 +140,17 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "Metadata": "....types.shared_params.metadata",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "RunCancelResponse": "....types.evals.run_cancel_response",
-            "RunCreateResponse": "....types.evals.run_create_response",
-            "RunDeleteResponse": "....types.evals.run_delete_response",
-            "RunListResponse": "....types.evals.run_list_response",
-            "RunRetrieveResponse": "....types.evals.run_retrieve_response",
-            "SyncCursorPage": "....kernel.pages",
-            "Timeout": "....kernel.options",
-            "run_create_params": "....types.evals.run_create_params:",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "Query": "antiphon.kernel.options",
+            "RunCancelResponse": "antiphon.types.evals.run_cancel_response",
+            "RunCreateResponse": "antiphon.types.evals.run_create_response",
+            "RunDeleteResponse": "antiphon.types.evals.run_delete_response",
+            "RunListResponse": "antiphon.types.evals.run_list_response",
+            "RunRetrieveResponse": "antiphon.types.evals.run_retrieve_response",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "run_create_params": "antiphon.types.evals.run_create_params:",
         },
     )

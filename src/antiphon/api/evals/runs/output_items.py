@@ -3,17 +3,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.pages import SyncCursorPage
-    from ....types.evals.runs.output_item_list_response import OutputItemListResponse
-    from ....types.evals.runs.output_item_retrieve_response import OutputItemRetrieveResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.evals.runs.output_item_list_response import OutputItemListResponse
+    from antiphon.types.evals.runs.output_item_retrieve_response import OutputItemRetrieveResponse
 
 
 __all__ = ("OutputItems",)
@@ -70,14 +69,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "OutputItemListResponse": "....types.evals.runs.output_item_list_response",
-            "OutputItemRetrieveResponse": "....types.evals.runs.output_item_retrieve_response",
-            "Query": "....kernel.options",
-            "SyncCursorPage": "....kernel.pages",
-            "Timeout": "....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "OutputItemListResponse": "antiphon.types.evals.runs.output_item_list_response",
+            "OutputItemRetrieveResponse": "antiphon.types.evals.runs.output_item_retrieve_response",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -3,17 +3,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....types.fine_tuning.alpha import grader_run_params, grader_validate_params
-    from ....types.fine_tuning.alpha.grader_run_response import GraderRunResponse
-    from ....types.fine_tuning.alpha.grader_validate_response import GraderValidateResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.fine_tuning.alpha import grader_run_params, grader_validate_params
+    from antiphon.types.fine_tuning.alpha.grader_run_response import GraderRunResponse
+    from antiphon.types.fine_tuning.alpha.grader_validate_response import GraderValidateResponse
 
 
 __all__ = ("Graders",)
@@ -65,15 +64,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "GraderRunResponse": "....types.fine_tuning.alpha.grader_run_response",
-            "GraderValidateResponse": "....types.fine_tuning.alpha.grader_validate_response",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "Timeout": "....kernel.options",
-            "grader_run_params": "....types.fine_tuning.alpha.grader_run_params:",
-            "grader_validate_params": "....types.fine_tuning.alpha.grader_validate_params:",
+            "Body": "antiphon.kernel.options",
+            "GraderRunResponse": "antiphon.types.fine_tuning.alpha.grader_run_response",
+            "GraderValidateResponse": "antiphon.types.fine_tuning.alpha.grader_validate_response",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
+            "grader_run_params": "antiphon.types.fine_tuning.alpha.grader_run_params:",
+            "grader_validate_params": "antiphon.types.fine_tuning.alpha.grader_validate_params:",
         },
     )

@@ -4,19 +4,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.pages import SyncConversationCursorPage, SyncPage
-    from ....types.fine_tuning.checkpoints.permission_create_response import PermissionCreateResponse
-    from ....types.fine_tuning.checkpoints.permission_delete_response import PermissionDeleteResponse
-    from ....types.fine_tuning.checkpoints.permission_list_response import PermissionListResponse
-    from ....types.fine_tuning.checkpoints.permission_retrieve_response import PermissionRetrieveResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncConversationCursorPage, SyncPage
+    from antiphon.types.fine_tuning.checkpoints.permission_create_response import PermissionCreateResponse
+    from antiphon.types.fine_tuning.checkpoints.permission_delete_response import PermissionDeleteResponse
+    from antiphon.types.fine_tuning.checkpoints.permission_list_response import PermissionListResponse
+    from antiphon.types.fine_tuning.checkpoints.permission_retrieve_response import PermissionRetrieveResponse
 
 
 __all__ = ("Permissions",)
@@ -115,17 +114,15 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "PermissionCreateResponse": "....types.fine_tuning.checkpoints.permission_create_response",
-            "PermissionDeleteResponse": "....types.fine_tuning.checkpoints.permission_delete_response",
-            "PermissionListResponse": "....types.fine_tuning.checkpoints.permission_list_response",
-            "PermissionRetrieveResponse": "....types.fine_tuning.checkpoints.permission_retrieve_response",
-            "Query": "....kernel.options",
-            "SyncConversationCursorPage": "....kernel.pages",
-            "SyncPage": "....kernel.pages",
-            "Timeout": "....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "PermissionCreateResponse": "antiphon.types.fine_tuning.checkpoints.permission_create_response",
+            "PermissionDeleteResponse": "antiphon.types.fine_tuning.checkpoints.permission_delete_response",
+            "PermissionListResponse": "antiphon.types.fine_tuning.checkpoints.permission_list_response",
+            "PermissionRetrieveResponse": "antiphon.types.fine_tuning.checkpoints.permission_retrieve_response",
+            "Query": "antiphon.kernel.options",
+            "SyncConversationCursorPage": "antiphon.kernel.pages",
+            "SyncPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -5,19 +5,19 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....kernel.pages import SyncCursorPage
-    from ....types.fine_tuning import job_create_params
-    from ....types.fine_tuning.fine_tuning_job import FineTuningJob
-    from ....types.fine_tuning.fine_tuning_job_event import FineTuningJobEvent
-    from ....types.shared_params.metadata import Metadata
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.fine_tuning import job_create_params
+    from antiphon.types.fine_tuning.fine_tuning_job import FineTuningJob
+    from antiphon.types.fine_tuning.fine_tuning_job_event import FineTuningJobEvent
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .checkpoints import Checkpoints
 
 
@@ -176,16 +176,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "FineTuningJob": "....types.fine_tuning.fine_tuning_job",
-            "FineTuningJobEvent": "....types.fine_tuning.fine_tuning_job_event",
-            "Headers": "....kernel.options",
-            "Metadata": "....types.shared_params.metadata",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "SyncCursorPage": "....kernel.pages",
-            "Timeout": "....kernel.options",
-            "job_create_params": "....types.fine_tuning.job_create_params:",
+            "Body": "antiphon.kernel.options",
+            "FineTuningJob": "antiphon.types.fine_tuning.fine_tuning_job",
+            "FineTuningJobEvent": "antiphon.types.fine_tuning.fine_tuning_job_event",
+            "Headers": "antiphon.kernel.options",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "job_create_params": "antiphon.types.fine_tuning.job_create_params:",
         },
     )

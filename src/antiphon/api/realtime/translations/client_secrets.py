@@ -3,21 +3,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....kernel import operation as op
-from ....kernel.lazy import lazily
-from ....kernel.omit import not_given, omit
-from ....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ....kernel.omit import NotGiven, Omit
-    from ....kernel.options import Body, Headers, Query, Timeout
-    from ....types.realtime.realtime_translation_client_secret_create_response import (
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.realtime.realtime_translation_client_secret_create_response import (
         RealtimeTranslationClientSecretCreateResponse,
     )
-    from ....types.realtime.realtime_translation_session_create_request_param import (
+    from antiphon.types.realtime.realtime_translation_session_create_request_param import (
         RealtimeTranslationSessionCreateRequestParam,
     )
-    from ....types.realtime.translations import client_secret_create_params
+    from antiphon.types.realtime.translations import client_secret_create_params
 
 
 __all__ = ("ClientSecrets",)
@@ -50,14 +49,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "....kernel.options",
-            "Headers": "....kernel.options",
-            "NotGiven": "....kernel.omit",
-            "Omit": "....kernel.omit",
-            "Query": "....kernel.options",
-            "RealtimeTranslationClientSecretCreateResponse": "....types.realtime.realtime_translation_client_secret_create_response",
-            "RealtimeTranslationSessionCreateRequestParam": "....types.realtime.realtime_translation_session_create_request_param",
-            "Timeout": "....kernel.options",
-            "client_secret_create_params": "....types.realtime.translations.client_secret_create_params:",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "RealtimeTranslationClientSecretCreateResponse": "antiphon.types.realtime.realtime_translation_client_secret_create_response",
+            "RealtimeTranslationSessionCreateRequestParam": "antiphon.types.realtime.realtime_translation_session_create_request_param",
+            "Timeout": "antiphon.kernel.options",
+            "client_secret_create_params": "antiphon.types.realtime.translations.client_secret_create_params:",
         },
     )

@@ -3,14 +3,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ....kernel.lazy import lazily
-from ....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..agent_reasoning import AgentReasoning
-    from ..agent_text import AgentText
-    from ..agent_tool import AgentTool
-    from ..multi_agent_config import MultiAgentConfig
+    from antiphon.types.beta.agent_reasoning import AgentReasoning
+    from antiphon.types.beta.agent_text import AgentText
+    from antiphon.types.beta.agent_tool import AgentTool
+    from antiphon.types.beta.multi_agent_config import MultiAgentConfig
 
 
 __all__ = (
@@ -45,9 +45,9 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AgentText": "..agent_text",
-            "AgentTool": "..agent_tool",
-            "AgentReasoning": "..agent_reasoning",
-            "MultiAgentConfig": "..multi_agent_config",
+            "AgentText": "antiphon.types.beta.agent_text",
+            "AgentTool": "antiphon.types.beta.agent_tool",
+            "AgentReasoning": "antiphon.types.beta.agent_reasoning",
+            "MultiAgentConfig": "antiphon.types.beta.multi_agent_config",
         },
     )

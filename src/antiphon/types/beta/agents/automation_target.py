@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ....kernel.lazy import lazily
-from ....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..input_content import InputContent
+    from antiphon.types.beta.input_content import InputContent
+
     from .automation_agent_config import AutomationAgentConfig
     from .automation_environment import AutomationEnvironment
 
@@ -54,7 +55,7 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "InputContent": "..input_content",
+            "InputContent": "antiphon.types.beta.input_content",
             "AutomationEnvironment": ".automation_environment",
             "AutomationAgentConfig": ".automation_agent_config",
         },

@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel.lazy import lazily
-from ....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..hosted_environment_file import HostedEnvironmentFile
-    from ..hosted_plugin import HostedPlugin
-    from ..hosted_skill import HostedSkill
+    from antiphon.types.beta.hosted_environment_file import HostedEnvironmentFile
+    from antiphon.types.beta.hosted_plugin import HostedPlugin
+    from antiphon.types.beta.hosted_skill import HostedSkill
 
 
 __all__ = ("EnvironmentInfo",)
@@ -31,8 +31,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "HostedSkill": "..hosted_skill",
-            "HostedPlugin": "..hosted_plugin",
-            "HostedEnvironmentFile": "..hosted_environment_file",
+            "HostedSkill": "antiphon.types.beta.hosted_skill",
+            "HostedPlugin": "antiphon.types.beta.hosted_plugin",
+            "HostedEnvironmentFile": "antiphon.types.beta.hosted_environment_file",
         },
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ....kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..agent_reasoning_param import AgentReasoningParam
-    from ..agent_session_input_message_param import AgentSessionInputMessageParam
-    from ..agent_text_param import AgentTextParam
-    from ..agent_tool_param import AgentToolParam
-    from ..environment_param import EnvironmentParam
-    from ..multi_agent_config_param import MultiAgentConfigParam
+    from antiphon.types.beta.agent_reasoning_param import AgentReasoningParam
+    from antiphon.types.beta.agent_session_input_message_param import AgentSessionInputMessageParam
+    from antiphon.types.beta.agent_text_param import AgentTextParam
+    from antiphon.types.beta.agent_tool_param import AgentToolParam
+    from antiphon.types.beta.environment_param import EnvironmentParam
+    from antiphon.types.beta.multi_agent_config_param import MultiAgentConfigParam
 
 
 __all__ = (
@@ -88,12 +88,12 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AgentTextParam": "..agent_text_param",
-            "AgentToolParam": "..agent_tool_param",
-            "EnvironmentParam": "..environment_param",
-            "AgentReasoningParam": "..agent_reasoning_param",
-            "MultiAgentConfigParam": "..multi_agent_config_param",
-            "AgentSessionInputMessageParam": "..agent_session_input_message_param",
+            "AgentTextParam": "antiphon.types.beta.agent_text_param",
+            "AgentToolParam": "antiphon.types.beta.agent_tool_param",
+            "EnvironmentParam": "antiphon.types.beta.environment_param",
+            "AgentReasoningParam": "antiphon.types.beta.agent_reasoning_param",
+            "MultiAgentConfigParam": "antiphon.types.beta.multi_agent_config_param",
+            "AgentSessionInputMessageParam": "antiphon.types.beta.agent_session_input_message_param",
         },
         {"SessionCreateParams": "SessionCreateParamsNonStreaming | SessionCreateParamsStreaming"},
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, Required, TypedDict
 
-from ....kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..agent_tool_param import AgentToolParam
+    from antiphon.types.beta.agent_tool_param import AgentToolParam
 
 
 __all__ = (
@@ -47,4 +47,4 @@ class SpendControl(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"AgentToolParam": "..agent_tool_param"})
+    __getattr__, __dir__ = lazily(__name__, {"AgentToolParam": "antiphon.types.beta.agent_tool_param"})

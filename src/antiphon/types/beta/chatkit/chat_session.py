@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel.lazy import lazily
-from ....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..chatkit_workflow import ChatKitWorkflow
+    from antiphon.types.beta.chatkit_workflow import ChatKitWorkflow
+
     from .chat_session_chatkit_configuration import ChatSessionChatKitConfiguration
     from .chat_session_rate_limits import ChatSessionRateLimits
     from .chat_session_status import ChatSessionStatus
@@ -35,7 +36,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ChatKitWorkflow": "..chatkit_workflow",
+            "ChatKitWorkflow": "antiphon.types.beta.chatkit_workflow",
             "ChatSessionStatus": ".chat_session_status",
             "ChatSessionRateLimits": ".chat_session_rate_limits",
             "ChatSessionChatKitConfiguration": ".chat_session_chatkit_configuration",

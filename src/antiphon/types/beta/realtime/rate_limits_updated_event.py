@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ....kernel.view import View
+from antiphon.kernel.view import View
 
 __all__ = (
     "RateLimit",

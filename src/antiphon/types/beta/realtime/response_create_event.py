@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel.lazy import lazily
-from ....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ...shared.metadata import Metadata
+    from antiphon.types.shared.metadata import Metadata
+
     from .conversation_item_with_reference import ConversationItemWithReference
 
 
@@ -50,5 +51,8 @@ class ResponseCreateEvent(View):
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"Metadata": "...shared.metadata", "ConversationItemWithReference": ".conversation_item_with_reference"},
+        {
+            "Metadata": "antiphon.types.shared.metadata",
+            "ConversationItemWithReference": ".conversation_item_with_reference",
+        },
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, Required, TypedDict
 
-from ....kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ...shared_params.metadata import Metadata
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .conversation_item_with_reference_param import ConversationItemWithReferenceParam
 
 
@@ -53,7 +54,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Metadata": "...shared_params.metadata",
+            "Metadata": "antiphon.types.shared_params.metadata",
             "ConversationItemWithReferenceParam": ".conversation_item_with_reference_param",
         },
     )

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel.lazy import lazily
-from ....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..beta_response_item import BetaResponseItem
+    from antiphon.types.beta.beta_response_item import BetaResponseItem
 
 
 __all__ = ("BetaResponseItemList",)
@@ -24,4 +24,4 @@ class BetaResponseItemList(View):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"BetaResponseItem": "..beta_response_item"})
+    __getattr__, __dir__ = lazily(__name__, {"BetaResponseItem": "antiphon.types.beta.beta_response_item"})

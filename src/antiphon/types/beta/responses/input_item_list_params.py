@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from ....kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..beta_response_includable import BetaResponseIncludable
+    from antiphon.types.beta.beta_response_includable import BetaResponseIncludable
 
 
 __all__ = ("InputItemListParams",)
@@ -21,4 +21,4 @@ class InputItemListParams(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"BetaResponseIncludable": "..beta_response_includable"})
+    __getattr__, __dir__ = lazily(__name__, {"BetaResponseIncludable": "antiphon.types.beta.beta_response_includable"})

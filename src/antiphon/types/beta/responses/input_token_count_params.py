@@ -4,21 +4,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ....kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..beta_response_conversation_param_param import BetaResponseConversationParamParam
-    from ..beta_response_format_text_config_param import BetaResponseFormatTextConfigParam
-    from ..beta_response_input_item_param import BetaResponseInputItemParam
-    from ..beta_tool_choice_allowed_param import BetaToolChoiceAllowedParam
-    from ..beta_tool_choice_apply_patch_param import BetaToolChoiceApplyPatchParam
-    from ..beta_tool_choice_custom_param import BetaToolChoiceCustomParam
-    from ..beta_tool_choice_function_param import BetaToolChoiceFunctionParam
-    from ..beta_tool_choice_mcp_param import BetaToolChoiceMcpParam
-    from ..beta_tool_choice_options import BetaToolChoiceOptions
-    from ..beta_tool_choice_shell_param import BetaToolChoiceShellParam
-    from ..beta_tool_choice_types_param import BetaToolChoiceTypesParam
-    from ..beta_tool_param import BetaToolParam
+    from antiphon.types.beta.beta_response_conversation_param_param import BetaResponseConversationParamParam
+    from antiphon.types.beta.beta_response_format_text_config_param import BetaResponseFormatTextConfigParam
+    from antiphon.types.beta.beta_response_input_item_param import BetaResponseInputItemParam
+    from antiphon.types.beta.beta_tool_choice_allowed_param import BetaToolChoiceAllowedParam
+    from antiphon.types.beta.beta_tool_choice_apply_patch_param import BetaToolChoiceApplyPatchParam
+    from antiphon.types.beta.beta_tool_choice_custom_param import BetaToolChoiceCustomParam
+    from antiphon.types.beta.beta_tool_choice_function_param import BetaToolChoiceFunctionParam
+    from antiphon.types.beta.beta_tool_choice_mcp_param import BetaToolChoiceMcpParam
+    from antiphon.types.beta.beta_tool_choice_options import BetaToolChoiceOptions
+    from antiphon.types.beta.beta_tool_choice_shell_param import BetaToolChoiceShellParam
+    from antiphon.types.beta.beta_tool_choice_types_param import BetaToolChoiceTypesParam
+    from antiphon.types.beta.beta_tool_param import BetaToolParam
 
 
 __all__ = (
@@ -83,18 +83,18 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "BetaToolParam": "..beta_tool_param",
-            "BetaToolChoiceOptions": "..beta_tool_choice_options",
-            "BetaToolChoiceMcpParam": "..beta_tool_choice_mcp_param",
-            "BetaToolChoiceShellParam": "..beta_tool_choice_shell_param",
-            "BetaToolChoiceTypesParam": "..beta_tool_choice_types_param",
-            "BetaToolChoiceCustomParam": "..beta_tool_choice_custom_param",
-            "BetaResponseInputItemParam": "..beta_response_input_item_param",
-            "BetaToolChoiceAllowedParam": "..beta_tool_choice_allowed_param",
-            "BetaToolChoiceFunctionParam": "..beta_tool_choice_function_param",
-            "BetaToolChoiceApplyPatchParam": "..beta_tool_choice_apply_patch_param",
-            "BetaResponseConversationParamParam": "..beta_response_conversation_param_param",
-            "BetaResponseFormatTextConfigParam": "..beta_response_format_text_config_param",
+            "BetaToolParam": "antiphon.types.beta.beta_tool_param",
+            "BetaToolChoiceOptions": "antiphon.types.beta.beta_tool_choice_options",
+            "BetaToolChoiceMcpParam": "antiphon.types.beta.beta_tool_choice_mcp_param",
+            "BetaToolChoiceShellParam": "antiphon.types.beta.beta_tool_choice_shell_param",
+            "BetaToolChoiceTypesParam": "antiphon.types.beta.beta_tool_choice_types_param",
+            "BetaToolChoiceCustomParam": "antiphon.types.beta.beta_tool_choice_custom_param",
+            "BetaResponseInputItemParam": "antiphon.types.beta.beta_response_input_item_param",
+            "BetaToolChoiceAllowedParam": "antiphon.types.beta.beta_tool_choice_allowed_param",
+            "BetaToolChoiceFunctionParam": "antiphon.types.beta.beta_tool_choice_function_param",
+            "BetaToolChoiceApplyPatchParam": "antiphon.types.beta.beta_tool_choice_apply_patch_param",
+            "BetaResponseConversationParamParam": "antiphon.types.beta.beta_response_conversation_param_param",
+            "BetaResponseFormatTextConfigParam": "antiphon.types.beta.beta_response_format_text_config_param",
         },
         {
             "Conversation": "str | BetaResponseConversationParamParam",

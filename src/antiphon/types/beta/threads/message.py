@@ -3,12 +3,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ....kernel.lazy import lazily
-from ....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ...shared.metadata import Metadata
-    from ..code_interpreter_tool import CodeInterpreterTool
+    from antiphon.types.beta.code_interpreter_tool import CodeInterpreterTool
+    from antiphon.types.shared.metadata import Metadata
+
     from .message_content import MessageContent
 
 
@@ -62,8 +63,8 @@ else:
         __name__,
         {
             "MessageContent": ".message_content",
-            "Metadata": "...shared.metadata",
-            "CodeInterpreterTool": "..code_interpreter_tool",
+            "Metadata": "antiphon.types.shared.metadata",
+            "CodeInterpreterTool": "antiphon.types.beta.code_interpreter_tool",
         },
         {"AttachmentTool": "CodeInterpreterTool | AttachmentToolAssistantToolsFileSearchTypeOnly"},
     )

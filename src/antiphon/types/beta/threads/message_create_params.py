@@ -4,11 +4,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ....kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ...shared_params.metadata import Metadata
-    from ..code_interpreter_tool_param import CodeInterpreterToolParam
+    from antiphon.types.beta.code_interpreter_tool_param import CodeInterpreterToolParam
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .message_content_part_param import MessageContentPartParam
 
 
@@ -44,9 +45,9 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Metadata": "...shared_params.metadata",
+            "Metadata": "antiphon.types.shared_params.metadata",
             "MessageContentPartParam": ".message_content_part_param",
-            "CodeInterpreterToolParam": "..code_interpreter_tool_param",
+            "CodeInterpreterToolParam": "antiphon.types.beta.code_interpreter_tool_param",
         },
         {"AttachmentTool": "CodeInterpreterToolParam | AttachmentToolFileSearch"},
     )

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Required, TypedDict
 
-from ....kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ...shared_params.metadata import Metadata
+    from antiphon.types.shared_params.metadata import Metadata
 
 
 __all__ = ("MessageUpdateParams",)
@@ -18,4 +18,4 @@ class MessageUpdateParams(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"Metadata": "...shared_params.metadata"})
+    __getattr__, __dir__ = lazily(__name__, {"Metadata": "antiphon.types.shared_params.metadata"})

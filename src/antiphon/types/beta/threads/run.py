@@ -3,14 +3,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel.lazy import lazily
-from ....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ...shared.metadata import Metadata
-    from ..assistant_response_format_option import AssistantResponseFormatOption
-    from ..assistant_tool import AssistantTool
-    from ..assistant_tool_choice_option import AssistantToolChoiceOption
+    from antiphon.types.beta.assistant_response_format_option import AssistantResponseFormatOption
+    from antiphon.types.beta.assistant_tool import AssistantTool
+    from antiphon.types.beta.assistant_tool_choice_option import AssistantToolChoiceOption
+    from antiphon.types.shared.metadata import Metadata
+
     from .required_action_function_tool_call import RequiredActionFunctionToolCall
     from .run_status import RunStatus
 
@@ -94,10 +95,10 @@ if not TYPE_CHECKING:
         __name__,
         {
             "RunStatus": ".run_status",
-            "AssistantTool": "..assistant_tool",
-            "Metadata": "...shared.metadata",
-            "AssistantToolChoiceOption": "..assistant_tool_choice_option",
-            "AssistantResponseFormatOption": "..assistant_response_format_option",
+            "AssistantTool": "antiphon.types.beta.assistant_tool",
+            "Metadata": "antiphon.types.shared.metadata",
+            "AssistantToolChoiceOption": "antiphon.types.beta.assistant_tool_choice_option",
+            "AssistantResponseFormatOption": "antiphon.types.beta.assistant_response_format_option",
             "RequiredActionFunctionToolCall": ".required_action_function_tool_call",
         },
     )

@@ -4,16 +4,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, Required, TypeAlias, TypedDict
 
-from ....kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ...shared.chat_model import ChatModel
-    from ...shared.reasoning_effort import ReasoningEffort
-    from ...shared_params.metadata import Metadata
-    from ..assistant_response_format_option_param import AssistantResponseFormatOptionParam
-    from ..assistant_tool_choice_option_param import AssistantToolChoiceOptionParam
-    from ..assistant_tool_param import AssistantToolParam
-    from ..code_interpreter_tool_param import CodeInterpreterToolParam
+    from antiphon.types.beta.assistant_response_format_option_param import AssistantResponseFormatOptionParam
+    from antiphon.types.beta.assistant_tool_choice_option_param import AssistantToolChoiceOptionParam
+    from antiphon.types.beta.assistant_tool_param import AssistantToolParam
+    from antiphon.types.beta.code_interpreter_tool_param import CodeInterpreterToolParam
+    from antiphon.types.shared.chat_model import ChatModel
+    from antiphon.types.shared.reasoning_effort import ReasoningEffort
+    from antiphon.types.shared_params.metadata import Metadata
+
     from .message_content_part_param import MessageContentPartParam
     from .runs.run_step_include import RunStepInclude
 
@@ -89,15 +90,15 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "ChatModel": "...shared.chat_model",
-            "AssistantToolParam": "..assistant_tool_param",
+            "ChatModel": "antiphon.types.shared.chat_model",
+            "AssistantToolParam": "antiphon.types.beta.assistant_tool_param",
             "RunStepInclude": ".runs.run_step_include",
-            "Metadata": "...shared_params.metadata",
-            "ReasoningEffort": "...shared.reasoning_effort",
+            "Metadata": "antiphon.types.shared_params.metadata",
+            "ReasoningEffort": "antiphon.types.shared.reasoning_effort",
             "MessageContentPartParam": ".message_content_part_param",
-            "CodeInterpreterToolParam": "..code_interpreter_tool_param",
-            "AssistantToolChoiceOptionParam": "..assistant_tool_choice_option_param",
-            "AssistantResponseFormatOptionParam": "..assistant_response_format_option_param",
+            "CodeInterpreterToolParam": "antiphon.types.beta.code_interpreter_tool_param",
+            "AssistantToolChoiceOptionParam": "antiphon.types.beta.assistant_tool_choice_option_param",
+            "AssistantResponseFormatOptionParam": "antiphon.types.beta.assistant_response_format_option_param",
         },
         {
             "AdditionalMessageAttachmentTool": "CodeInterpreterToolParam | AdditionalMessageAttachmentToolFileSearch",

@@ -4,11 +4,11 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Literal
 
-from ....kernel.lazy import lazily
-from ....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..eval_api_error import EvalAPIError
+    from antiphon.types.evals.eval_api_error import EvalAPIError
 
 
 __all__ = (
@@ -78,4 +78,4 @@ class OutputItemRetrieveResponse(View):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"EvalAPIError": "..eval_api_error"})
+    __getattr__, __dir__ = lazily(__name__, {"EvalAPIError": "antiphon.types.evals.eval_api_error"})

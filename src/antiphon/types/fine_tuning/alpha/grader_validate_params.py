@@ -3,14 +3,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Required, TypeAlias, TypedDict
 
-from ....kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ...graders.multi_grader_param import MultiGraderParam
-    from ...graders.python_grader_param import PythonGraderParam
-    from ...graders.score_model_grader_param import ScoreModelGraderParam
-    from ...graders.string_check_grader_param import StringCheckGraderParam
-    from ...graders.text_similarity_grader_param import TextSimilarityGraderParam
+    from antiphon.types.graders.multi_grader_param import MultiGraderParam
+    from antiphon.types.graders.python_grader_param import PythonGraderParam
+    from antiphon.types.graders.score_model_grader_param import ScoreModelGraderParam
+    from antiphon.types.graders.string_check_grader_param import StringCheckGraderParam
+    from antiphon.types.graders.text_similarity_grader_param import TextSimilarityGraderParam
 
 
 __all__ = (
@@ -35,11 +35,11 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "MultiGraderParam": "...graders.multi_grader_param",
-            "PythonGraderParam": "...graders.python_grader_param",
-            "ScoreModelGraderParam": "...graders.score_model_grader_param",
-            "StringCheckGraderParam": "...graders.string_check_grader_param",
-            "TextSimilarityGraderParam": "...graders.text_similarity_grader_param",
+            "MultiGraderParam": "antiphon.types.graders.multi_grader_param",
+            "PythonGraderParam": "antiphon.types.graders.python_grader_param",
+            "ScoreModelGraderParam": "antiphon.types.graders.score_model_grader_param",
+            "StringCheckGraderParam": "antiphon.types.graders.string_check_grader_param",
+            "TextSimilarityGraderParam": "antiphon.types.graders.text_similarity_grader_param",
         },
         {
             "Grader": "StringCheckGraderParam | TextSimilarityGraderParam | PythonGraderParam | ScoreModelGraderParam | MultiGraderParam"

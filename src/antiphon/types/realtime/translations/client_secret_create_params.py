@@ -3,10 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Required, TypedDict
 
-from ....kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..realtime_translation_session_create_request_param import RealtimeTranslationSessionCreateRequestParam
+    from antiphon.types.realtime.realtime_translation_session_create_request_param import (
+        RealtimeTranslationSessionCreateRequestParam,
+    )
 
 
 __all__ = (
@@ -28,5 +30,7 @@ class ExpiresAfter(TypedDict, total=False):
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"RealtimeTranslationSessionCreateRequestParam": "..realtime_translation_session_create_request_param"},
+        {
+            "RealtimeTranslationSessionCreateRequestParam": "antiphon.types.realtime.realtime_translation_session_create_request_param"
+        },
     )

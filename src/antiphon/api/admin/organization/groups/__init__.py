@@ -4,18 +4,18 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncNextCursorPage
-    from .....types.admin.organization.group import Group
-    from .....types.admin.organization.group_delete_response import GroupDeleteResponse
-    from .....types.admin.organization.group_update_response import GroupUpdateResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncNextCursorPage
+    from antiphon.types.admin.organization.group import Group
+    from antiphon.types.admin.organization.group_delete_response import GroupDeleteResponse
+    from antiphon.types.admin.organization.group_update_response import GroupUpdateResponse
+
     from .roles import Roles
     from .users import Users
 
@@ -136,15 +136,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Group": ".....types.admin.organization.group",
-            "GroupDeleteResponse": ".....types.admin.organization.group_delete_response",
-            "GroupUpdateResponse": ".....types.admin.organization.group_update_response",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "SyncNextCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Group": "antiphon.types.admin.organization.group",
+            "GroupDeleteResponse": "antiphon.types.admin.organization.group_delete_response",
+            "GroupUpdateResponse": "antiphon.types.admin.organization.group_update_response",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncNextCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

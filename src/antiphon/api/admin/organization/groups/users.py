@@ -3,19 +3,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncNextCursorPage
-    from .....types.admin.organization.groups.organization_group_user import OrganizationGroupUser
-    from .....types.admin.organization.groups.user_create_response import UserCreateResponse
-    from .....types.admin.organization.groups.user_delete_response import UserDeleteResponse
-    from .....types.admin.organization.groups.user_retrieve_response import UserRetrieveResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncNextCursorPage
+    from antiphon.types.admin.organization.groups.organization_group_user import OrganizationGroupUser
+    from antiphon.types.admin.organization.groups.user_create_response import UserCreateResponse
+    from antiphon.types.admin.organization.groups.user_delete_response import UserDeleteResponse
+    from antiphon.types.admin.organization.groups.user_retrieve_response import UserRetrieveResponse
 
 
 __all__ = ("Users",)
@@ -107,16 +106,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "OrganizationGroupUser": ".....types.admin.organization.groups.organization_group_user",
-            "Query": ".....kernel.options",
-            "SyncNextCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
-            "UserCreateResponse": ".....types.admin.organization.groups.user_create_response",
-            "UserDeleteResponse": ".....types.admin.organization.groups.user_delete_response",
-            "UserRetrieveResponse": ".....types.admin.organization.groups.user_retrieve_response",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "OrganizationGroupUser": "antiphon.types.admin.organization.groups.organization_group_user",
+            "Query": "antiphon.kernel.options",
+            "SyncNextCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "UserCreateResponse": "antiphon.types.admin.organization.groups.user_create_response",
+            "UserDeleteResponse": "antiphon.types.admin.organization.groups.user_delete_response",
+            "UserRetrieveResponse": "antiphon.types.admin.organization.groups.user_retrieve_response",
         },
     )

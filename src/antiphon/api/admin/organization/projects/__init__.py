@@ -4,17 +4,17 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncConversationCursorPage
-    from .....types.admin.organization.project import Project
-    from .....types.admin.organization.project_residency import ProjectResidency
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncConversationCursorPage
+    from antiphon.types.admin.organization.project import Project
+    from antiphon.types.admin.organization.project_residency import ProjectResidency
+
     from .api_keys import APIKeys
     from .certificates import Certificates
     from .data_retention import DataRetention
@@ -217,14 +217,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Project": ".....types.admin.organization.project",
-            "ProjectResidency": ".....types.admin.organization.project_residency",
-            "Query": ".....kernel.options",
-            "SyncConversationCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Project": "antiphon.types.admin.organization.project",
+            "ProjectResidency": "antiphon.types.admin.organization.project_residency",
+            "Query": "antiphon.kernel.options",
+            "SyncConversationCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -4,17 +4,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncConversationCursorPage
-    from .....types.admin.organization.projects.api_key_delete_response import APIKeyDeleteResponse
-    from .....types.admin.organization.projects.project_api_key import ProjectAPIKey
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncConversationCursorPage
+    from antiphon.types.admin.organization.projects.api_key_delete_response import APIKeyDeleteResponse
+    from antiphon.types.admin.organization.projects.project_api_key import ProjectAPIKey
 
 
 __all__ = ("APIKeys",)
@@ -108,14 +107,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "APIKeyDeleteResponse": ".....types.admin.organization.projects.api_key_delete_response",
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "ProjectAPIKey": ".....types.admin.organization.projects.project_api_key",
-            "Query": ".....kernel.options",
-            "SyncConversationCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
+            "APIKeyDeleteResponse": "antiphon.types.admin.organization.projects.api_key_delete_response",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "ProjectAPIKey": "antiphon.types.admin.organization.projects.project_api_key",
+            "Query": "antiphon.kernel.options",
+            "SyncConversationCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

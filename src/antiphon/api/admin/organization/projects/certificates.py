@@ -4,18 +4,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncConversationCursorPage, SyncPage
-    from .....types.admin.organization.projects.certificate_activate_response import CertificateActivateResponse
-    from .....types.admin.organization.projects.certificate_deactivate_response import CertificateDeactivateResponse
-    from .....types.admin.organization.projects.certificate_list_response import CertificateListResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncConversationCursorPage, SyncPage
+    from antiphon.types.admin.organization.projects.certificate_activate_response import CertificateActivateResponse
+    from antiphon.types.admin.organization.projects.certificate_deactivate_response import CertificateDeactivateResponse
+    from antiphon.types.admin.organization.projects.certificate_list_response import CertificateListResponse
 
 
 __all__ = ("Certificates",)
@@ -88,16 +87,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "CertificateActivateResponse": ".....types.admin.organization.projects.certificate_activate_response",
-            "CertificateDeactivateResponse": ".....types.admin.organization.projects.certificate_deactivate_response",
-            "CertificateListResponse": ".....types.admin.organization.projects.certificate_list_response",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "SyncConversationCursorPage": ".....kernel.pages",
-            "SyncPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "CertificateActivateResponse": "antiphon.types.admin.organization.projects.certificate_activate_response",
+            "CertificateDeactivateResponse": "antiphon.types.admin.organization.projects.certificate_deactivate_response",
+            "CertificateListResponse": "antiphon.types.admin.organization.projects.certificate_list_response",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncConversationCursorPage": "antiphon.kernel.pages",
+            "SyncPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -3,16 +3,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....types.admin.organization.projects import hosted_tool_permission_update_params
-    from .....types.admin.organization.projects.project_hosted_tool_permissions import ProjectHostedToolPermissions
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.admin.organization.projects import hosted_tool_permission_update_params
+    from antiphon.types.admin.organization.projects.project_hosted_tool_permissions import ProjectHostedToolPermissions
 
 
 __all__ = ("HostedToolPermissions",)
@@ -67,13 +66,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "ProjectHostedToolPermissions": ".....types.admin.organization.projects.project_hosted_tool_permissions",
-            "Query": ".....kernel.options",
-            "Timeout": ".....kernel.options",
-            "hosted_tool_permission_update_params": ".....types.admin.organization.projects.hosted_tool_permission_update_params:",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "ProjectHostedToolPermissions": "antiphon.types.admin.organization.projects.project_hosted_tool_permissions",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
+            "hosted_tool_permission_update_params": "antiphon.types.admin.organization.projects.hosted_tool_permission_update_params:",
         },
     )

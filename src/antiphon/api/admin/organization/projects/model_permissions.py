@@ -4,16 +4,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, not_given
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....types.admin.organization.projects.project_model_permissions import ProjectModelPermissions
-    from .....types.admin.organization.projects.project_model_permissions_deleted import ProjectModelPermissionsDeleted
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.admin.organization.projects.project_model_permissions import ProjectModelPermissions
+    from antiphon.types.admin.organization.projects.project_model_permissions_deleted import (
+        ProjectModelPermissionsDeleted,
+    )
 
 
 __all__ = ("ModelPermissions",)
@@ -83,12 +84,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "ProjectModelPermissions": ".....types.admin.organization.projects.project_model_permissions",
-            "ProjectModelPermissionsDeleted": ".....types.admin.organization.projects.project_model_permissions_deleted",
-            "Query": ".....kernel.options",
-            "Timeout": ".....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "ProjectModelPermissions": "antiphon.types.admin.organization.projects.project_model_permissions",
+            "ProjectModelPermissionsDeleted": "antiphon.types.admin.organization.projects.project_model_permissions_deleted",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
         },
     )

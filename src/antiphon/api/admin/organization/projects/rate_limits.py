@@ -3,16 +3,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncConversationCursorPage
-    from .....types.admin.organization.projects.project_rate_limit import ProjectRateLimit
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncConversationCursorPage
+    from antiphon.types.admin.organization.projects.project_rate_limit import ProjectRateLimit
 
 
 __all__ = ("RateLimits",)
@@ -72,13 +71,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "ProjectRateLimit": ".....types.admin.organization.projects.project_rate_limit",
-            "Query": ".....kernel.options",
-            "SyncConversationCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "ProjectRateLimit": "antiphon.types.admin.organization.projects.project_rate_limit",
+            "Query": "antiphon.kernel.options",
+            "SyncConversationCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

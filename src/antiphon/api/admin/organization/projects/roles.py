@@ -4,17 +4,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncNextCursorPage
-    from .....types.admin.organization.projects.role_delete_response import RoleDeleteResponse
-    from .....types.admin.organization.role import Role
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncNextCursorPage
+    from antiphon.types.admin.organization.projects.role_delete_response import RoleDeleteResponse
+    from antiphon.types.admin.organization.role import Role
 
 
 __all__ = ("Roles",)
@@ -130,14 +129,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "Role": ".....types.admin.organization.role",
-            "RoleDeleteResponse": ".....types.admin.organization.projects.role_delete_response",
-            "SyncNextCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Role": "antiphon.types.admin.organization.role",
+            "RoleDeleteResponse": "antiphon.types.admin.organization.projects.role_delete_response",
+            "SyncNextCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -4,16 +4,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....types.admin.organization.projects.project_optional_service_tier import ProjectOptionalServiceTier
-    from .....types.admin.organization.projects.project_service_tier_settings import ProjectServiceTierSettings
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.admin.organization.projects.project_optional_service_tier import ProjectOptionalServiceTier
+    from antiphon.types.admin.organization.projects.project_service_tier_settings import ProjectServiceTierSettings
 
 
 __all__ = ("ServiceTierSettings",)
@@ -65,13 +64,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "ProjectOptionalServiceTier": ".....types.admin.organization.projects.project_optional_service_tier",
-            "ProjectServiceTierSettings": ".....types.admin.organization.projects.project_service_tier_settings",
-            "Query": ".....kernel.options",
-            "Timeout": ".....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "ProjectOptionalServiceTier": "antiphon.types.admin.organization.projects.project_optional_service_tier",
+            "ProjectServiceTierSettings": "antiphon.types.admin.organization.projects.project_service_tier_settings",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -3,18 +3,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncConversationCursorPage
-    from .....types.admin.organization.projects import spend_alert_create_params, spend_alert_update_params
-    from .....types.admin.organization.projects.project_spend_alert import ProjectSpendAlert
-    from .....types.admin.organization.projects.project_spend_alert_deleted import ProjectSpendAlertDeleted
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncConversationCursorPage
+    from antiphon.types.admin.organization.projects import spend_alert_create_params, spend_alert_update_params
+    from antiphon.types.admin.organization.projects.project_spend_alert import ProjectSpendAlert
+    from antiphon.types.admin.organization.projects.project_spend_alert_deleted import ProjectSpendAlertDeleted
 
 
 __all__ = ("SpendAlerts",)
@@ -133,16 +132,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "ProjectSpendAlert": ".....types.admin.organization.projects.project_spend_alert",
-            "ProjectSpendAlertDeleted": ".....types.admin.organization.projects.project_spend_alert_deleted",
-            "Query": ".....kernel.options",
-            "SyncConversationCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
-            "spend_alert_create_params": ".....types.admin.organization.projects.spend_alert_create_params:",
-            "spend_alert_update_params": ".....types.admin.organization.projects.spend_alert_update_params:",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "ProjectSpendAlert": "antiphon.types.admin.organization.projects.project_spend_alert",
+            "ProjectSpendAlertDeleted": "antiphon.types.admin.organization.projects.project_spend_alert_deleted",
+            "Query": "antiphon.kernel.options",
+            "SyncConversationCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "spend_alert_create_params": "antiphon.types.admin.organization.projects.spend_alert_create_params:",
+            "spend_alert_update_params": "antiphon.types.admin.organization.projects.spend_alert_update_params:",
         },
     )

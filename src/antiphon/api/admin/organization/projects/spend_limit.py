@@ -3,16 +3,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, not_given
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....types.admin.organization.projects.project_spend_limit import ProjectSpendLimit
-    from .....types.admin.organization.projects.project_spend_limit_deleted import ProjectSpendLimitDeleted
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.admin.organization.projects.project_spend_limit import ProjectSpendLimit
+    from antiphon.types.admin.organization.projects.project_spend_limit_deleted import ProjectSpendLimitDeleted
 
 
 __all__ = ("SpendLimit",)
@@ -83,12 +82,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "ProjectSpendLimit": ".....types.admin.organization.projects.project_spend_limit",
-            "ProjectSpendLimitDeleted": ".....types.admin.organization.projects.project_spend_limit_deleted",
-            "Query": ".....kernel.options",
-            "Timeout": ".....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "ProjectSpendLimit": "antiphon.types.admin.organization.projects.project_spend_limit",
+            "ProjectSpendLimitDeleted": "antiphon.types.admin.organization.projects.project_spend_limit_deleted",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -5,21 +5,21 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncCursorPage
-    from .....types.admin.organization import (
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.admin.organization import (
         workload_identity_provider_create_params,
         workload_identity_provider_update_params,
     )
-    from .....types.admin.organization.workload_identity_provider import WorkloadIdentityProvider
-    from .....types.admin.organization.workload_identity_provider_deleted import WorkloadIdentityProviderDeleted
+    from antiphon.types.admin.organization.workload_identity_provider import WorkloadIdentityProvider
+    from antiphon.types.admin.organization.workload_identity_provider_deleted import WorkloadIdentityProviderDeleted
+
     from .federation_rules import FederationRules
 
 
@@ -148,16 +148,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "SyncCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
-            "WorkloadIdentityProvider": ".....types.admin.organization.workload_identity_provider",
-            "WorkloadIdentityProviderDeleted": ".....types.admin.organization.workload_identity_provider_deleted",
-            "workload_identity_provider_create_params": ".....types.admin.organization.workload_identity_provider_create_params:",
-            "workload_identity_provider_update_params": ".....types.admin.organization.workload_identity_provider_update_params:",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "WorkloadIdentityProvider": "antiphon.types.admin.organization.workload_identity_provider",
+            "WorkloadIdentityProviderDeleted": "antiphon.types.admin.organization.workload_identity_provider_deleted",
+            "workload_identity_provider_create_params": "antiphon.types.admin.organization.workload_identity_provider_create_params:",
+            "workload_identity_provider_update_params": "antiphon.types.admin.organization.workload_identity_provider_update_params:",
         },
     )

@@ -3,21 +3,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncCursorPage
-    from .....types.admin.organization.workload_identity_providers import (
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.admin.organization.workload_identity_providers import (
         federation_rule_create_params,
         federation_rule_update_params,
     )
-    from .....types.admin.organization.workload_identity_providers.federation_rule import FederationRule
-    from .....types.admin.organization.workload_identity_providers.federation_rule_deleted import FederationRuleDeleted
+    from antiphon.types.admin.organization.workload_identity_providers.federation_rule import FederationRule
+    from antiphon.types.admin.organization.workload_identity_providers.federation_rule_deleted import (
+        FederationRuleDeleted,
+    )
 
 
 __all__ = ("FederationRules",)
@@ -151,16 +152,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "FederationRule": ".....types.admin.organization.workload_identity_providers.federation_rule",
-            "FederationRuleDeleted": ".....types.admin.organization.workload_identity_providers.federation_rule_deleted",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "SyncCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
-            "federation_rule_create_params": ".....types.admin.organization.workload_identity_providers.federation_rule_create_params:",
-            "federation_rule_update_params": ".....types.admin.organization.workload_identity_providers.federation_rule_update_params:",
+            "Body": "antiphon.kernel.options",
+            "FederationRule": "antiphon.types.admin.organization.workload_identity_providers.federation_rule",
+            "FederationRuleDeleted": "antiphon.types.admin.organization.workload_identity_providers.federation_rule_deleted",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "federation_rule_create_params": "antiphon.types.admin.organization.workload_identity_providers.federation_rule_create_params:",
+            "federation_rule_update_params": "antiphon.types.admin.organization.workload_identity_providers.federation_rule_update_params:",
         },
     )

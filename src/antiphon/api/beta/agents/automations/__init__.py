@@ -4,21 +4,21 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncCursorPage
-    from .....types.beta.agents.automation import Automation
-    from .....types.beta.agents.automation_deleted import AutomationDeleted
-    from .....types.beta.agents.automation_metadata_param import AutomationMetadataParam
-    from .....types.beta.agents.automation_target_param import AutomationTargetParam
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.beta.agents.automation import Automation
+    from antiphon.types.beta.agents.automation_deleted import AutomationDeleted
+    from antiphon.types.beta.agents.automation_metadata_param import AutomationMetadataParam
+    from antiphon.types.beta.agents.automation_target_param import AutomationTargetParam
+
     from .invocations import Invocations
 
     R1_co = TypeVar("R1_co", covariant=True)
@@ -77,7 +77,11 @@ class Automations(Resource[V]):
         """
     else:
 
-        @op.post("/agents/automations", fixed_headers={"OpenAI-Beta": "agents=v1"})
+        @op.post(
+            "/agents/automations",
+            fixed_headers={"OpenAI-Beta": "agents=v1"},
+            rename={"target.agent.compaction.async_": "async"},
+        )
         def create(
             self,
             *,
@@ -119,7 +123,11 @@ class Automations(Resource[V]):
         """
         raise NotImplementedError
 
-    @op.post("/agents/automations/{automation_id}", fixed_headers={"OpenAI-Beta": "agents=v1"})
+    @op.post(
+        "/agents/automations/{automation_id}",
+        fixed_headers={"OpenAI-Beta": "agents=v1"},
+        rename={"target.agent.compaction.async_": "async"},
+    )
     def update(
         self,
         automation_id: str,
@@ -223,16 +231,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Automation": ".....types.beta.agents.automation",
-            "AutomationDeleted": ".....types.beta.agents.automation_deleted",
-            "AutomationMetadataParam": ".....types.beta.agents.automation_metadata_param",
-            "AutomationTargetParam": ".....types.beta.agents.automation_target_param",
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "SyncCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
+            "Automation": "antiphon.types.beta.agents.automation",
+            "AutomationDeleted": "antiphon.types.beta.agents.automation_deleted",
+            "AutomationMetadataParam": "antiphon.types.beta.agents.automation_metadata_param",
+            "AutomationTargetParam": "antiphon.types.beta.agents.automation_target_param",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

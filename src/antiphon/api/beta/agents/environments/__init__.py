@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncCursorPage
-    from .....types.beta.agents import environment_create_params
-    from .....types.beta.agents.environment_info import EnvironmentInfo
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.beta.agents import environment_create_params
+    from antiphon.types.beta.agents.environment_info import EnvironmentInfo
+
     from .files import Files
     from .templates import Templates
 
@@ -106,14 +106,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "EnvironmentInfo": ".....types.beta.agents.environment_info",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "SyncCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
-            "environment_create_params": ".....types.beta.agents.environment_create_params:",
+            "Body": "antiphon.kernel.options",
+            "EnvironmentInfo": "antiphon.types.beta.agents.environment_info",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "environment_create_params": "antiphon.types.beta.agents.environment_create_params:",
         },
     )

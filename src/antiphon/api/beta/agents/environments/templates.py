@@ -4,22 +4,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncCursorPage
-    from .....types.beta.agents.environments import template_create_params, template_update_params
-    from .....types.beta.agents.environments.environment_template import EnvironmentTemplate
-    from .....types.beta.agents.environments.environment_template_deleted import EnvironmentTemplateDeleted
-    from .....types.beta.hosted_environment_file_param import HostedEnvironmentFileParam
-    from .....types.beta.hosted_plugin_param import HostedPluginParam
-    from .....types.beta.hosted_skill_param import HostedSkillParam
-    from .....types.beta.setup_command_param import SetupCommandParam
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.beta.agents.environments import template_create_params, template_update_params
+    from antiphon.types.beta.agents.environments.environment_template import EnvironmentTemplate
+    from antiphon.types.beta.agents.environments.environment_template_deleted import EnvironmentTemplateDeleted
+    from antiphon.types.beta.hosted_environment_file_param import HostedEnvironmentFileParam
+    from antiphon.types.beta.hosted_plugin_param import HostedPluginParam
+    from antiphon.types.beta.hosted_skill_param import HostedSkillParam
+    from antiphon.types.beta.setup_command_param import SetupCommandParam
 
 
 __all__ = ("Templates",)
@@ -144,20 +143,18 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "EnvironmentTemplate": ".....types.beta.agents.environments.environment_template",
-            "EnvironmentTemplateDeleted": ".....types.beta.agents.environments.environment_template_deleted",
-            "Headers": ".....kernel.options",
-            "HostedEnvironmentFileParam": ".....types.beta.hosted_environment_file_param",
-            "HostedPluginParam": ".....types.beta.hosted_plugin_param",
-            "HostedSkillParam": ".....types.beta.hosted_skill_param",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "SetupCommandParam": ".....types.beta.setup_command_param",
-            "SyncCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
-            "template_create_params": ".....types.beta.agents.environments.template_create_params:",
-            "template_update_params": ".....types.beta.agents.environments.template_update_params:",
+            "Body": "antiphon.kernel.options",
+            "EnvironmentTemplate": "antiphon.types.beta.agents.environments.environment_template",
+            "EnvironmentTemplateDeleted": "antiphon.types.beta.agents.environments.environment_template_deleted",
+            "Headers": "antiphon.kernel.options",
+            "HostedEnvironmentFileParam": "antiphon.types.beta.hosted_environment_file_param",
+            "HostedPluginParam": "antiphon.types.beta.hosted_plugin_param",
+            "HostedSkillParam": "antiphon.types.beta.hosted_skill_param",
+            "Query": "antiphon.kernel.options",
+            "SetupCommandParam": "antiphon.types.beta.setup_command_param",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "template_create_params": "antiphon.types.beta.agents.environments.template_create_params:",
+            "template_update_params": "antiphon.types.beta.agents.environments.template_update_params:",
         },
     )

@@ -5,24 +5,24 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncCursorPage
-    from .....kernel.stream import AsyncStream, Stream
-    from .....types.beta.agent_session import AgentSession
-    from .....types.beta.agent_session_deleted import AgentSessionDeleted
-    from .....types.beta.agent_session_event import AgentSessionEvent
-    from .....types.beta.agent_session_input_message_param import AgentSessionInputMessageParam
-    from .....types.beta.agents import session_create_params, session_update_params
-    from .....types.beta.environment_param import EnvironmentParam
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.kernel.stream import AsyncStream, Stream
+    from antiphon.types.beta.agent_session import AgentSession
+    from antiphon.types.beta.agent_session_deleted import AgentSessionDeleted
+    from antiphon.types.beta.agent_session_event import AgentSessionEvent
+    from antiphon.types.beta.agent_session_input_message_param import AgentSessionInputMessageParam
+    from antiphon.types.beta.agents import session_create_params, session_update_params
+    from antiphon.types.beta.environment_param import EnvironmentParam
+
     from .artifacts import Artifacts
     from .events import Events
     from .items import Items
@@ -151,7 +151,12 @@ class Sessions(Resource[V]):
         """
     else:
 
-        @op.post("/agents/sessions", events="AgentSessionEvent", fixed_headers={"OpenAI-Beta": "agents=v1"})
+        @op.post(
+            "/agents/sessions",
+            events="AgentSessionEvent",
+            fixed_headers={"OpenAI-Beta": "agents=v1"},
+            rename={"agent.compaction.async_": "async"},
+        )
         def create(
             self,
             *,
@@ -265,21 +270,19 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AgentSession": ".....types.beta.agent_session",
-            "AgentSessionDeleted": ".....types.beta.agent_session_deleted",
-            "AgentSessionEvent": ".....types.beta.agent_session_event",
-            "AgentSessionInputMessageParam": ".....types.beta.agent_session_input_message_param",
-            "AsyncStream": ".....kernel.stream",
-            "Body": ".....kernel.options",
-            "EnvironmentParam": ".....types.beta.environment_param",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "Stream": ".....kernel.stream",
-            "SyncCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
-            "session_create_params": ".....types.beta.agents.session_create_params:",
-            "session_update_params": ".....types.beta.agents.session_update_params:",
+            "AgentSession": "antiphon.types.beta.agent_session",
+            "AgentSessionDeleted": "antiphon.types.beta.agent_session_deleted",
+            "AgentSessionEvent": "antiphon.types.beta.agent_session_event",
+            "AgentSessionInputMessageParam": "antiphon.types.beta.agent_session_input_message_param",
+            "AsyncStream": "antiphon.kernel.stream",
+            "Body": "antiphon.kernel.options",
+            "EnvironmentParam": "antiphon.types.beta.environment_param",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Stream": "antiphon.kernel.stream",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "session_create_params": "antiphon.types.beta.agents.session_create_params:",
+            "session_update_params": "antiphon.types.beta.agents.session_update_params:",
         },
     )

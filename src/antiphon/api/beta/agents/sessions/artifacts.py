@@ -3,18 +3,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.binary import HttpxBinaryResponseContent
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncCursorPage
-    from .....types.beta.agents.sessions.session_artifact import SessionArtifact
-    from .....types.beta.agents.sessions.session_artifact_deleted import SessionArtifactDeleted
+    from antiphon.kernel.binary import HttpxBinaryResponseContent
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.beta.agents.sessions.session_artifact import SessionArtifact
+    from antiphon.types.beta.agents.sessions.session_artifact_deleted import SessionArtifactDeleted
 
 
 __all__ = ("Artifacts",)
@@ -110,15 +109,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "HttpxBinaryResponseContent": ".....kernel.binary",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "SessionArtifact": ".....types.beta.agents.sessions.session_artifact",
-            "SessionArtifactDeleted": ".....types.beta.agents.sessions.session_artifact_deleted",
-            "SyncCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "HttpxBinaryResponseContent": "antiphon.kernel.binary",
+            "Query": "antiphon.kernel.options",
+            "SessionArtifact": "antiphon.types.beta.agents.sessions.session_artifact",
+            "SessionArtifactDeleted": "antiphon.types.beta.agents.sessions.session_artifact_deleted",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -4,19 +4,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.stream import AsyncStream, Stream
-    from .....types.beta.agent_session_event import AgentSessionEvent
-    from .....types.beta.agent_session_input_param import AgentSessionInputParam
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.stream import AsyncStream, Stream
+    from antiphon.types.beta.agent_session_event import AgentSessionEvent
+    from antiphon.types.beta.agent_session_input_param import AgentSessionInputParam
 
     R1_co = TypeVar("R1_co", covariant=True)
 
@@ -104,15 +103,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AgentSessionEvent": ".....types.beta.agent_session_event",
-            "AgentSessionInputParam": ".....types.beta.agent_session_input_param",
-            "AsyncStream": ".....kernel.stream",
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "Stream": ".....kernel.stream",
-            "Timeout": ".....kernel.options",
+            "AgentSessionEvent": "antiphon.types.beta.agent_session_event",
+            "AgentSessionInputParam": "antiphon.types.beta.agent_session_input_param",
+            "AsyncStream": "antiphon.kernel.stream",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Stream": "antiphon.kernel.stream",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -3,16 +3,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncCursorPage
-    from .....types.beta.agents.sessions.session_trace import SessionTrace
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.beta.agents.sessions.session_trace import SessionTrace
 
 
 __all__ = ("Traces",)
@@ -47,13 +46,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "SessionTrace": ".....types.beta.agents.sessions.session_trace",
-            "SyncCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SessionTrace": "antiphon.types.beta.agents.sessions.session_trace",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

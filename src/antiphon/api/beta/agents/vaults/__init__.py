@@ -4,18 +4,18 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncCursorPage
-    from .....types.beta.agents.vault import Vault
-    from .....types.beta.agents.vault_deleted import VaultDeleted
-    from .....types.beta.agents.vault_status_filter_param import VaultStatusFilterParam
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.beta.agents.vault import Vault
+    from antiphon.types.beta.agents.vault_deleted import VaultDeleted
+    from antiphon.types.beta.agents.vault_status_filter_param import VaultStatusFilterParam
+
     from .credentials import Credentials
 
 
@@ -133,15 +133,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "SyncCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
-            "Vault": ".....types.beta.agents.vault",
-            "VaultDeleted": ".....types.beta.agents.vault_deleted",
-            "VaultStatusFilterParam": ".....types.beta.agents.vault_status_filter_param",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "Vault": "antiphon.types.beta.agents.vault",
+            "VaultDeleted": "antiphon.types.beta.agents.vault_deleted",
+            "VaultStatusFilterParam": "antiphon.types.beta.agents.vault_status_filter_param",
         },
     )

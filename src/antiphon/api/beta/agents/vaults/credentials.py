@@ -3,20 +3,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel import operation as op
-from .....kernel.lazy import lazily
-from .....kernel.omit import not_given, omit
-from .....kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from .....kernel.omit import NotGiven, Omit
-    from .....kernel.options import Body, Headers, Query, Timeout
-    from .....kernel.pages import SyncCursorPage
-    from .....types.beta.agents.vault_status_filter_param import VaultStatusFilterParam
-    from .....types.beta.agents.vaults.credential import Credential
-    from .....types.beta.agents.vaults.credential_auth_create_param import CredentialAuthCreateParam
-    from .....types.beta.agents.vaults.credential_auth_rotate_param import CredentialAuthRotateParam
-    from .....types.beta.agents.vaults.credential_deleted import CredentialDeleted
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.beta.agents.vault_status_filter_param import VaultStatusFilterParam
+    from antiphon.types.beta.agents.vaults.credential import Credential
+    from antiphon.types.beta.agents.vaults.credential_auth_create_param import CredentialAuthCreateParam
+    from antiphon.types.beta.agents.vaults.credential_auth_rotate_param import CredentialAuthRotateParam
+    from antiphon.types.beta.agents.vaults.credential_deleted import CredentialDeleted
 
 
 __all__ = ("Credentials",)
@@ -133,17 +132,15 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": ".....kernel.options",
-            "Credential": ".....types.beta.agents.vaults.credential",
-            "CredentialAuthCreateParam": ".....types.beta.agents.vaults.credential_auth_create_param",
-            "CredentialAuthRotateParam": ".....types.beta.agents.vaults.credential_auth_rotate_param",
-            "CredentialDeleted": ".....types.beta.agents.vaults.credential_deleted",
-            "Headers": ".....kernel.options",
-            "NotGiven": ".....kernel.omit",
-            "Omit": ".....kernel.omit",
-            "Query": ".....kernel.options",
-            "SyncCursorPage": ".....kernel.pages",
-            "Timeout": ".....kernel.options",
-            "VaultStatusFilterParam": ".....types.beta.agents.vault_status_filter_param",
+            "Body": "antiphon.kernel.options",
+            "Credential": "antiphon.types.beta.agents.vaults.credential",
+            "CredentialAuthCreateParam": "antiphon.types.beta.agents.vaults.credential_auth_create_param",
+            "CredentialAuthRotateParam": "antiphon.types.beta.agents.vaults.credential_auth_rotate_param",
+            "CredentialDeleted": "antiphon.types.beta.agents.vaults.credential_deleted",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "VaultStatusFilterParam": "antiphon.types.beta.agents.vault_status_filter_param",
         },
     )

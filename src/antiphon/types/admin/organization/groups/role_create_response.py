@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel.lazy import lazily
-from .....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..role import Role
+    from antiphon.types.admin.organization.role import Role
 
 
 __all__ = (
@@ -35,4 +35,4 @@ class RoleCreateResponse(View):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"Role": "..role"})
+    __getattr__, __dir__ = lazily(__name__, {"Role": "antiphon.types.admin.organization.role"})

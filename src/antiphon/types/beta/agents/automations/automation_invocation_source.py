@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .....kernel.lazy import lazily
-from .....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ..automation import Automation
+    from antiphon.types.beta.agents.automation import Automation
 
 
 __all__ = (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"Automation": "..automation"},
+        {"Automation": "antiphon.types.beta.agents.automation"},
         {
             "AutomationInvocationSource": "AutomationInvocationSourceResourceManual | AutomationInvocationSourceResourceAutomation"
         },

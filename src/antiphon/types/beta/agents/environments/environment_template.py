@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .....kernel.lazy import lazily
-from .....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ...hosted_plugin import HostedPlugin
+    from antiphon.types.beta.hosted_plugin import HostedPlugin
 
 
 __all__ = (
@@ -94,7 +94,7 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        {"HostedPlugin": "...hosted_plugin"},
+        {"HostedPlugin": "antiphon.types.beta.hosted_plugin"},
         {
             "File": "FileHostedTemplateFileResourceFileID | FileHostedTemplateFileResourceInline",
             "Skill": "SkillHostedTemplateSkillResourceSkillReference | SkillHostedTemplateSkillResourceInline",

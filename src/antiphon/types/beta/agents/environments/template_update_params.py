@@ -4,13 +4,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, Required, TypedDict
 
-from .....kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ...hosted_environment_file_param import HostedEnvironmentFileParam
-    from ...hosted_plugin_param import HostedPluginParam
-    from ...hosted_skill_param import HostedSkillParam
-    from ...setup_command_param import SetupCommandParam
+    from antiphon.types.beta.hosted_environment_file_param import HostedEnvironmentFileParam
+    from antiphon.types.beta.hosted_plugin_param import HostedPluginParam
+    from antiphon.types.beta.hosted_skill_param import HostedSkillParam
+    from antiphon.types.beta.setup_command_param import SetupCommandParam
 
 
 __all__ = (
@@ -54,9 +54,9 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "HostedSkillParam": "...hosted_skill_param",
-            "HostedPluginParam": "...hosted_plugin_param",
-            "SetupCommandParam": "...setup_command_param",
-            "HostedEnvironmentFileParam": "...hosted_environment_file_param",
+            "HostedSkillParam": "antiphon.types.beta.hosted_skill_param",
+            "HostedPluginParam": "antiphon.types.beta.hosted_plugin_param",
+            "SetupCommandParam": "antiphon.types.beta.setup_command_param",
+            "HostedEnvironmentFileParam": "antiphon.types.beta.hosted_environment_file_param",
         },
     )

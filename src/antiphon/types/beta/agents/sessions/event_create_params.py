@@ -4,10 +4,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Required, TypedDict
 
-from .....kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ...agent_session_input_param import AgentSessionInputParam
+    from antiphon.types.beta.agent_session_input_param import AgentSessionInputParam
 
 
 __all__ = ("EventCreateParams",)
@@ -19,4 +19,4 @@ class EventCreateParams(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"AgentSessionInputParam": "...agent_session_input_param"})
+    __getattr__, __dir__ = lazily(__name__, {"AgentSessionInputParam": "antiphon.types.beta.agent_session_input_param"})

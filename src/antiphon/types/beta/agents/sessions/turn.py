@@ -3,12 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from .....kernel.lazy import lazily
-from .....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ...session_turn_error import SessionTurnError
-    from ...token_usage import TokenUsage
+    from antiphon.types.beta.session_turn_error import SessionTurnError
+    from antiphon.types.beta.token_usage import TokenUsage
 
 
 __all__ = (
@@ -40,5 +40,6 @@ class Turn(View):
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
-        __name__, {"TokenUsage": "...token_usage", "SessionTurnError": "...session_turn_error"}
+        __name__,
+        {"TokenUsage": "antiphon.types.beta.token_usage", "SessionTurnError": "antiphon.types.beta.session_turn_error"},
     )

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from .....kernel.lazy import lazily
+from antiphon.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from ..vault_status_filter_param import VaultStatusFilterParam
+    from antiphon.types.beta.agents.vault_status_filter_param import VaultStatusFilterParam
 
 
 __all__ = ("CredentialListParams",)
@@ -21,4 +21,6 @@ class CredentialListParams(TypedDict, total=False):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"VaultStatusFilterParam": "..vault_status_filter_param"})
+    __getattr__, __dir__ = lazily(
+        __name__, {"VaultStatusFilterParam": "antiphon.types.beta.agents.vault_status_filter_param"}
+    )

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .....kernel.lazy import lazily
-from .....kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ....shared.metadata import Metadata
+    from antiphon.types.shared.metadata import Metadata
+
     from .message_creation_step_details import MessageCreationStepDetails
     from .tool_calls_step_details import ToolCallsStepDetails
 
@@ -58,7 +59,7 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Metadata": "....shared.metadata",
+            "Metadata": "antiphon.types.shared.metadata",
             "ToolCallsStepDetails": ".tool_calls_step_details",
             "MessageCreationStepDetails": ".message_creation_step_details",
         },

@@ -4,17 +4,17 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from ......kernel import operation as op
-from ......kernel.lazy import lazily
-from ......kernel.omit import not_given, omit
-from ......kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ......kernel.omit import NotGiven, Omit
-    from ......kernel.options import Body, Headers, Query, Timeout
-    from ......kernel.pages import SyncNextCursorPage
-    from ......types.admin.organization.projects.group_delete_response import GroupDeleteResponse
-    from ......types.admin.organization.projects.project_group import ProjectGroup
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncNextCursorPage
+    from antiphon.types.admin.organization.projects.group_delete_response import GroupDeleteResponse
+    from antiphon.types.admin.organization.projects.project_group import ProjectGroup
+
     from .roles import Roles
 
 
@@ -115,14 +115,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "......kernel.options",
-            "GroupDeleteResponse": "......types.admin.organization.projects.group_delete_response",
-            "Headers": "......kernel.options",
-            "NotGiven": "......kernel.omit",
-            "Omit": "......kernel.omit",
-            "ProjectGroup": "......types.admin.organization.projects.project_group",
-            "Query": "......kernel.options",
-            "SyncNextCursorPage": "......kernel.pages",
-            "Timeout": "......kernel.options",
+            "Body": "antiphon.kernel.options",
+            "GroupDeleteResponse": "antiphon.types.admin.organization.projects.group_delete_response",
+            "Headers": "antiphon.kernel.options",
+            "ProjectGroup": "antiphon.types.admin.organization.projects.project_group",
+            "Query": "antiphon.kernel.options",
+            "SyncNextCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -4,18 +4,18 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from ......kernel import operation as op
-from ......kernel.lazy import lazily
-from ......kernel.omit import not_given, omit
-from ......kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ......kernel.omit import NotGiven, Omit
-    from ......kernel.options import Body, Headers, Query, Timeout
-    from ......kernel.pages import SyncConversationCursorPage
-    from ......types.admin.organization.projects.project_service_account import ProjectServiceAccount
-    from ......types.admin.organization.projects.service_account_create_response import ServiceAccountCreateResponse
-    from ......types.admin.organization.projects.service_account_delete_response import ServiceAccountDeleteResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncConversationCursorPage
+    from antiphon.types.admin.organization.projects.project_service_account import ProjectServiceAccount
+    from antiphon.types.admin.organization.projects.service_account_create_response import ServiceAccountCreateResponse
+    from antiphon.types.admin.organization.projects.service_account_delete_response import ServiceAccountDeleteResponse
+
     from .api_keys import APIKeys
 
 
@@ -136,15 +136,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "......kernel.options",
-            "Headers": "......kernel.options",
-            "NotGiven": "......kernel.omit",
-            "Omit": "......kernel.omit",
-            "ProjectServiceAccount": "......types.admin.organization.projects.project_service_account",
-            "Query": "......kernel.options",
-            "ServiceAccountCreateResponse": "......types.admin.organization.projects.service_account_create_response",
-            "ServiceAccountDeleteResponse": "......types.admin.organization.projects.service_account_delete_response",
-            "SyncConversationCursorPage": "......kernel.pages",
-            "Timeout": "......kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "ProjectServiceAccount": "antiphon.types.admin.organization.projects.project_service_account",
+            "Query": "antiphon.kernel.options",
+            "ServiceAccountCreateResponse": "antiphon.types.admin.organization.projects.service_account_create_response",
+            "ServiceAccountDeleteResponse": "antiphon.types.admin.organization.projects.service_account_delete_response",
+            "SyncConversationCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

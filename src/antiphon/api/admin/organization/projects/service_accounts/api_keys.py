@@ -4,15 +4,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ......kernel import operation as op
-from ......kernel.lazy import lazily
-from ......kernel.omit import not_given, omit
-from ......kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ......kernel.omit import NotGiven, Omit
-    from ......kernel.options import Body, Headers, Query, Timeout
-    from ......types.admin.organization.projects.service_accounts.api_key_create_response import APIKeyCreateResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.types.admin.organization.projects.service_accounts.api_key_create_response import APIKeyCreateResponse
 
 
 __all__ = ("APIKeys",)
@@ -48,12 +47,10 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "APIKeyCreateResponse": "......types.admin.organization.projects.service_accounts.api_key_create_response",
-            "Body": "......kernel.options",
-            "Headers": "......kernel.options",
-            "NotGiven": "......kernel.omit",
-            "Omit": "......kernel.omit",
-            "Query": "......kernel.options",
-            "Timeout": "......kernel.options",
+            "APIKeyCreateResponse": "antiphon.types.admin.organization.projects.service_accounts.api_key_create_response",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -4,17 +4,17 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ......kernel import operation as op
-from ......kernel.lazy import lazily
-from ......kernel.omit import not_given, omit
-from ......kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ......kernel.omit import NotGiven, Omit
-    from ......kernel.options import Body, Headers, Query, Timeout
-    from ......kernel.pages import SyncConversationCursorPage
-    from ......types.admin.organization.projects.project_user import ProjectUser
-    from ......types.admin.organization.projects.user_delete_response import UserDeleteResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncConversationCursorPage
+    from antiphon.types.admin.organization.projects.project_user import ProjectUser
+    from antiphon.types.admin.organization.projects.user_delete_response import UserDeleteResponse
+
     from .roles import Roles
 
 
@@ -134,14 +134,12 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "......kernel.options",
-            "Headers": "......kernel.options",
-            "NotGiven": "......kernel.omit",
-            "Omit": "......kernel.omit",
-            "ProjectUser": "......types.admin.organization.projects.project_user",
-            "Query": "......kernel.options",
-            "SyncConversationCursorPage": "......kernel.pages",
-            "Timeout": "......kernel.options",
-            "UserDeleteResponse": "......types.admin.organization.projects.user_delete_response",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "ProjectUser": "antiphon.types.admin.organization.projects.project_user",
+            "Query": "antiphon.kernel.options",
+            "SyncConversationCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
+            "UserDeleteResponse": "antiphon.types.admin.organization.projects.user_delete_response",
         },
     )

@@ -3,19 +3,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ......kernel import operation as op
-from ......kernel.lazy import lazily
-from ......kernel.omit import not_given, omit
-from ......kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ......kernel.omit import NotGiven, Omit
-    from ......kernel.options import Body, Headers, Query, Timeout
-    from ......kernel.pages import SyncNextCursorPage
-    from ......types.admin.organization.projects.users.role_create_response import RoleCreateResponse
-    from ......types.admin.organization.projects.users.role_delete_response import RoleDeleteResponse
-    from ......types.admin.organization.projects.users.role_list_response import RoleListResponse
-    from ......types.admin.organization.projects.users.role_retrieve_response import RoleRetrieveResponse
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncNextCursorPage
+    from antiphon.types.admin.organization.projects.users.role_create_response import RoleCreateResponse
+    from antiphon.types.admin.organization.projects.users.role_delete_response import RoleDeleteResponse
+    from antiphon.types.admin.organization.projects.users.role_list_response import RoleListResponse
+    from antiphon.types.admin.organization.projects.users.role_retrieve_response import RoleRetrieveResponse
 
 
 __all__ = ("Roles",)
@@ -111,16 +110,14 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "......kernel.options",
-            "Headers": "......kernel.options",
-            "NotGiven": "......kernel.omit",
-            "Omit": "......kernel.omit",
-            "Query": "......kernel.options",
-            "RoleCreateResponse": "......types.admin.organization.projects.users.role_create_response",
-            "RoleDeleteResponse": "......types.admin.organization.projects.users.role_delete_response",
-            "RoleListResponse": "......types.admin.organization.projects.users.role_list_response",
-            "RoleRetrieveResponse": "......types.admin.organization.projects.users.role_retrieve_response",
-            "SyncNextCursorPage": "......kernel.pages",
-            "Timeout": "......kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "RoleCreateResponse": "antiphon.types.admin.organization.projects.users.role_create_response",
+            "RoleDeleteResponse": "antiphon.types.admin.organization.projects.users.role_delete_response",
+            "RoleListResponse": "antiphon.types.admin.organization.projects.users.role_list_response",
+            "RoleRetrieveResponse": "antiphon.types.admin.organization.projects.users.role_retrieve_response",
+            "SyncNextCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

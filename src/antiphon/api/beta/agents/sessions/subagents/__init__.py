@@ -4,16 +4,16 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from ......kernel import operation as op
-from ......kernel.lazy import lazily
-from ......kernel.omit import not_given, omit
-from ......kernel.operation import Resource, V
+from antiphon.kernel import operation as op
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
+from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ......kernel.omit import NotGiven, Omit
-    from ......kernel.options import Body, Headers, Query, Timeout
-    from ......kernel.pages import SyncCursorPage
-    from ......types.beta.subagent import Subagent
+    from antiphon.kernel.options import Body, Headers, Query, Timeout
+    from antiphon.kernel.pages import SyncCursorPage
+    from antiphon.types.beta.subagent import Subagent
+
     from .items import Items
     from .turns import Turns
 
@@ -81,13 +81,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "Body": "......kernel.options",
-            "Headers": "......kernel.options",
-            "NotGiven": "......kernel.omit",
-            "Omit": "......kernel.omit",
-            "Query": "......kernel.options",
-            "Subagent": "......types.beta.subagent",
-            "SyncCursorPage": "......kernel.pages",
-            "Timeout": "......kernel.options",
+            "Body": "antiphon.kernel.options",
+            "Headers": "antiphon.kernel.options",
+            "Query": "antiphon.kernel.options",
+            "Subagent": "antiphon.types.beta.subagent",
+            "SyncCursorPage": "antiphon.kernel.pages",
+            "Timeout": "antiphon.kernel.options",
         },
     )

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ......kernel.lazy import lazily
-from ......kernel.view import View
+from antiphon.kernel.lazy import lazily
+from antiphon.kernel.view import View
 
 if TYPE_CHECKING:
-    from ...organization_user import OrganizationUser
-    from ...role import Role
+    from antiphon.types.admin.organization.organization_user import OrganizationUser
+    from antiphon.types.admin.organization.role import Role
 
 
 __all__ = ("RoleCreateResponse",)
@@ -23,4 +23,10 @@ class RoleCreateResponse(View):
 
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {"Role": "...role", "OrganizationUser": "...organization_user"})
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "Role": "antiphon.types.admin.organization.role",
+            "OrganizationUser": "antiphon.types.admin.organization.organization_user",
+        },
+    )
