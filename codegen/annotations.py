@@ -20,7 +20,11 @@ def _arguments(node: ast.Subscript) -> list[ast.expr]:
 
 def _strip(node: ast.expr) -> ast.expr:
     """The type inside `Annotated` and `Optional`."""
-    while isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in ("Annotated", "Optional"):
+    while (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("Annotated", "Optional")
+    ):
         node = _arguments(node)[0]
     return node
 
@@ -69,7 +73,12 @@ class Annotations:
         raise TypeError(f"an annotation of {self.home} that codegen does not know: {unparse(node)}")
 
     def _name(self, node: ast.expr, shadowed: frozenset[str]) -> str:
-        text = unparse(node).removeprefix("builtins.").removeprefix("_legacy_response.").replace("httpx2.Timeout", "Timeout")
+        text = (
+            unparse(node)
+            .removeprefix("builtins.")
+            .removeprefix("_legacy_response.")
+            .replace("httpx2.Timeout", "Timeout")
+        )
         text = _NAMES.get(text, self.renames.get(text, text))
         if text in _BUILTINS and text in shadowed:
             self.used.add("builtins")
@@ -94,7 +103,9 @@ class Annotations:
             wider = sorted({type(value).__name__ for value in values})
             return [literal, *wider] if open_ and len(values) > 1 else [literal]
         container = self._name(ast.Name(_CONTAINERS.get(name, name)), shadowed)
-        inside = ", ".join("..." if unparse(each) == "..." else self.text(each, open_=open_, shadowed=shadowed) for each in arguments)
+        inside = ", ".join(
+            "..." if unparse(each) == "..." else self.text(each, open_=open_, shadowed=shadowed) for each in arguments
+        )
         return [f"{container}[{inside}]"]
 
 

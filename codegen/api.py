@@ -219,7 +219,9 @@ class _Writer:
             for target in resource.children.values():
                 checked.add(relative(f"antiphon.api.{target}", self.package), self.found[target].class_name)
         if self.protocols:
-            typing |= {"Any", "Protocol", "TypeVar"} | ({"overload"} if any("@overload" in text for text in self.protocols) else set())
+            typing |= {"Any", "Protocol", "TypeVar"} | (
+                {"overload"} if any("@overload" in text for text in self.protocols) else set()
+            )
             checked.add("collections.abc", "Coroutine")
         typing |= used.intersection(_TYPING)
         used -= {*_TYPING, "builtins", "Omit", "NotGiven"}
@@ -234,7 +236,9 @@ class _Writer:
             typing.add("TYPE_CHECKING")
         if typing:
             at_run_time.add("typing", *typing)
-        protocols = "".join(f"{name} = TypeVar({name!r}, covariant=True)\n" for name in _VARIABLES[: self.variables]) + "\n".join(self.protocols)
+        protocols = "".join(
+            f"{name} = TypeVar({name!r}, covariant=True)\n" for name in _VARIABLES[: self.variables]
+        ) + "\n".join(self.protocols)
         parts = [f"{HEADER}from __future__ import annotations\n"]
         if "builtins" in self.annotations.used:
             parts.append("import builtins")

@@ -41,7 +41,9 @@ def compare(files: dict[str, str], root: Path, folders: Iterable[str]) -> list[s
     there = {str(path.relative_to(root)) for folder in folders for path in (root / folder).rglob("*.py")}
     lines = [f"{path} is missing" for path in sorted(files.keys() - there)]
     lines += [f"{path} is not generated" for path in sorted(there - files.keys())]
-    return lines + [f"{path} differs" for path in sorted(files.keys() & there) if (root / path).read_text() != files[path]]
+    return lines + [
+        f"{path} differs" for path in sorted(files.keys() & there) if (root / path).read_text() != files[path]
+    ]
 
 
 def write(files: dict[str, str], root: Path, folders: Iterable[str]) -> int:

@@ -63,9 +63,15 @@ def resources() -> dict[str, Resource]:
     return found
 
 
-def _children(parent: Resource, home: Module, node: ast.ClassDef, found: dict[str, Resource], seen: dict[tuple[str, str], str]) -> None:
+def _children(
+    parent: Resource, home: Module, node: ast.ClassDef, found: dict[str, Resource], seen: dict[tuple[str, str], str]
+) -> None:
     for each in node.body:
-        if not isinstance(each, ast.FunctionDef) or each.name.startswith("with_") or "cached_property" not in _decorators(each):
+        if (
+            not isinstance(each, ast.FunctionDef)
+            or each.name.startswith("with_")
+            or "cached_property" not in _decorators(each)
+        ):
             continue
         last = each.body[-1]
         assert isinstance(last, ast.Return) and isinstance(last.value, ast.Call)
@@ -78,7 +84,9 @@ def _children(parent: Resource, home: Module, node: ast.ClassDef, found: dict[st
             _resource(path, target[0], target[1], found, seen)
 
 
-def _resource(path: str, home: Module, node: ast.ClassDef, found: dict[str, Resource], seen: dict[tuple[str, str], str]) -> None:
+def _resource(
+    path: str, home: Module, node: ast.ClassDef, found: dict[str, Resource], seen: dict[tuple[str, str], str]
+) -> None:
     resource = found[path] = Resource(path, node.name, home)
     for owner, definition in _lineage(home, node):
         _children(resource, owner, definition, found, seen)
@@ -107,7 +115,9 @@ def _lineage(home: Module, node: ast.ClassDef) -> Iterator[tuple[Module, ast.Cla
 
 
 def _decorators(node: ast.FunctionDef) -> list[str]:
-    return [unparse(each.func if isinstance(each, ast.Call) else each).rpartition(".")[2] for each in node.decorator_list]
+    return [
+        unparse(each.func if isinstance(each, ast.Call) else each).rpartition(".")[2] for each in node.decorator_list
+    ]
 
 
 def _operation(path: str, name: str, home: Module, functions: list[ast.FunctionDef]) -> Operation | None:

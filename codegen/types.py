@@ -23,7 +23,9 @@ def generate() -> Iterator[tuple[str, str]]:
         if home.dotted in SKIPPED_MODULES:
             continue
         relative = home.dotted.removeprefix("openai.").replace(".", "/")
-        yield (f"{relative}/__init__.py", _package(home)) if home.is_package else (f"{relative}.py", _Writer(home).text())
+        yield (
+            (f"{relative}/__init__.py", _package(home)) if home.is_package else (f"{relative}.py", _Writer(home).text())
+        )
 
 
 def ours(dotted: str) -> str:
@@ -96,7 +98,7 @@ class _Writer:
         self.body: list[str] = []
         self.aliases: dict[str, str] = {}
         self.from_typing: set[str] = set()
-        
+
         self.defined: set[str] = set()
 
     def text(self) -> str:
@@ -120,7 +122,9 @@ class _Writer:
             function = unparse(node.value.func)
             self.defined.add(name)
             self.from_typing.add(function)
-            self.body.append(f"{name} = {self._functional(node.value) if function == 'TypedDict' else unparse(node.value)}")
+            self.body.append(
+                f"{name} = {self._functional(node.value) if function == 'TypedDict' else unparse(node.value)}"
+            )
             return
         open_ = not self.home.in_requests and not closed_literal(self.home, node.value)
         self.aliases[name] = self.annotations.text(node.value, open_=open_)
@@ -129,7 +133,9 @@ class _Writer:
         name, fields = call.args[0], call.args[1]
         assert isinstance(name, ast.Constant) and isinstance(fields, ast.Dict)
         items = ", ".join(
-            f"{unparse(key)}: {self._field_text(value, frozenset())!r}" for key, value in zip(fields.keys, fields.values, strict=True) if key
+            f"{unparse(key)}: {self._field_text(value, frozenset())!r}"
+            for key, value in zip(fields.keys, fields.values, strict=True)
+            if key
         )
         keywords = "".join(f", {keyword.arg}={unparse(keyword.value)}" for keyword in call.keywords)
         return f"TypedDict({name.value!r}, {{{items}}}{keywords})"
@@ -153,7 +159,9 @@ class _Writer:
         if doc := _docstring(node):
             lines.append(f'"""{doc}"""')
         shadowed = frozenset(
-            each.target.id for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+            each.target.id
+            for each in node.body
+            if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
         )
         inherited = set(_inherited(self.home, node)) if kind == "view" else set[str]()
         keys: dict[str, str] = {}
@@ -231,7 +239,12 @@ class _Writer:
         for name in home.imports:
             ref = home.origin(name)
             public = name in exported or _reexported(home, name)
-            if (name not in used and not public) or name in self.defined or name in _FILES or ref.module.startswith("openai._"):
+            if (
+                (name not in used and not public)
+                or name in self.defined
+                or name in _FILES
+                or ref.module.startswith("openai._")
+            ):
                 continue
             self._import(checked, lazy, name, ref, public)
         if files := used.intersection(_FILES):
@@ -262,7 +275,11 @@ class _Writer:
         if needs_lazy:
             aliases = "".join(f"{name}: TypeAlias = {text}\n" for name, text in self.aliases.items())
             table = indent(lazy_table(lazy, self.aliases))
-            parts.append(f"\nif TYPE_CHECKING:\n{indent(aliases)}else:\n{table}" if aliases else f"\nif not TYPE_CHECKING:\n{table}")
+            parts.append(
+                f"\nif TYPE_CHECKING:\n{indent(aliases)}else:\n{table}"
+                if aliases
+                else f"\nif not TYPE_CHECKING:\n{table}"
+            )
         return "\n".join(parts) + "\n"
 
     def _import(self, checked: Imports, lazy: dict[str, str], name: str, ref: Ref, public: bool) -> None:
@@ -300,7 +317,9 @@ def _default_and_key(value: ast.expr | None) -> tuple[bool, str]:
         return True, ""
     keywords = {keyword.arg: keyword.value for keyword in value.keywords}
     alias = keywords.get("alias")
-    return "default" in keywords, alias.value if isinstance(alias, ast.Constant) and isinstance(alias.value, str) else ""
+    return "default" in keywords, alias.value if isinstance(alias, ast.Constant) and isinstance(
+        alias.value, str
+    ) else ""
 
 
 def _exported(home: Module) -> Iterable[str]:

@@ -6,10 +6,21 @@ import re
 
 __all__ = ("operation_doc", "resource_doc")
 
-_NAMESPACES = frozenset(("beta", "admin", "organization", "checkpoints", "alpha", "chatkit", "safety", "live", "realtime"))
+_NAMESPACES = frozenset(
+    ("beta", "admin", "organization", "checkpoints", "alpha", "chatkit", "safety", "live", "realtime")
+)
 """Parts of a path that say where an operation is kept rather than what it is about."""
-_ADJECTIVES = {"chat": "chat", "audio": "audio", "fine_tuning": "fine-tuning", "chatkit": "ChatKit", "realtime": "realtime", "live": "live"}
-_SAME = frozenset(("content", "speech", "audio", "usage", "data_retention", "spend_limit", "sideband", "realtime", "live"))
+_ADJECTIVES = {
+    "chat": "chat",
+    "audio": "audio",
+    "fine_tuning": "fine-tuning",
+    "chatkit": "ChatKit",
+    "realtime": "realtime",
+    "live": "live",
+}
+_SAME = frozenset(
+    ("content", "speech", "audio", "usage", "data_retention", "spend_limit", "sideband", "realtime", "live")
+)
 _SINGULAR = {"batches": "batch", "file_batches": "file batch", "responses": "response", "images": "image"}
 _SPECIAL = {"api": "API", "ip": "IP", "mcp": "MCP", "id": "ID"}
 _VERBS = {"retrieve": "Get", "create": "Create", "update": "Change", "delete": "Delete", "list": "List"}

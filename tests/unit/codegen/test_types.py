@@ -23,7 +23,10 @@ DIFFERENT: dict[str, str] = {}
 
 
 def _modules() -> list[types.ModuleType]:
-    return [importlib.import_module(found.name) for found in pkgutil.walk_packages(antiphon.types.__path__, "antiphon.types.")]
+    return [
+        importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(antiphon.types.__path__, "antiphon.types.")
+    ]
 
 
 def _views() -> list[type[View]]:
@@ -43,7 +46,9 @@ def _official(cls: type) -> type[BaseModel]:
 
 
 def test_every_module_of_the_official_types_is_there() -> None:
-    official = {found.name.removeprefix("openai.") for found in pkgutil.walk_packages(openai.types.__path__, "openai.types.")}
+    official = {
+        found.name.removeprefix("openai.") for found in pkgutil.walk_packages(openai.types.__path__, "openai.types.")
+    }
     ours = {module.__name__.removeprefix("antiphon.") for module in _modules()}
     assert official - ours == {name.removeprefix("openai.") for name in SKIPPED_MODULES}
     assert ours <= official
