@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from zlib import crc32
 
 from ..kernel.errors import NotFoundError
 
@@ -120,6 +121,16 @@ class ChatRequest:
         return ""
 
     @property
+    def dice(self) -> int:
+        """A number below 2**32 that follows from the messages, the seed and the choice, and from nothing else.
+
+        What an engine makes up from it is the same whenever the same is asked, streamed or not.
+        """
+        import orjson
+
+        return crc32(b"%d %d" % (self.seed or 0, self.choice), crc32(orjson.dumps(self.messages)))
+
+    @property
     def answers_tool(self) -> bool:
         """Whether results of tools have come back since the user spoke last."""
         for message in reversed(self.messages):
@@ -174,7 +185,8 @@ class ImageRequest:
     """Pixels."""
     height: int = 1024
     """Pixels."""
-    format: Literal["png", "jpeg", "webp"] = "png"
+    format: Literal["png", "jpeg", "webp", "gif", "svg"] = "png"
+    """The frames of a `gif` are told in the body: `frame_count` and `frame_duration_ms`."""
     compression: int | None = None
     """Quality of a `jpeg` or `webp`, 0 to 100."""
     transparent: bool = False

@@ -1,0 +1,267 @@
+"""The engine that answers whatever is asked in the form it is asked for.
+
+What it does with a request, in this order:
+
+1. The user's last message contains `refuse_when` ("please refuse"): it declines, in a `refusal`.
+2. Tools may be called, and no result of one has come back since the user spoke (or `tool_choice` demands a
+   call): it calls the tools that the last user message mentions by name, in the order of their mention; where it
+   mentions none, the one whose name and description share most words with it, the first of them on a tie. With
+   `parallel_tool_calls` off, or a tool named by `tool_choice`, it makes one call. Arguments are valid for the
+   tool's schema. `calls=2` makes at least two calls wherever several are allowed.
+3. The response format is JSON: an object that is valid for the schema.
+4. Speech is among the modalities: a tone, with a transcript.
+5. Otherwise text, by the engine in `text` (filler text by default); after it a citation where a web search was
+   asked for.
+
+A reasoning effort puts reasoning before any of 2 to 5, longer for more effort.
+The same conversation, seed and choice have the same answer.
+"""
+
+from __future__ import annotations
+
+import re
+from random import Random
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from ..kernel.errors import BadRequestError
+from ..server.turns import Audio, Citation, Reasoning, Refusal, ToolArguments, ToolCall
+from .text import LoremIpsum, filler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..server.engine import ChatEngine, ChatRequest, Tool
+    from ..server.turns import Piece, Turn
+
+__all__ = ("Default",)
+
+_REASONING_WORDS: Final = {"low": 24, "medium": 64, "high": 160, "xhigh": 320, "max": 640}
+"""Words of reasoning for an effort; other efforts have none."""
+
+_WORD: Final = re.compile(r"[^\W_]+")
+_COMMON: Final = frozenset(
+    _WORD.findall("a an and are at by for from get has how i in is it me my of on or please the to what with you")
+)
+
+
+class Default:
+    """Calls tools, fills schemas, declines, speaks, and otherwise answers with text. See the module's page."""
+
+    never_blocks: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        text: ChatEngine | None = None,
+        *,
+        seed: int | str = 0,
+        refuse_when: str = "please refuse",
+        refusal: str = "I'm sorry, but I can't help with that request.",
+        calls: int = 1,
+    ) -> None:
+        self.seed = seed
+        self.text: ChatEngine = LoremIpsum(seed) if text is None else text
+        self.refuse_when = refuse_when.lower()
+        self.refusal = refusal
+        self.calls = calls
+
+    def __call__(self, request: ChatRequest) -> Turn:
+        if self.refuse_when and self.refuse_when in request.user_text.lower():
+            return [Refusal(text) for text in _deltas(self.refusal, request)]
+        effort = request.reasoning_effort
+        if not (request.tools or effort or request.response_format.schema is not None) and _plain(request):
+            return self.text(request)
+        thoughts = self._reasoning(request, effort)
+        tools = self._chosen(request) if request.tools else []
+        if tools:
+            return [*thoughts, *self._call(request, tools)]
+        if request.response_format.kind != "text":
+            text = self._json(request)
+            return [*thoughts, *_deltas(text, request)] if thoughts else text
+        if "audio" in request.modalities:
+            return [*thoughts, *self._speech(request)]
+        turn = self.text(request)
+        if "web_search_options" in request.body and isinstance(turn, str):
+            return [*thoughts, *_cited(turn, request)]
+        if not thoughts:
+            return turn
+        return [*thoughts, *_deltas(turn, request)] if isinstance(turn, str) else _after(thoughts, turn)
+
+    def __repr__(self) -> str:
+        return f"Default({self.text!r}, seed={self.seed!r})"
+
+    def _random(self, request: ChatRequest, *salt: object) -> Random:
+        return Random(f"{self.seed} {request.dice} {salt}")
+
+    def _reasoning(self, request: ChatRequest, effort: str | None) -> list[Piece]:
+        words = _REASONING_WORDS.get(effort or "", 0)
+        if not words:
+            return []
+        text = filler(self._random(request, "reasoning"), words, words)
+        return [Reasoning(part) for part in _deltas(text, request)]
+
+    # Tools
+
+    def _chosen(self, request: ChatRequest) -> Sequence[Tool]:
+        """The tools to call, by the rule in the module's page; none where it is time to speak."""
+        tools = request.callable_tools
+        forced = request.tool_choice.mode == "required"
+        if not tools or (request.answers_tool and not forced):
+            return ()
+        text = request.user_text.lower()
+        mentioned = sorted((place, tool) for tool in tools if (place := _mention(tool.name, text)) >= 0)
+        chosen = [tool for _, tool in mentioned] or [_nearest(tools, text)]
+        if not request.parallel_tool_calls:
+            return chosen[:1]
+        if forced and request.tool_choice.names is not None and len(tools) == 1:
+            return chosen
+        others = [tool for tool in tools if tool not in chosen]
+        while len(chosen) < self.calls:
+            chosen.append(others.pop(0) if others else chosen[len(chosen) % len(tools)])
+        return chosen
+
+    def _call(self, request: ChatRequest, tools: Sequence[Tool]) -> Iterator[Piece]:
+        for place, tool in enumerate(tools):
+            random = self._random(request, tool.name, place)
+            yield ToolCall(None, tool.name, tool.custom)
+            text = _input(tool, random) if tool.custom else _arguments(tool, random, request)
+            for part in _deltas(text, request):
+                yield ToolArguments(part)
+
+    # Forms
+
+    def _json(self, request: ChatRequest) -> str:
+        import orjson
+
+        from ..server.instance import example
+
+        random = self._random(request, "json")
+        schema = request.response_format.schema
+        if schema is None:
+            return orjson.dumps({"answer": filler(random, 6, 12)}).decode()
+        return orjson.dumps(example(schema, random)).decode()
+
+    def _speech(self, request: ChatRequest) -> Iterator[Piece]:
+        asked: Any = request.body.get("audio") or {}
+        form = asked.get("format", "wav")
+        render = _FORMATS.get(form)
+        if render is None:
+            raise BadRequestError.because(
+                f"This model cannot speak in the format '{form}'. Supported formats are: {', '.join(_FORMATS)}.",
+                param="audio.format",
+                code="unsupported_value",
+            )
+        transcript = filler(self._random(request, "speech"), 8, 8)
+        parts = _deltas(transcript, request)
+        samples = _tone(0.06 * len(transcript.split()))
+        # A stream carries its transcript bit by bit and the sound in as many bits; bits of a sample are not split.
+        size = -(-len(samples) // (2 * len(parts))) * 2
+        for place, part in enumerate(parts):
+            data = samples[place * size : (place + 1) * size]
+            yield Audio(data if request.stream else render(data), part)
+
+
+def _plain(request: ChatRequest) -> bool:
+    body = request.body
+    return (
+        request.response_format.kind == "text"
+        and "audio" not in request.modalities
+        and "web_search_options" not in body
+    )
+
+
+def _deltas(text: str, request: ChatRequest) -> Sequence[str]:
+    if not request.stream:
+        return (text,)
+    from ..server.renderings.chunks import chunks
+
+    return chunks(text) or ("",)
+
+
+def _after(thoughts: list[Piece], turn: Any) -> Iterator[Any]:
+    yield from thoughts
+    yield from turn
+
+
+def _mention(name: str, text: str) -> int:
+    """Where a text names a tool, also with spaces for the underscores; -1 where it does not."""
+    words = r"[\s_-]?".join(map(re.escape, _WORD.findall(_spaced(name).lower())))
+    if not words:
+        return -1
+    found = re.search(rf"(?<![^\W_]){words}(?![^\W_])", text)
+    return found.start() if found else -1
+
+
+def _spaced(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+
+
+def _nearest(tools: Sequence[Tool], text: str) -> Tool:
+    said = set(_WORD.findall(text)) - _COMMON
+    return max(tools, key=lambda tool: len(said & set(_WORD.findall(_about(tool)))))
+
+
+def _about(tool: Tool) -> str:
+    return f"{_spaced(tool.name)} {tool.description}".lower()
+
+
+def _arguments(tool: Tool, random: Random, request: ChatRequest) -> str:
+    import orjson
+
+    from ..server.instance import example
+
+    if tool.parameters is None:
+        return "{}"
+    made = example(tool.parameters, random)
+    return orjson.dumps(made if isinstance(made, dict) else {}).decode()
+
+
+def _input(tool: Tool, random: Random) -> str:
+    grammar = tool.grammar or {}
+    if grammar.get("syntax") == "regex":
+        from ..server.instance import example
+
+        return str(example({"type": "string", "pattern": f"^(?:{grammar.get('definition', '')})$"}, random))
+    return filler(random, 5, 8)
+
+
+def _cited(text: str, request: ChatRequest) -> Iterator[Piece]:
+    source, title = "https://example.com/", "Example Domain"
+    link = f"([example.com]({source}))"
+    yield from _deltas(f"{text} {link}", request)
+    yield Citation(source, title, len(text) + 1, len(text) + 1 + len(link))
+
+
+# Speech
+
+_RATE: Final = 24_000
+"""Samples a second of spoken answers."""
+
+
+def _tone(seconds: float) -> bytes:
+    """A quiet tone: 16-bit little-endian samples, mono, 24 kHz."""
+    from array import array
+    from math import pi, sin
+    from sys import byteorder
+
+    period = array("h", (int(3000 * sin(2 * pi * n / 75)) for n in range(75)))  # 320 Hz
+    if byteorder == "big":
+        period.byteswap()
+    repeats = max(1, round(seconds * _RATE / 75))
+    return period.tobytes() * repeats
+
+
+def _wav(samples: bytes) -> bytes:
+    from io import BytesIO
+    from wave import open as open_wave
+
+    file = BytesIO()
+    with open_wave(file, "wb") as wave:
+        wave.setnchannels(1)
+        wave.setsampwidth(2)
+        wave.setframerate(_RATE)
+        wave.writeframes(samples)
+    return file.getvalue()
+
+
+_FORMATS: Final = {"wav": _wav, "pcm16": bytes}
+"""Formats of spoken answers, and how samples become a file of each."""

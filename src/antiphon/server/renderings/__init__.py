@@ -1,0 +1,1 @@
+"""Turns on the wire: each module renders the same neutral pieces for one endpoint, whole and streamed."""
