@@ -15,7 +15,7 @@ from hashlib import shake_128
 from inspect import isawaitable, iscoroutinefunction, signature
 from math import log2, sqrt
 from sys import byteorder
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from unicodedata import normalize
 from zlib import crc32
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from ..kernel.flow import Flow
-    from ..server.engine import EmbeddingRequest
+    from ..server.engine import EmbeddingEngine, EmbeddingRequest
 
-__all__ = ("EmbeddingFunction", "HashEmbeddings", "shortened")
+__all__ = ("EmbeddingFunction", "HashEmbeddings", "embedding_engine", "shortened")
 
 Vector: TypeAlias = list[float]
 Vectors: TypeAlias = list[Vector]
@@ -53,6 +53,8 @@ class HashEmbeddings:
     of a vector, brought to length 1, are the vector for `dimensions=n`, as with the text-embedding-3 models.
     """
 
+    never_blocks: ClassVar[bool] = True
+
     def __init__(self, dimensions: int = 1536) -> None:
         """`dimensions`: length of the vectors for models that are not OpenAI's."""
         self.dimensions = dimensions
@@ -70,7 +72,8 @@ class HashEmbeddings:
 
 
 def _embed_on_a_thread(texts: list[str], size: int) -> Flow[Vectors]:
-    return (yield Call(lambda: [embed(text, size) for text in texts]))
+    vectors: Vectors = yield Call(lambda: [embed(text, size) for text in texts])
+    return vectors
 
 
 def embed(text: str, size: int) -> Vector:
@@ -151,6 +154,8 @@ class EmbeddingFunction:
     model's own).
     """
 
+    never_blocks: ClassVar[bool] = True
+
     def __init__(self, function: Callable[..., Vectors | Awaitable[Vectors]], *, blocks: bool = True) -> None:
         """`blocks`: whether the function may take long, so that it has to run on a thread of its own."""
         self.function = function
@@ -170,3 +175,13 @@ def _takes(function: Callable[..., object], parameter: str) -> bool:
         return parameter in signature(function).parameters
     except (TypeError, ValueError):  # some functions written in C do not say
         return False
+
+
+def embedding_engine(source: Any = None) -> EmbeddingEngine:
+    """The engine that `source` stands for: an engine, a function of texts, or none for `HashEmbeddings`.
+
+    A callable with a true attribute `never_blocks` is an engine; any other is a function.
+    """
+    if source is None:
+        return HashEmbeddings()
+    return source if getattr(source, "never_blocks", False) else EmbeddingFunction(source)
