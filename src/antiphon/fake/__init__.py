@@ -1,0 +1,181 @@
+"""A stand-in for OpenAI: the whole API as one function, with engines that make the answers up.
+
+    fake = FakeOpenAI()
+    fake.client().chat.completions.create(...)        # in process, nothing is sent anywhere
+    with fake.start(port=0) as server: ...            # on a port, for any client in any language
+    app.mount("/openai", fake.asgi())                 # within an ASGI application
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from ..engines.embeddings import HashEmbeddings
+from ..engines.functions import engine as made
+from ..engines.images import DrawnImages
+from ..engines.paced import Paced
+from ..server.app import Server
+from ..server.engine import Engines
+
+if TYPE_CHECKING:
+    from ..client import AsyncOpenAI, OpenAI
+    from ..hosting.asgi import ASGI
+    from ..hosting.run import Running
+    from ..kernel.flow import Flow, World
+    from ..kernel.http import Filter, Request, Response
+    from ..server.clock import Clock
+    from ..server.engine import ChatEngine, EmbeddingEngine, ImageEngine
+    from ..server.store import Store
+
+__all__ = ("PORT", "FakeOpenAI")
+
+PORT = 45674
+"""The port a fake is started on unless told otherwise."""
+
+ORIGIN = "http://fake.test"
+"""Where clients in process address the fake. Addresses below `.test` lead nowhere."""
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Answers: TypeAlias = str | ChatEngine | Callable[[Any], Any] | None
+else:
+    Answers = object
+
+
+class FakeOpenAI:
+    """The OpenAI API over engines that make things up. It is a handler: calling it answers a request.
+
+    What models say:
+        `engine` answers for every model: an engine, a function of a request, or the name of a built-in one
+        (`default`, `lorem`, `echo`, `reverse`). `engines` has others for some models, by name or by a pattern such
+        as `gpt-4o*`. `embeddings` and `images` do what their names say. `models` limits which models exist; without
+        it any name is answered. `latency` is the seconds before a model's first word, or a pair: those, and the
+        seconds between its further pieces.
+    State:
+        `seed` decides what is made up: the same requests get the same answers and ids. `store` keeps what is
+        created (in memory by default), `clock` says what time it is. With `unknown_ids="conjure"` any id that was
+        never created resolves to a plausible object; otherwise it is a 404.
+    The rest:
+        `organization` is the name in the answers' headers, `max_body` the largest request body in bytes. `filters`
+        wrap the whole, the first outermost.
+
+    Raises `ValueError` for a built-in engine that does not exist.
+    """
+
+    def __init__(
+        self,
+        engine: Answers = None,
+        engines: Mapping[str, Answers] | None = None,
+        *,
+        embeddings: EmbeddingEngine | Mapping[str, EmbeddingEngine] | None = None,
+        images: ImageEngine | Mapping[str, ImageEngine] | None = None,
+        models: Sequence[str] | None = None,
+        latency: float | tuple[float, float] = 0.0,
+        seed: int | str = 0,
+        store: Store | None = None,
+        clock: Clock | None = None,
+        unknown_ids: Literal["error", "conjure"] = "error",
+        organization: str = "org-antiphon",
+        max_body: int = 512 * 1024 * 1024,
+        filters: Iterable[Filter] = (),
+    ) -> None:
+        first, each = latency if isinstance(latency, tuple) else (latency, 0.0)
+
+        def answering(source: Answers) -> ChatEngine:
+            found = made(source, seed=seed)
+            return Paced(found, first, each) if first or each else found
+
+        chat = {"*": answering(engine), **{name: answering(source) for name, source in (engines or {}).items()}}
+        self.server = Server(
+            Engines(chat, _with_default(embeddings, HashEmbeddings()), _with_default(images, DrawnImages(seed))),
+            store=store,
+            clock=clock,
+            seed=seed,
+            unknown_ids=unknown_ids,
+            organization=organization,
+            models=models,
+            max_body=max_body,
+            filters=filters,
+        )
+        """The server behind it, with its store, clock, ids and engines."""
+
+    def __call__(self, request: Request) -> Response | Flow[Response]:
+        """Answer a request."""
+        return self.server(request)
+
+    def __repr__(self) -> str:
+        return f"<FakeOpenAI, seed {self.server.seed!r}>"
+
+    @property
+    def world(self) -> World:
+        """How flows of this fake let time pass: by its clock."""
+        return self.server.world
+
+    @property
+    def max_body(self) -> int:
+        """The largest request body, in bytes."""
+        return self.server.max_body
+
+    # State
+
+    def snapshot(self) -> Any:
+        """The state as a value, for `restore`."""
+        return self.server.snapshot()
+
+    def restore(self, state: Any) -> None:
+        """Go back to a snapshot."""
+        self.server.restore(state)
+
+    def reset(self) -> None:
+        """Forget everything and begin anew with the seed."""
+        self.server.reset()
+
+    # Ways to it
+
+    def start(self, port: int = PORT, host: str = "127.0.0.1") -> Running:
+        """Serve on a port from a thread of its own; port 0 takes a free one.
+
+        The handle has the server's `url`, `base_url`, `host` and `port`, and `stop()`; it is a context manager,
+        plain and async. Needs `antiphon[server]`. Raises `PortInUse` when the port is taken.
+        """
+        from ..hosting.run import serve_in_background
+
+        return serve_in_background(self.server, host, port)
+
+    def asgi(self) -> ASGI:
+        """The fake as an ASGI application, to be served or mounted anywhere."""
+        from ..hosting.asgi import ASGI
+
+        return ASGI(self.server)
+
+    def client(self, **options: Any) -> OpenAI:
+        """A client of this package that calls the fake in process. Takes the options of `OpenAI`."""
+        from ..client import OpenAI
+
+        return OpenAI(**{"api_key": "fake", "base_url": f"{ORIGIN}/v1", "transport": self.server, **options})
+
+    def async_client(self, **options: Any) -> AsyncOpenAI:
+        """An async client of this package that calls the fake in process. Takes the options of `AsyncOpenAI`."""
+        from ..client import AsyncOpenAI
+
+        return AsyncOpenAI(**{"api_key": "fake", "base_url": f"{ORIGIN}/v1", "transport": self.server, **options})
+
+    def official_client(self, **options: Any) -> Any:
+        """A client of the official package that calls the fake in process. Takes the options of `openai.OpenAI`."""
+        from .official import connected
+
+        return connected("OpenAI", self.server, {"api_key": "fake", "base_url": f"{ORIGIN}/v1", **options})
+
+    def official_async_client(self, **options: Any) -> Any:
+        """`official_client` for `openai.AsyncOpenAI`."""
+        from .official import connected
+
+        return connected("AsyncOpenAI", self.server, {"api_key": "fake", "base_url": f"{ORIGIN}/v1", **options})
+
+
+def _with_default(given: Any, default: Any) -> Any:
+    if given is None:
+        return default
+    return {"*": default, **given} if isinstance(given, Mapping) else given

@@ -1,0 +1,7 @@
+"""`python -m antiphon` is `antiphon`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

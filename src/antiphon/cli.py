@@ -1,0 +1,178 @@
+"""The command line: `antiphon serve` runs the fake in the foreground.
+
+Only the parser is loaded before the arguments are known, so `--help` and mistakes are answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .hosting.access import Entry
+
+__all__ = ("main",)
+
+PORT = 45674
+ENGINES = {
+    "default": "answers in words, calls the tools it is offered, and gives JSON that is valid for a schema",
+    "lorem": "words, and nothing but words",
+    "echo": "the last user message",
+    "reverse": "the last user message, backwards",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="antiphon",
+        description="The OpenAI API in Python, in both voices.",
+        formatter_class=_formatter,
+    )
+    parser.add_argument("--version", action="version", version=f"antiphon {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    serve = commands.add_parser(
+        "serve",
+        help="serve a fake OpenAI",
+        description="Serve a fake OpenAI until Ctrl-C: the whole API, with its state in memory.",
+        epilog="engines:\n" + "\n".join(f"  {name:<22}{what}" for name, what in ENGINES.items()),
+        formatter_class=_formatter,
+    )
+    serve.set_defaults(run=_serve)
+    serve.add_argument("--port", type=_port, default=PORT, help=f"port to listen at, 0 for a free one (default: {PORT})")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
+    serve.add_argument(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="a model that exists; repeat for more (default: any name is answered, OpenAI's are listed)",
+    )
+    serve.add_argument(
+        "--engine", choices=ENGINES, default="default", metavar="NAME", help="what answers, see below (default: default)"
+    )
+    serve.add_argument("--seed", type=int, default=0, help="the same seed gives the same answers and ids (default: 0)")
+    serve.add_argument(
+        "--unknown-ids",
+        choices=("error", "conjure"),
+        default="error",
+        help="what becomes of ids that were never created: 404, or a plausible object (default: error)",
+    )
+    serve.add_argument(
+        "--latency", type=_seconds, default=0.0, metavar="SECONDS", help="time before a model's first word (default: 0)"
+    )
+    serve.add_argument(
+        "--log", choices=("line", "json", "off"), default="line", help="how requests are logged (default: line)"
+    )
+    return parser
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=32)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 86_400:
+        raise argparse.ArgumentTypeError(f"a number of seconds was expected, not {text!r}")
+    return seconds
+
+
+def _fail(message: str) -> int:
+    print(f"antiphon: {message}", file=sys.stderr)
+    return 1
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from .hosting.run import PortInUse, authority, bind, serve_until_signalled
+
+    try:
+        listener = bind(options.host, options.port)
+    except PortInUse as error:
+        return _fail(f"{error}; choose another port with --port, or --port 0 for a free one")
+    except OSError as error:
+        return _fail(f"cannot listen at {options.host}:{options.port}: {error.strerror or error}")
+    with listener:
+        try:
+            import granian  # noqa: F401 - to say what is missing before anything is printed
+
+            from .fake import FakeOpenAI
+        except ModuleNotFoundError as error:
+            return _fail(f"{error.name} is missing; install the server with: pip install 'antiphon[server]'")
+        fake = FakeOpenAI(
+            engine=options.engine,
+            models=options.model,
+            seed=options.seed,
+            unknown_ids=options.unknown_ids,
+            latency=options.latency,
+        )
+        url = f"http://{authority(options.host, listener.getsockname()[1])}"
+
+        def ready() -> None:
+            print(
+                f"Antiphon {__version__}, a fake OpenAI on {url}\n\n"
+                f"  export OPENAI_BASE_URL={url}/v1\n"
+                "  export OPENAI_API_KEY=anything\n\n"
+                "Ctrl-C stops it.",
+                flush=True,
+            )
+
+        serve_until_signalled(fake.server, listener, filters=_LOGS[options.log](), ready=ready)
+    return 0
+
+
+def _lines() -> list[Callable[..., object]]:
+    from time import strftime
+
+    from .hosting.access import logged
+
+    def note(entry: Entry) -> None:
+        parts = [strftime("%H:%M:%S"), entry.method, entry.path, str(entry.status), f"{entry.seconds * 1000:.1f} ms"]
+        if entry.tokens is not None:
+            parts.append(f"{entry.tokens} tokens")
+        if entry.request_id is not None:
+            parts.append(entry.request_id)
+        if not entry.whole:
+            parts.append("(cut off)")
+        print(*parts, flush=True)
+
+    return [logged(note)]
+
+
+def _json() -> list[Callable[..., object]]:
+    from time import time
+
+    import orjson
+
+    from .hosting.access import logged
+
+    def note(entry: Entry) -> None:
+        print(orjson.dumps({"time": time(), **entry._asdict()}).decode(), flush=True)
+
+    return [logged(note)]
+
+
+_LOGS: dict[str, Callable[[], list[Callable[..., object]]]] = {"line": _lines, "json": _json, "off": list}
+
+
