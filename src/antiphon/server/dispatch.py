@@ -13,7 +13,7 @@ from ..kernel.view import View
 from .behaviour import Call
 from .endpoint import Endpoint, routes
 from .envelope import PREFLIGHT
-from .intake import read_form, read_json, read_query, too_large, unsupported
+from .intake import read_form, read_json, too_large, unsupported
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
@@ -37,36 +37,19 @@ class Dispatcher:
         self._direct = self._routes.direct
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
-        method, path, query, headers, body, _ = request
-        endpoint = self._direct(method, path)
+        method, path, query, _, _, _ = request
+        endpoint = self._direct(method, path, query)
         params: dict[str, str] = {}
         deployment = None
-        if endpoint is None or query and endpoint.fixed_query:
+        if endpoint is None:
             if method not in ("GET", "POST", "DELETE"):
                 return self._other(request)
             endpoint, params, deployment = self._routes.match(method, path, query)
         if not endpoint.opened:
             endpoint.open()
-        if query or endpoint.check_query is not None:
-            fields = read_query(query) if query else {}
-            if endpoint.check_query is not None:
-                fields = endpoint.check_query(fields)
-        else:
-            fields = {}
-        content: dict[str, Any]
+        fields = endpoint.read_query(query)
         if endpoint.takes_body:
-            data = body if body.__class__ is bytes else request.content()
-            if len(data) > self.max_body:  # type: ignore[arg-type]
-                raise too_large(self.max_body, len(data))  # type: ignore[arg-type]
-            kind = headers.get("content-type")
-            if kind is None or kind == "application/json":
-                content = read_json(data)  # type: ignore[arg-type]
-            else:
-                content = _content(endpoint, data, kind)  # type: ignore[arg-type]
-            if deployment is not None:
-                content.setdefault("model", deployment)
-            if endpoint.check_body is not None:
-                content = endpoint.check_body(content)
+            content = self._content(endpoint, request, deployment)
         else:
             content = {}
         reply: Any = endpoint.behaviour(Call(self.server, endpoint.operation, request, params, fields, content))
@@ -75,6 +58,34 @@ class Dispatcher:
         if reply.__class__ is GeneratorType:
             return _finished(reply)
         return rendered(reply)
+
+    def _content(self, endpoint: Endpoint, request: Request, deployment: str | None) -> dict[str, Any]:
+        """The fields of the body, checked."""
+        body = request.body if request.body.__class__ is bytes else request.content()
+        if len(body) > self.max_body:
+            raise too_large(self.max_body, len(body))
+        kind = request.headers.get("content-type")
+        check = endpoint.check_body
+        if kind is None or kind == "application/json" or not body:
+            content = read_json(body)
+        else:
+            media = kind.partition(";")[0].strip().lower()
+            read = endpoint.read_form
+            if read is not None and media == "multipart/form-data":
+                parts = read_form(body, kind)
+                if deployment is not None and all(name != "model" for name, _ in parts):
+                    parts.append(("model", deployment))
+                return read(parts)
+            if read is not None and media == endpoint.raw_media:
+                return read([(endpoint.raw_field, body.decode("utf-8", "replace"))])
+            if media != "application/json" and not media.endswith("+json"):
+                raise unsupported(kind, "'application/json'" if read is None else "'multipart/form-data'")
+            content = read_json(body)
+        if deployment is not None and "model" not in content:
+            content["model"] = deployment
+        if check is not None:
+            check(content)
+        return content
 
     def _other(self, request: Request) -> Response | Flow[Response]:
         """The methods that HTTP adds to those of the API."""
@@ -90,21 +101,6 @@ class Dispatcher:
             return _headed(answer) if answer.__class__ is GeneratorType else _bodiless(answer)  # type: ignore[arg-type]
         self._routes.match(method, path, request.query)
         raise AssertionError(f"{method} is a method of the API")
-
-
-def _content(endpoint: Endpoint, data: bytes, kind: str) -> dict[str, Any]:
-    media = kind.partition(";")[0].strip().lower()
-    if media == "application/json" or media.endswith("+json"):
-        return read_json(data)
-    if endpoint.media == "multipart":
-        if media == "multipart/form-data":
-            return read_form(data, kind)
-        if media == "application/sdp" and endpoint.schema.takes_sdp:
-            return {"sdp": data.decode("utf-8", "replace")}
-        raise unsupported(kind, "'multipart/form-data'")
-    if not data:
-        return {}
-    raise unsupported(kind, "'application/json'")
 
 
 def rendered(reply: Any) -> Response:

@@ -6,7 +6,7 @@ then it compiles the checks of its schema and imports its declaration.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -17,80 +17,86 @@ from .routes import Routes
 if TYPE_CHECKING:
     from ..kernel.operation import AnyOperation
     from ..schema import OperationSchema
-    from .behaviour import Behaviour
+    from .behaviour import Behaviour, UploadedFile
 
-__all__ = ("Endpoint", "Tier", "endpoints", "operation_of", "routes")
+__all__ = ("Endpoint", "Tier", "endpoint", "endpoints", "routes")
 
 Tier: TypeAlias = Literal["behaves", "generic", "shape"]
+
+
+_RAW = {"realtime.calls.create": ("application/sdp", "sdp")}
+"""Content types of bodies that are one field of the operation and nothing else."""
 
 
 class Endpoint:
     """One operation of the API."""
 
     __slots__ = (
-        "_operation",
-        "_tier",
+        "_class",
+        "_module",
         "behaviour",
         "check_body",
-        "check_query",
         "fixed_query",
-        "media",
         "method",
         "name",
         "opened",
+        "operation",
         "path",
+        "raw_field",
+        "raw_media",
+        "read_form",
+        "read_query",
         "schema",
         "takes_body",
+        "tier",
     )
 
+    operation: AnyOperation
+    """Its declaration."""
+    schema: OperationSchema
     behaviour: Behaviour
-    check_body: Callable[[dict[str, Any]], dict[str, Any]] | None
-    check_query: Callable[[dict[str, Any]], dict[str, Any]] | None
+    tier: Tier
+    """How much is behind it: rules of its own, a place in the store, or a valid shape."""
+    check_body: Callable[[Any], None] | None
+    read_form: Callable[[Iterable[tuple[str, str | UploadedFile]]], dict[str, Any]] | None
+    read_query: Callable[[str], dict[str, Any]]
 
-    def __init__(self, schema: OperationSchema) -> None:
-        self.schema = schema
-        self.name = schema.name
-        self.method = schema.method
-        self.path = schema.path
-        self.fixed_query = schema.fixed_query
-        self.media = schema.media
-        self.takes_body = schema.method == "POST"
+    def __init__(self, name: str, module: str, cls: str, method: str, path: str) -> None:
+        self.name = name
+        self.method = method
+        self.path, _, query = path.partition("?")
+        self.fixed_query = dict(pair.split("=") for pair in query.split("&")) if query else {}
+        self.takes_body = method == "POST"
         self.opened = False
-        self._operation: AnyOperation | None = None
-        self._tier: Tier = "shape"
+        self.raw_media, self.raw_field = _RAW.get(name, (None, ""))
+        self._module = module
+        self._class = cls
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.path} {self.name}>"
 
-    @property
-    def operation(self) -> AnyOperation:
-        """The declaration of the operation."""
-        found = self._operation
-        if found is None:
-            found = self._operation = operation_of(self.name)
-        return found
-
-    @property
-    def tier(self) -> Tier:
-        """How much is behind the operation: rules of its own, a place in the store, or a valid shape."""
-        if not self.opened:
-            self.open()
-        return self._tier
-
-    def open(self) -> None:
-        """Find the behaviour and make the checks. Done once, when the operation is first asked for."""
+    def open(self) -> Endpoint:
+        """Find the declaration, the schema and the behaviour. Done once, when the operation is first asked for."""
+        if self.opened:
+            return self
+        from ..schema import operation
         from .behaviour import BEHAVIOURS
-        from .kept import KEPT
+        from .kept import kept
         from .shape import shape
-        from .validation import checker
+        from .validation import compile_body, compile_form, compile_query
 
         _load_behaviours()
-        own, kept = BEHAVIOURS.get(self.name), KEPT.get(self.name)
-        self._tier = "behaves" if own is not None else "generic" if kept is not None else "shape"
-        self.behaviour = own or kept or shape
-        self.check_body = checker(self.name, "body")
-        self.check_query = checker(self.name, "query")
+        own, generic = BEHAVIOURS.get(self.name), kept().get(self.name)
+        self.tier = "behaves" if own is not None else "generic" if generic is not None else "shape"
+        self.behaviour = own or generic or shape
+        module = import_module(f"antiphon.api.{self._module}")
+        self.operation = vars(getattr(module, self._class))[self.name.rpartition(".")[2]]
+        self.schema = operation(self.name)
+        self.check_body = compile_body(self.name) if self.schema.body is not None else None
+        self.read_form = compile_form(self.name) if self.schema.media == "multipart" else None
+        self.read_query = compile_query(self.name)
         self.opened = True
+        return self
 
 
 @cache
@@ -104,24 +110,17 @@ def _load_behaviours() -> None:
 @cache
 def endpoints() -> dict[str, Endpoint]:
     """Every operation of the API by name."""
-    from ..schema import operations
+    from ..api._index import OPERATIONS
 
-    return {name: Endpoint(schema) for name, schema in operations().items()}
+    return {row[0]: Endpoint(*row) for row in OPERATIONS}
+
+
+def endpoint(name: str) -> Endpoint:
+    """One operation, opened. Raises `KeyError` for a name there is none of."""
+    return endpoints()[name].open()
 
 
 @cache
 def routes() -> Routes[Endpoint]:
     """Every address of the API."""
     return Routes(endpoints().values())
-
-
-def operation_of(name: str) -> AnyOperation:
-    """The declaration of an operation, such as `files.create`. Raises `LookupError` for a name there is none of."""
-    resource, _, method = name.rpartition(".")
-    module = import_module(f"antiphon.api.{resource}")
-    for value in vars(module).values():
-        if isinstance(value, type) and value.__module__ == module.__name__:
-            found = vars(value).get(method)
-            if found is not None and getattr(found, "name", None) == name:
-                return found
-    raise LookupError(f"antiphon.api.{resource} declares no {method}")

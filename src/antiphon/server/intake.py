@@ -1,4 +1,4 @@
-"""From the bytes of a request to the fields an operation asks for: JSON, forms and files, and the query.
+"""From the bytes of a request to its fields: JSON objects, forms and files.
 
 The API reads `application/json`; operations that take files read `multipart/form-data` as well. Anything else
 is refused with 400 and the code `unsupported_content_type`, as the API does; it does not use 415. A body without
@@ -8,14 +8,13 @@ a content type is read as JSON.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 
 from ..kernel.errors import APIStatusError, BadRequestError
 from .behaviour import UploadedFile
 
-__all__ = ("nested", "read_form", "read_json", "read_query", "too_large", "unsupported")
+__all__ = ("read_form", "read_json", "too_large", "unsupported")
 
 
 def read_json(body: bytes) -> dict[str, Any]:
@@ -48,20 +47,15 @@ _KINDS: dict[type, str] = {
 }
 
 
-def read_query(query: str) -> dict[str, Any]:
-    """The fields of a query string, undone of their encoding: `a[]=1`, `a[b]=1` and repeated names nest."""
-    return nested(parse_qsl(query, keep_blank_values=True))
-
-
-def read_form(body: bytes, content_type: str) -> dict[str, Any]:
-    """The fields of a multipart body: text parts as strings, files as `UploadedFile`.
+def read_form(body: bytes, content_type: str) -> list[tuple[str, str | UploadedFile]]:
+    """The fields of a multipart body in order: text parts as strings, files as `UploadedFile`.
 
     Raises `BadRequestError` when the body is not what its content type says.
     """
     boundary = _boundary(content_type)
     if not boundary:
         raise BadRequestError.because("Could not parse multipart form: the content type names no boundary.")
-    fields: list[tuple[str, Any]] = []
+    fields: list[tuple[str, str | UploadedFile]] = []
     sections = (b"\r\n" + body).split(b"\r\n--" + boundary)
     if len(sections) < 2 or not sections[-1].startswith(b"--"):
         raise BadRequestError.because("Could not parse multipart form: the closing boundary is missing.")
@@ -78,50 +72,9 @@ def read_form(body: bytes, content_type: str) -> dict[str, Any]:
         kind = headers.get("content-type", "")
         if filename is not None:
             fields.append((name, UploadedFile(filename, kind or "application/octet-stream", content)))
-        elif kind.startswith("application/json"):
-            fields.append((name, orjson.loads(content)))
         else:
             fields.append((name, content.decode("utf-8", "replace")))
-    return nested(fields)
-
-
-def nested(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Flat names with brackets made into nested objects and lists. A name given twice is a list."""
-    result: dict[str, Any] = {}
-    for name, value in fields:
-        root, *path = name.replace("]", "").split("[") if name.endswith("]") and "[" in name else [name]
-        _place(result, root, path, value)
-    return result
-
-
-def _place(target: dict[str, Any], key: str, path: list[str], value: Any) -> None:
-    if not path:
-        if key not in target:
-            target[key] = value
-        elif isinstance(target[key], list):
-            target[key].append(value)
-        else:
-            target[key] = [target[key], value]
-        return
-    step, *rest = path
-    if step == "" or step.isdigit():
-        items = target.setdefault(key, [])
-        if not isinstance(items, list):
-            items = target[key] = [items]
-        if not rest:
-            items.append(value)
-            return
-        # `a[][b]=1`: a field that the last object has already begins the next one.
-        last = items[-1] if items and isinstance(items[-1], dict) else None
-        if last is None or (step == "" and len(rest) == 1 and rest[0] in last) or (step and int(step) >= len(items)):
-            last = {}
-            items.append(last)
-        _place(last, rest[0], rest[1:], value)
-        return
-    inner = target.get(key)
-    if not isinstance(inner, dict):
-        inner = target[key] = {}
-    _place(inner, step, rest, value)
+    return fields
 
 
 def _boundary(content_type: str) -> bytes:

@@ -71,13 +71,16 @@ class Routes(Generic[A]):
         self._root: _Node[A] = _Node()
         self._static: dict[str, _Methods[A]] = {}
         self._names: dict[int, tuple[str, ...]] = {}
+        self._bare: dict[str, dict[str, A]] = {}
         self._plain: dict[str, dict[str, A]] = {}
         for operation in operations:
             self._add(operation)
         for path, methods in self._static.items():
-            # The common case, one operation per method and no fixed query: two dict look-ups.
-            plain = {method: found[0] for method, found in methods.items() if len(found) == 1}
+            # The common case: two dict look-ups. With a query, only where no fixed query has a say in it.
+            bare = {m: each for m, found in methods.items() for each in found[::-1] if not each.fixed_query}
+            plain = {m: found[0] for m, found in methods.items() if not found[0].fixed_query}
             for prefix in PREFIXES:
+                self._bare[prefix + path] = bare
                 self._plain[prefix + path] = plain
 
     def _add(self, operation: A) -> None:
@@ -108,18 +111,16 @@ class Routes(Generic[A]):
         Raises `NotFoundError` where there is none and a 405 `APIStatusError` where there is one for another
         method only.
         """
-        plain = self._plain.get(path)
-        if plain is not None:
-            target = plain.get(method)
-            if target is not None:
-                return Match(target, {}, None)
+        target = self.direct(method, path, query)
+        if target is not None:
+            return Match(target, {}, None)
         rest, deployment = _stripped(path)
         return self._walk(method, path, rest, deployment, query)
 
-    def direct(self, method: str, path: str) -> A | None:
+    def direct(self, method: str, path: str, query: str) -> A | None:
         """The operation at an address that needs no second look; `None` when `match` has to decide."""
-        plain = self._plain.get(path)
-        return None if plain is None else plain.get(method)
+        methods = (self._plain if query else self._bare).get(path)
+        return None if methods is None else methods.get(method)
 
     def _walk(self, method: str, path: str, rest: str, deployment: str | None, query: str) -> Match[A]:
         segments = rest.split("/")[1:]
