@@ -1,1 +1,98 @@
-"""Antiphon: the OpenAI API in Python, in both voices."""
+"""Antiphon: the OpenAI API in Python, in both voices.
+
+    from antiphon import OpenAI, AsyncOpenAI     # the client: the whole API, typed
+    from antiphon import FakeOpenAI              # the fake: a complete stand-in, in process or on a port
+
+Importing this package loads nothing but itself and the standard library; each name is loaded when it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .kernel.lazy import lazily
+from .version import __version__
+
+if TYPE_CHECKING:
+    from . import types
+    from .client import AsyncOpenAI, OpenAI
+    from .fake import FakeOpenAI
+    from .kernel.errors import (
+        APIConnectionError,
+        APIError,
+        APIResponseValidationError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        ConflictError,
+        ContentFilterFinishReasonError,
+        InternalServerError,
+        InvalidWebhookSignatureError,
+        LengthFinishReasonError,
+        NotFoundError,
+        OAuthError,
+        OpenAIError,
+        PermissionDeniedError,
+        RateLimitError,
+        SubjectTokenProviderError,
+        UnprocessableEntityError,
+        WebSocketConnectionClosedError,
+        WebSocketQueueFullError,
+    )
+    from .kernel.omit import NOT_GIVEN, NotGiven, Omit, not_given, omit
+    from .kernel.options import Timeout
+    from .kernel.stream import AsyncStream, Stream
+    from .transports.network import NetworkTransport
+
+__all__ = (
+    "NOT_GIVEN",
+    "APIConnectionError",
+    "APIError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncOpenAI",
+    "AsyncStream",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConflictError",
+    "ContentFilterFinishReasonError",
+    "FakeOpenAI",
+    "InternalServerError",
+    "InvalidWebhookSignatureError",
+    "LengthFinishReasonError",
+    "NetworkTransport",
+    "NotFoundError",
+    "NotGiven",
+    "OAuthError",
+    "Omit",
+    "OpenAI",
+    "OpenAIError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "Stream",
+    "SubjectTokenProviderError",
+    "Timeout",
+    "UnprocessableEntityError",
+    "WebSocketConnectionClosedError",
+    "WebSocketQueueFullError",
+    "__version__",
+    "not_given",
+    "omit",
+    "types",
+)
+
+if not TYPE_CHECKING:
+    _HOMES = {
+        ".client": ("AsyncOpenAI", "OpenAI"),
+        ".fake": ("FakeOpenAI",),
+        ".kernel.errors": tuple(name for name in __all__ if name.endswith("Error")),
+        ".kernel.omit": ("NOT_GIVEN", "NotGiven", "Omit", "not_given", "omit"),
+        ".kernel.options": ("Timeout",),
+        ".kernel.stream": ("AsyncStream", "Stream"),
+        ".transports.network": ("NetworkTransport",),
+    }
+    __getattr__, __dir__ = lazily(
+        __name__, {**{name: home for home, names in _HOMES.items() for name in names}, "types": ".types:"}
+    )

@@ -27,6 +27,7 @@ __all__ = (
     "AsyncPage",
     "AsyncPaginator",
     "AsyncTokenPage",
+    "Fetch",
     "PageInfo",
     "SyncConversationCursorPage",
     "SyncCursorPage",
@@ -46,7 +47,7 @@ class PageInfo(NamedTuple):
     params: dict[str, Any]
 
 
-class _Fetch(NamedTuple):
+class Fetch(NamedTuple):
     """How a page was asked for."""
 
     core: Any
@@ -67,7 +68,7 @@ class _Fetch(NamedTuple):
 
 class _BasePage(View, Generic[T]):
     __slots__ = ("_fetch", "_item")
-    _fetch: _Fetch | None
+    _fetch: Fetch | None
     _item: Callable[[Any], Any] | None
     _cursor: ClassVar[str] = "after"
 
@@ -170,7 +171,8 @@ class _SyncPages(_BasePage[T]):
 
     def get_next_page(self) -> Self:
         """Fetch the page after this one. Raises `RuntimeError` at the end."""
-        return self._next_call()
+        page: Self = self._next_call()
+        return page
 
 
 class _AsyncPages(_BasePage[T]):
@@ -192,7 +194,8 @@ class _AsyncPages(_BasePage[T]):
 
     async def get_next_page(self) -> Self:
         """Fetch the page after this one. Raises `RuntimeError` at the end."""
-        return await self._next_call()
+        page: Self = await self._next_call()
+        return page
 
 
 class SyncPage(_Plain[T], _SyncPages[T]):

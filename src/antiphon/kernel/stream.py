@@ -1,34 +1,216 @@
-"""Streams of typed events, as a call with `stream=True` gives them."""
+"""Streams of typed events, as a call with `stream=True` gives them.
+
+A stream is read as it is iterated and closes its connection when it ends, when it is closed, when its `with`
+block is left, and when it is no longer referred to. An error the server sends in a stream raises `APIError`; a
+connection that breaks raises `APIConnectionError`, one that stalls `APITimeoutError`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+from .errors import APIConnectionError, APIError
+from .http import Response
+from .sse import Decoder
 
 T = TypeVar("T")
 
-__all__ = ("AsyncStream", "Stream")
+__all__ = ("AsyncStream", "Reading", "Stream")
+
+
+class Reading(NamedTuple):
+    """How the data of server-sent events is read."""
+
+    wrap: Callable[[Any], Any]
+    """From decoded JSON to what the stream gives."""
+    named: bool = False
+    """Every event is read as `{"event": its name, "data": its data}`; otherwise only those named `thread.…` are."""
+    errors: bool = True
+    """An event with an `error` raises it; otherwise it is an event as any other."""
 
 
 class Stream(Generic[T]):
-    """Events as they arrive."""
+    """Events as they arrive. Iterate it once."""
 
-    if TYPE_CHECKING:
+    __slots__ = ("__weakref__", "_events", "response")
+    response: Response
+    """The response the stream is read from: its status and headers."""
 
-        def __iter__(self) -> Iterator[T]: ...
-        def __next__(self) -> T: ...
-        def __enter__(self) -> Self: ...
-        def __exit__(self, *exc: Any) -> None: ...
-        def close(self) -> None: ...
+    def __init__(self, response: Response, reading: Reading) -> None:
+        self.response = response
+        # The generator knows nothing of this object, so that leaving a stream unread closes it without a collection.
+        self._events: Generator[T, None, None] = _events(response, reading)
+
+    def __iter__(self) -> Iterator[T]:
+        return self._events
+
+    def __next__(self) -> T:
+        return next(self._events)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. What has not been read is lost."""
+        self._events.close()
+        _close(self.response.body)
+
+    def __repr__(self) -> str:
+        return f"<stream of {self.response.request.path if self.response.request else 'events'}>"
 
 
 class AsyncStream(Generic[T]):
-    """Events as they arrive."""
+    """Events as they arrive. Iterate it once."""
 
-    if TYPE_CHECKING:
+    __slots__ = ("__weakref__", "_events", "response")
+    response: Response
+    """The response the stream is read from: its status and headers."""
 
-        def __aiter__(self) -> AsyncIterator[T]: ...
-        async def __anext__(self) -> T: ...
-        async def __aenter__(self) -> Self: ...
-        async def __aexit__(self, *exc: Any) -> None: ...
-        async def close(self) -> None: ...
+    def __init__(self, response: Response, reading: Reading) -> None:
+        self.response = response
+        self._events: AsyncGenerator[T, None] = _aevents(response, reading)
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self._events
+
+    async def __anext__(self) -> T:
+        return await anext(self._events)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection. What has not been read is lost."""
+        await self._events.aclose()
+        await _aclose(self.response.body)
+
+    async def aclose(self) -> None:
+        """The same as `close`."""
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<stream of {self.response.request.path if self.response.request else 'events'}>"
+
+
+def _events(response: Response, reading: Reading) -> Generator[Any, None, None]:
+    body: Any = response.body
+    decoder = Decoder()
+    read = _reader(response, reading)
+    leave = _close
+    try:
+        for piece in (body,) if isinstance(body, bytes) else body:
+            for event in decoder.feed(piece):
+                data = event.data
+                if data[:6] == b"[DONE]":
+                    leave = _release
+                    return
+                if data:
+                    yield read(data, event.event)
+        leave = _release
+        _check_end(decoder, response)
+    finally:
+        leave(body)
+
+
+async def _aevents(response: Response, reading: Reading) -> AsyncGenerator[Any, None]:
+    body: Any = response.body
+    decoder = Decoder()
+    read = _reader(response, reading)
+    leave = _aclose
+    try:
+        async for piece in _abytes(body) if isinstance(body, bytes) else body:
+            for event in decoder.feed(piece):
+                data = event.data
+                if data[:6] == b"[DONE]":
+                    leave = _arelease
+                    return
+                if data:
+                    yield read(data, event.event)
+        leave = _arelease
+        _check_end(decoder, response)
+    finally:
+        await leave(body)
+
+
+async def _abytes(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+def _reader(response: Response, reading: Reading) -> Callable[[bytes, str | None], Any]:
+    """The function from the data and the name of an event to what the stream gives."""
+    from orjson import loads
+
+    wrap, named, errors = reading
+
+    def read(data: bytes, name: str | None) -> Any:
+        value = loads(data)
+        if errors and value.__class__ is dict and value.get("error"):
+            raise _error(value["error"], response)
+        if name is not None and (named or name[:7] == "thread."):
+            return wrap({"event": name, "data": value})
+        return wrap({"event": None, "data": value} if named else value)
+
+    return read
+
+
+def _error(error: Any, response: Response) -> APIError:
+    message = error.get("message") if isinstance(error, dict) else None
+    if not message or not isinstance(message, str):
+        message = "The server reported an error in the stream."
+    return APIError(message, response.request, body=error)
+
+
+def _check_end(decoder: Decoder, response: Response) -> None:
+    """Raise when the stream ended in the middle of an event. One that lacks only its blank line is dropped."""
+    left = decoder.close()
+    if not left or left[:6] in (b"[DONE]", b"data: "[: len(left)]) or left[:1] == b":":
+        return
+    from orjson import JSONDecodeError, loads
+
+    data = left[6:] if left[:6] == b"data: " else left
+    if data[:6] == b"[DONE]":
+        return
+    try:
+        loads(data)
+    except JSONDecodeError:
+        raise APIConnectionError(
+            message="Connection error: the stream ended in the middle of an event.", request=response.request
+        ) from None
+
+
+# Leaving a body: `release` lets a transport keep a connection whose last byte is about to come, `close` does not.
+
+
+def _close(body: Any) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+def _release(body: Any) -> None:
+    release = getattr(body, "release", None)
+    if release is not None:
+        release()
+    else:
+        _close(body)
+
+
+async def _aclose(body: Any) -> None:
+    close = getattr(body, "aclose", None)
+    if close is not None:
+        await close()
+
+
+async def _arelease(body: Any) -> None:
+    release = getattr(body, "arelease", None)
+    if release is not None:
+        await release()
+    else:
+        await _aclose(body)

@@ -1,0 +1,158 @@
+"""The two colours of a client, side by side: calls that block, and calls that are awaited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+from warnings import warn
+
+from ..kernel.flow import arun, run
+from ..kernel.pages import AsyncPaginator, Fetch
+from ..transports import async_transport, transport
+from .base import BaseClient, ClientWorld
+from .flow import exchange
+from .plan import Plan, plan_of
+
+if TYPE_CHECKING:
+    from ..kernel.operation import AnyOperation
+    from ..transports import AsyncTransport, Transport
+
+__all__ = ("AsyncClient", "SyncClient")
+
+
+class SyncClient(BaseClient):
+    """Calls operations and waits for them."""
+
+    _is_async: ClassVar[bool] = False
+
+    @property
+    def _core(self) -> Self:
+        return self
+
+    def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        plan = plan_of(operation, False)
+        if operation.deprecated is not None:
+            warn(f"{operation.name} is deprecated: {operation.deprecated}", DeprecationWarning, stacklevel=3)
+        fetch = Fetch(self, operation, args, dict(kwargs)) if operation.paged else None
+        bound = operation.bind(args, kwargs)
+        body = bound.body
+        special = plan.special is not None and body is not None and plan.special.before(body)
+        prepared = self._prepare(plan, bound)
+        world = self._world
+        response = run(exchange(prepared, self._token(operation), self.max_retries), world)
+        result = self._finish(plan, prepared, response, body, special)
+        if fetch is not None and not isinstance(result, str):
+            result._fetch = fetch
+        return result
+
+    @property
+    def transport(self) -> Transport:
+        """What the requests are sent with. Made when the first one is."""
+        made: Transport | None = self._transport
+        if made is None:
+            if self._closed:
+                raise RuntimeError("Cannot send a request: the client has been closed.")
+            made = transport(self._given_transport)
+            vars(self).update(_transport=made, _world=ClientWorld(made))
+        return made
+
+    def _shared_transport(self) -> Any:
+        return self.transport
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_world":
+            # The transport is made when the first request is sent.
+            _ = self.transport
+            return vars(self)["_world"]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def close(self) -> None:
+        """Close the connections. The client, and those copied from it, cannot be used any more."""
+        made, attributes = self._transport, vars(self)
+        attributes.update(_closed=True, _transport=None)
+        attributes.pop("_world", None)
+        if made is not None:
+            made.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class AsyncClient(BaseClient):
+    """Calls operations as coroutines."""
+
+    _is_async: ClassVar[bool] = True
+
+    @property
+    def _core(self) -> Self:
+        return self
+
+    def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if operation.deprecated is not None:
+            warn(f"{operation.name} is deprecated: {operation.deprecated}", DeprecationWarning, stacklevel=3)
+        if operation.paged:
+            return AsyncPaginator(lambda: self._awaited(operation, args, dict(kwargs)).__await__())
+        return self._awaited(operation, args, kwargs)
+
+    async def _awaited(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        plan: Plan = plan_of(operation, True)
+        fetch = Fetch(self, operation, args, dict(kwargs)) if operation.paged else None
+        bound = operation.bind(args, kwargs)
+        body = bound.body
+        special = plan.special is not None and body is not None and plan.special.before(body)
+        prepared = self._prepare(plan, bound)
+        world = self._world
+        response = await arun(exchange(prepared, self._token(operation), self.max_retries), world)
+        result = self._finish(plan, prepared, response, body, special)
+        if fetch is not None and not isinstance(result, str):
+            result._fetch = fetch
+        return result
+
+    @property
+    def transport(self) -> AsyncTransport:
+        """What the requests are sent with. Made when the first one is."""
+        made: AsyncTransport | None = self._transport
+        if made is None:
+            if self._closed:
+                raise RuntimeError("Cannot send a request: the client has been closed.")
+            made = async_transport(self._given_transport)
+            vars(self).update(_transport=made, _world=ClientWorld(made))
+        return made
+
+    def _shared_transport(self) -> Any:
+        return self.transport
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_world":
+            # The transport is made when the first request is sent.
+            _ = self.transport
+            return vars(self)["_world"]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    async def close(self) -> None:
+        """Close the connections. The client, and those copied from it, cannot be used any more."""
+        made, attributes = self._transport, vars(self)
+        attributes.update(_closed=True, _transport=None)
+        attributes.pop("_world", None)
+        if made is not None:
+            await made.aclose()
+
+    async def aclose(self) -> None:
+        """The same as `close`."""
+        await self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()

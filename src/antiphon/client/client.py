@@ -1,0 +1,148 @@
+"""`OpenAI` and `AsyncOpenAI`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Self
+
+from ..api import API
+from ..kernel.omit import NotGiven, Omit, not_given
+from ..kernel.operation import Async, Sync
+from .base import DEFAULT_MAX_RETRIES
+from .calls import AsyncClient, SyncClient
+
+if TYPE_CHECKING:
+    from ..kernel.options import Timeout
+    from ..transports import Transportable
+
+__all__ = ("AsyncOpenAI", "OpenAI")
+
+
+class OpenAI(SyncClient, API[Sync]):
+    """The OpenAI API. Calls block until they are answered; a client may be shared between threads.
+
+    What is not given is taken from the environment: `api_key` from `OPENAI_API_KEY`, `admin_api_key` from
+    `OPENAI_ADMIN_KEY`, `organization` from `OPENAI_ORG_ID`, `project` from `OPENAI_PROJECT_ID`, `webhook_secret`
+    from `OPENAI_WEBHOOK_SECRET`, `base_url` from `OPENAI_BASE_URL`, and more headers, one a line, from
+    `OPENAI_CUSTOM_HEADERS`.
+
+    - `api_key` may be a function: it is called before every attempt.
+    - `timeout`: seconds to wait for each part of an exchange, or a `Timeout`; 600, and 5 for a connection.
+    - `max_retries`: how often a call is tried again after a failed connection, a timeout, 408, 409, 429 or 5xx.
+    - `transport`: a handler (a fake, a gateway, any function from a request to a response), a
+      `NetworkTransport` with settings of your own, or a client of httpx2.
+
+    Raises `OpenAIError` where there is no key.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | Callable[[], str] | None = None,
+        admin_api_key: str | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        webhook_secret: str | None = None,
+        base_url: str | None = None,
+        timeout: float | Timeout | None | NotGiven = not_given,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        default_headers: Mapping[str, str | Omit] | None = None,
+        default_query: Mapping[str, object] | None = None,
+        transport: Transportable | None = None,
+    ) -> None:
+        super().__init__(
+            api_key=api_key,
+            admin_api_key=admin_api_key,
+            organization=organization,
+            project=project,
+            webhook_secret=webhook_secret,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            default_headers=default_headers,
+            default_query=default_query,
+            transport=transport,
+        )
+
+    def copy(
+        self,
+        *,
+        api_key: str | Callable[[], str] | None = None,
+        admin_api_key: str | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        webhook_secret: str | None = None,
+        base_url: str | None = None,
+        timeout: float | Timeout | None | NotGiven = not_given,
+        max_retries: int | NotGiven = not_given,
+        default_headers: Mapping[str, str | Omit] | None = None,
+        set_default_headers: Mapping[str, str | Omit] | None = None,
+        default_query: Mapping[str, object] | None = None,
+        set_default_query: Mapping[str, object] | None = None,
+        transport: Transportable | None = None,
+    ) -> Self:
+        """A client with some settings changed, over the same connections.
+
+        `default_headers` and `default_query` add to what there is, `set_default_headers` and `set_default_query`
+        take its place; giving both raises `ValueError`.
+        """
+        changes = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        return type(self)(**self._copied(changes))
+
+    with_options = copy
+
+
+class AsyncOpenAI(AsyncClient, API[Async]):
+    """The OpenAI API, its calls coroutines. The arguments are those of `OpenAI`; `api_key` may be a coroutine function."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str | Callable[[], Awaitable[str]] | Callable[[], str] | None = None,
+        admin_api_key: str | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        webhook_secret: str | None = None,
+        base_url: str | None = None,
+        timeout: float | Timeout | None | NotGiven = not_given,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        default_headers: Mapping[str, str | Omit] | None = None,
+        default_query: Mapping[str, object] | None = None,
+        transport: Transportable | None = None,
+    ) -> None:
+        super().__init__(
+            api_key=api_key,
+            admin_api_key=admin_api_key,
+            organization=organization,
+            project=project,
+            webhook_secret=webhook_secret,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            default_headers=default_headers,
+            default_query=default_query,
+            transport=transport,
+        )
+
+    def copy(
+        self,
+        *,
+        api_key: str | Callable[[], Awaitable[str]] | Callable[[], str] | None = None,
+        admin_api_key: str | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        webhook_secret: str | None = None,
+        base_url: str | None = None,
+        timeout: float | Timeout | None | NotGiven = not_given,
+        max_retries: int | NotGiven = not_given,
+        default_headers: Mapping[str, str | Omit] | None = None,
+        set_default_headers: Mapping[str, str | Omit] | None = None,
+        default_query: Mapping[str, object] | None = None,
+        set_default_query: Mapping[str, object] | None = None,
+        transport: Transportable | None = None,
+    ) -> Self:
+        """A client with some settings changed, over the same connections. See `OpenAI.copy`."""
+        changes = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        return type(self)(**self._copied(changes))
+
+    with_options = copy

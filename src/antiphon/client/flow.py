@@ -1,0 +1,150 @@
+"""What a call does, written once for both colours: build the request, try and try again, say what went wrong.
+
+    retried          connection errors, timeouts, 408, 409, 429, 500 and above
+    x-should-retry   `true` or `false` overrules the status
+    retry-after-ms,  used as they stand up to 120 s; a server that asks for more is not asked again,
+    retry-after      whatever x-should-retry says
+    otherwise        0.5 s, 1 s, 2 s … 8 s, less up to a quarter at random
+
+A body that can be sent only once (a pipe, a generator) is not sent again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..kernel.errors import APIConnectionError, from_response
+from ..kernel.flow import Await, Flow, Pause, Read, Send
+from ..kernel.http import Headers, Request, Response
+from .log import logger
+
+if TYPE_CHECKING:
+    from .plan import Prepared
+
+__all__ = ("backoff", "exchange", "may_retry", "retry_after")
+
+LONGEST_DELAY = 120.0
+"""Seconds a server may ask us to wait; beyond that the call fails at once."""
+RETRY_COUNT = "x-stainless-retry-count"
+_FIRST_DELAY = 0.5
+_LAST_DELAY = 8.0
+
+
+def exchange(prepared: Prepared, key: Any, max_retries: int) -> Flow[Response]:
+    """The successful response to a prepared request. Raises `APIError` where there is none.
+
+    `key` gives the bearer token anew for every attempt, or is `None` where the headers have it already.
+    """
+    request, timeout, stream = prepared.request, prepared.timeout, prepared.stream
+    taken = 0
+    while True:
+        attempt = request
+        if key is not None or taken:
+            token = None
+            if key is not None:
+                token = key()
+                if hasattr(token, "__await__"):
+                    token = yield Await(token)
+            attempt = request._replace(headers=_attempt_headers(request.headers, prepared.explicit, token, taken))
+        log = logger()
+        if log is not None:
+            log.debug("HTTP request: %s %s, attempt %d", request.method, request.path, taken + 1)
+        response: Response | None = None
+        try:
+            response = yield Send(attempt, timeout, stream=stream)
+        except APIConnectionError as error:
+            if log is not None:
+                log.debug("HTTP request failed: %s", type(error).__name__)
+            if taken >= max_retries or not _replayable(request):
+                raise
+        else:
+            status: int = response.status
+            if log is not None:
+                log.debug("HTTP response: %s %d, %s", request.method, status, response.headers.get("x-request-id"))
+            if 200 <= status < 300:
+                return response
+            if not isinstance(response.body, bytes):
+                response = yield from _read(response)
+            if taken >= max_retries or not may_retry(response) or not _replayable(request):
+                raise from_response(response)
+        delay = backoff(taken, response.headers if response is not None else None)
+        if log is not None:
+            log.info(
+                "Retrying %s %s in %.3f s, retry %d of %d", request.method, request.path, delay, taken + 1, max_retries
+            )
+        yield Pause(delay)
+        taken += 1
+
+
+def _attempt_headers(headers: Headers, explicit: frozenset[str], token: str | None, taken: int) -> Headers:
+    pairs = headers.pairs
+    added: list[tuple[str, str]] = []
+    if token and "authorization" not in explicit:
+        pairs = [pair for pair in pairs if pair[0] != "authorization"]
+        added.append(("authorization", f"Bearer {token}"))
+    if taken and RETRY_COUNT not in explicit:
+        added.append((RETRY_COUNT, str(taken)))
+    return Headers.of([*pairs, *added])
+
+
+def _replayable(request: Request) -> bool:
+    return isinstance(request.body, bytes) or request.body.replayable
+
+
+def _read(response: Response) -> Flow[Response]:
+    """A streamed response with its body read: errors are not streamed."""
+    pieces: list[bytes] = []
+    while (piece := (yield Read(response.body))) is not None:
+        pieces.append(piece)
+    return response._replace(body=b"".join(pieces))
+
+
+def may_retry(response: Response) -> bool:
+    """Whether the server may be asked again after this response."""
+    asked = retry_after(response.headers)
+    if asked is not None and asked > LONGEST_DELAY:
+        return False
+    said = response.headers.get("x-should-retry")
+    if said in ("true", "false"):
+        return bool(said == "true")
+    return response.status in (408, 409, 429) or response.status >= 500
+
+
+def backoff(taken: int, headers: Headers | None) -> float:
+    """Seconds to wait before the next attempt, after `taken` retries."""
+    asked = None if headers is None else retry_after(headers)
+    if asked is not None and 0 < asked <= LONGEST_DELAY:
+        return asked
+    from random import random
+
+    return min(_FIRST_DELAY * 2.0 ** min(taken, 1000), _LAST_DELAY) * (1 - 0.25 * random())
+
+
+def retry_after(headers: Headers) -> float | None:
+    """Seconds the server asks us to wait, or `None` where it says nothing that can be read."""
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if value is None:
+            continue
+        try:
+            delay = float(value)
+        except ValueError:
+            continue
+        if delay != delay or delay in (float("inf"), float("-inf")):
+            # A number too large to be one is a long wait; a word is none.
+            return LONGEST_DELAY + 1 if value.strip().lstrip("+")[:1].isdigit() else None
+        return delay / unit
+    return _until(headers.get("retry-after"))
+
+
+def _until(date: str | None) -> float | None:
+    if not date:
+        return None
+    import time
+    from email.utils import mktime_tz, parsedate_tz
+
+    try:
+        parsed = parsedate_tz(date)
+        return None if parsed is None else mktime_tz(parsed) - time.time()
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None

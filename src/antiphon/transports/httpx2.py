@@ -1,0 +1,251 @@
+"""httpx2 and httpx, both ways round.
+
+`HttpxTransport` sends our requests with a client of theirs: `OpenAI(transport=httpx2.Client(...))` makes one.
+`HandlerTransport` has a client of theirs ask a handler: with it the official SDK, or anything else on httpx2,
+talks to a fake in process, streaming included:
+
+    openai.OpenAI(api_key="any", http_client=httpx2.Client(transport=HandlerTransport(FakeOpenAI())))
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..kernel.errors import APIConnectionError, APIError, APITimeoutError
+from ..kernel.http import Handler, Headers, Request, Response
+from ..kernel.options import Timeout
+from . import handler as in_process
+
+__all__ = ("HandlerTransport", "HttpxTransport")
+
+if TYPE_CHECKING:
+    import httpx2
+    from httpx2 import AsyncBaseTransport, AsyncByteStream, BaseTransport, SyncByteStream
+else:
+    try:
+        import httpx2
+    except ImportError:  # the older library has the same classes
+        import httpx as httpx2
+    AsyncBaseTransport, BaseTransport = httpx2.AsyncBaseTransport, httpx2.BaseTransport
+    AsyncByteStream, SyncByteStream = httpx2.AsyncByteStream, httpx2.SyncByteStream
+
+
+# Our requests, their client
+
+
+class HttpxTransport:
+    """Sends requests with a client of httpx2 or httpx. Raises `TypeError` when its colour is the wrong one."""
+
+    def __init__(self, client: Any, *, is_async: bool) -> None:
+        if hasattr(client, "aclose") is not is_async:
+            wanted, wrong = ("AsyncClient", "OpenAI") if not is_async else ("Client", "AsyncOpenAI")
+            raise TypeError(
+                f"{wrong} cannot send with {type(client).__name__}: it is {'not ' if is_async else ''}async; {wanted}"
+            )
+        self.client = client
+        self._errors, self._timeouts = _failures(client)
+
+    def send(self, request: Request, timeout: Any, stream: bool) -> Response:
+        """Send a request. Raises `APIConnectionError` or `APITimeoutError` where no response comes."""
+        try:
+            answer = self.client.send(self._theirs(request, timeout), stream=stream)
+        except self._errors as error:
+            raise self._mapped(error, request) from error
+        headers = Headers(answer.headers.multi_items())
+        body: Any = _Pieces(self, answer, request) if stream else answer.content
+        return Response(answer.status_code, headers, body, request)
+
+    async def asend(self, request: Request, timeout: Any, stream: bool) -> Response:
+        """Send a request. Raises `APIConnectionError` or `APITimeoutError` where no response comes."""
+        try:
+            answer = await self.client.send(self._theirs(request, timeout), stream=stream)
+        except self._errors as error:
+            raise self._mapped(error, request) from error
+        headers = Headers(answer.headers.multi_items())
+        body: Any = _AsyncPieces(self, answer, request) if stream else answer.content
+        return Response(answer.status_code, headers, body, request)
+
+    def close(self) -> None:
+        """Close their client."""
+        self.client.close()
+
+    async def aclose(self) -> None:
+        """Close their client."""
+        await self.client.aclose()
+
+    def _theirs(self, request: Request, timeout: Any) -> Any:
+        wanted = timeout if isinstance(timeout, Timeout) else Timeout(timeout)
+        times = (wanted.connect, wanted.read, wanted.write, wanted.pool)
+        headers = request.headers.pairs
+        content: Any = request.body
+        if not isinstance(content, bytes):
+            if content.length is not None:
+                headers = [*headers, ("content-length", str(content.length))]
+            content = _in_threads(content.pieces()) if hasattr(self.client, "aclose") else content.pieces()
+        return self.client.build_request(
+            request.method, request.url, headers=headers, content=content or None, timeout=times
+        )
+
+    def _mapped(self, error: Exception, request: Request) -> APIError:
+        return APITimeoutError(request) if isinstance(error, self._timeouts) else APIConnectionError(request=request)
+
+    def __repr__(self) -> str:
+        return f"HttpxTransport({self.client!r})"
+
+
+def _failures(client: Any) -> tuple[type[Exception], type[Exception]]:
+    """The errors of the library that a client, or the class it was derived from, comes from."""
+    import sys
+
+    for kind in type(client).__mro__:
+        home = sys.modules[kind.__module__.partition(".")[0]]
+        if hasattr(home, "RequestError") and hasattr(home, "TimeoutException"):
+            return home.RequestError, home.TimeoutException
+    raise TypeError(f"not a client of httpx2 or httpx: {type(client).__name__}")
+
+
+async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    import asyncio
+
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
+
+
+class _Pieces:
+    """The body of one of their responses as it arrives."""
+
+    def __init__(self, transport: HttpxTransport, answer: Any, request: Request) -> None:
+        self._transport, self._answer, self._request = transport, answer, request
+        self._pieces: Iterator[bytes] = answer.iter_bytes()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._pieces)
+        except self._transport._errors as error:
+            raise self._transport._mapped(error, self._request) from error
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+class _AsyncPieces:
+    """`_Pieces` for an event loop."""
+
+    def __init__(self, transport: HttpxTransport, answer: Any, request: Request) -> None:
+        self._transport, self._answer, self._request = transport, answer, request
+        self._pieces: AsyncIterator[bytes] = answer.aiter_bytes()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._pieces)
+        except self._transport._errors as error:
+            raise self._transport._mapped(error, self._request) from error
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+# Their requests, our handler
+
+
+class HandlerTransport(BaseTransport, AsyncBaseTransport):
+    """A handler as a transport of httpx2, for blocking and for async clients.
+
+    The handler is asked for the path as the client addresses it. A handler's `world` and read timeouts work as in
+    `antiphon.transports.handler`.
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self._transport = in_process.HandlerTransport(handler)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """The handler's response to a request; its body is read as the client reads it."""
+        request.read()
+        try:
+            response = self._transport.send(_ours(request), _read_timeout(request), True)
+        except APIConnectionError as error:
+            raise _theirs_for(error, request) from error
+        return httpx2.Response(
+            response.status, headers=response.headers.pairs, stream=_Body(response.body, request), request=request
+        )
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """The handler's response to a request; its body is read as the client reads it."""
+        await request.aread()
+        try:
+            response = await self._transport.asend(_ours(request), _read_timeout(request), True)
+        except APIConnectionError as error:
+            raise _theirs_for(error, request) from error
+        return httpx2.Response(
+            response.status, headers=response.headers.pairs, stream=_AsyncBody(response.body, request), request=request
+        )
+
+    def __repr__(self) -> str:
+        return f"HandlerTransport({self.handler!r})"
+
+
+def _ours(request: httpx2.Request) -> Request:
+    path, _, query = request.url.raw_path.decode("ascii").partition("?")
+    headers = Headers.of([(name.lower(), value) for name, value in request.headers.multi_items()])
+    origin = f"{request.url.scheme}://{request.url.netloc.decode('ascii')}"
+    return Request(request.method, path, query, headers, request.content, origin)
+
+
+def _read_timeout(request: httpx2.Request) -> float | None:
+    timeouts: dict[str, float | None] = request.extensions.get("timeout") or {}
+    return timeouts.get("read")
+
+
+def _theirs_for(error: APIConnectionError, request: httpx2.Request) -> Exception:
+    if isinstance(error, APITimeoutError):
+        return httpx2.ReadTimeout(str(error), request=request)
+    return httpx2.ConnectError(str(error), request=request)
+
+
+class _Body(SyncByteStream):
+    def __init__(self, body: Any, request: httpx2.Request) -> None:
+        self._body, self._request = body, request
+
+    def __iter__(self) -> Iterator[bytes]:
+        if isinstance(self._body, bytes):
+            yield self._body
+            return
+        try:
+            yield from self._body
+        except APITimeoutError as error:
+            raise httpx2.ReadTimeout(str(error), request=self._request) from error
+        except APIConnectionError as error:
+            raise httpx2.ReadError(str(error), request=self._request) from error
+
+    def close(self) -> None:
+        if not isinstance(self._body, bytes):
+            self._body.close()
+
+
+class _AsyncBody(AsyncByteStream):
+    def __init__(self, body: Any, request: httpx2.Request) -> None:
+        self._body, self._request = body, request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if isinstance(self._body, bytes):
+            yield self._body
+            return
+        try:
+            async for piece in self._body:
+                yield piece
+        except APITimeoutError as error:
+            raise httpx2.ReadTimeout(str(error), request=self._request) from error
+        except APIConnectionError as error:
+            raise httpx2.ReadError(str(error), request=self._request) from error
+
+    async def aclose(self) -> None:
+        if not isinstance(self._body, bytes):
+            await self._body.aclose()

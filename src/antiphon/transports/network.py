@@ -1,0 +1,353 @@
+"""The network as a transport: pyreqwest (reqwest, hyper, rustls) behind a blocking and an async `send`.
+
+Its clients are made when the first request is sent, one for each set of timeouts in use, since connection and
+read timeouts belong to a client there. What is waited for means what it means in httpx: `connect` for a
+connection, `read` for the next bytes of the answer, `pool` for a free place. `write` is not timed by itself: while
+a body is being uploaded the whole exchange may take `read` seconds and one more for every 64 KiB.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from pyreqwest import exceptions as failures
+from pyreqwest.client import ClientBuilder, SyncClientBuilder
+
+from ..kernel.errors import APIConnectionError, APIError, APITimeoutError
+from ..kernel.http import Headers, Request, Response
+from ..kernel.options import Timeout
+from .interrupts import interruptible
+
+if TYPE_CHECKING:
+    from pyreqwest.client import BaseClientBuilder, Client, SyncClient
+
+__all__ = ("NetworkTransport",)
+
+_UPLOAD_RATE = 64 * 1024
+_MOST_CLIENTS = 16
+
+
+class NetworkTransport:
+    """Sends requests over HTTP/1.1 and, when asked to, HTTP/2.
+
+    `proxy` is the address of a proxy for everything; without one the environment decides (`HTTP_PROXY`,
+    `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), unless `trust_env` is off. `verify` is whether certificates are checked,
+    or the path of a PEM file with more roots to trust. `cert` is the path of a PEM file with a certificate of our
+    own and its key.
+    """
+
+    def __init__(
+        self,
+        *,
+        http2: bool = False,
+        proxy: str | None = None,
+        trust_env: bool = True,
+        verify: bool | str | os.PathLike[str] = True,
+        cert: str | os.PathLike[str] | None = None,
+        follow_redirects: bool = True,
+        max_connections: int | None = 1000,
+        max_keepalive_connections: int = 100,
+        keepalive_expiry: float | None = 30.0,
+    ) -> None:
+        self.http2 = http2
+        self.proxy = proxy
+        self.trust_env = trust_env
+        self.verify = verify
+        self.cert = cert
+        self.follow_redirects = follow_redirects
+        self.max_connections = max_connections
+        self.max_keepalive_connections = max_keepalive_connections
+        self.keepalive_expiry = keepalive_expiry
+        self.closed = False
+        self._clients: dict[Any, SyncClient] = {}
+        self._async_clients: dict[Any, Client] = {}
+        self._last: tuple[Any, SyncClient] | tuple[None, None] = (None, None)
+        self._alast: tuple[Any, Client] | tuple[None, None] = (None, None)
+        self._process = os.getpid()
+
+    # Blocking
+
+    def send(self, request: Request, timeout: Any, stream: bool) -> Response:
+        """Send a request. Raises `APIConnectionError` or `APITimeoutError` where no response comes."""
+        known, client = self._last
+        if known is not timeout or client is None or self._process != os.getpid():
+            client = self._client(timeout, request.body)
+        try:
+            builder = client.request(request.method, request.url).headers(request.headers.pairs)
+            body = request.body
+            if isinstance(body, bytes):
+                if body:
+                    builder = builder.body_bytes(body)
+            else:
+                if not stream:
+                    builder = builder.timeout(_upload_time(timeout, body.length))
+                if body.length is not None:
+                    builder = builder.header("content-length", str(body.length))
+                builder = builder.body_stream(body.pieces())
+            if stream:
+                exchange = builder.streamed_read_buffer_limit(0).build_streamed()
+                answer = interruptible(exchange.__enter__, self._abort, client)
+                return Response(answer.status, _Lazy(answer), _Pieces(exchange, answer, request), request)
+            answer = interruptible(builder.build().send, self._abort, client)
+            return Response(answer.status, _Lazy(answer), answer.bytes().to_bytes(), request)
+        except failures.RequestError as error:
+            raise _mapped(error, request) from error
+
+    def close(self) -> None:
+        """Close every connection. Raises nothing when called twice."""
+        self.closed = True
+        self._last = (None, None)
+        clients, self._clients = self._clients, {}
+        if self._process == os.getpid():
+            for client in clients.values():
+                client.close()
+
+    def _client(self, timeout: Any, body: Any) -> SyncClient:
+        key = self._key(timeout, body)
+        client = self._clients.get(key)
+        if client is None:
+            if len(self._clients) >= _MOST_CLIENTS:
+                self._clients.pop(next(iter(self._clients)))
+            client = self._clients[key] = self._configured(SyncClientBuilder(), key).build()
+        if isinstance(body, bytes):
+            self._last = (timeout, client)
+        return client
+
+    def _abort(self, client: SyncClient) -> None:
+        """Give up a client in the middle of a request: the next request makes another."""
+        self._last = (None, None)
+        self._clients = {key: each for key, each in self._clients.items() if each is not client}
+        client.close()
+
+    # In an event loop
+
+    async def asend(self, request: Request, timeout: Any, stream: bool) -> Response:
+        """Send a request. Raises `APIConnectionError` or `APITimeoutError` where no response comes."""
+        known, client = self._alast
+        if known is not timeout or client is None or self._process != os.getpid():
+            client = self._async_client(timeout, request.body)
+        try:
+            builder = client.request(request.method, request.url).headers(request.headers.pairs)
+            body = request.body
+            if isinstance(body, bytes):
+                if body:
+                    builder = builder.body_bytes(body)
+            else:
+                if not stream:
+                    builder = builder.timeout(_upload_time(timeout, body.length))
+                if body.length is not None:
+                    builder = builder.header("content-length", str(body.length))
+                builder = builder.body_stream(_in_threads(body.pieces()))
+            if stream:
+                exchange = builder.streamed_read_buffer_limit(0).build_streamed()
+                answer = await exchange.__aenter__()
+                pieces: Any = _AsyncPieces(exchange, answer, request)
+                return Response(answer.status, _Lazy(answer), pieces, request)
+            answer = await builder.build().send()
+            return Response(answer.status, _Lazy(answer), (await answer.bytes()).to_bytes(), request)
+        except failures.RequestError as error:
+            raise _mapped(error, request) from error
+
+    async def aclose(self) -> None:
+        """Close every connection. Raises nothing when called twice."""
+        self.closed = True
+        self._alast = (None, None)
+        clients, self._async_clients = self._async_clients, {}
+        if self._process == os.getpid():
+            for client in clients.values():
+                await client.close()
+
+    def _async_client(self, timeout: Any, body: Any) -> Client:
+        key = self._key(timeout, body)
+        client = self._async_clients.get(key)
+        if client is None:
+            if len(self._async_clients) >= _MOST_CLIENTS:
+                self._async_clients.pop(next(iter(self._async_clients)))
+            client = self._async_clients[key] = self._configured(ClientBuilder(), key).build()
+        if isinstance(body, bytes):
+            self._alast = (timeout, client)
+        return client
+
+    # Both
+
+    def _key(self, timeout: Any, body: Any) -> tuple[float | None, float | None, float | None]:
+        """What a client is made for: the times for a connection, for the next bytes, for a place in the pool."""
+        if self.closed:
+            raise RuntimeError("Cannot send a request: the client has been closed.")
+        if self._process != os.getpid():
+            self._forked()
+        wanted = timeout if isinstance(timeout, Timeout) else Timeout(timeout)
+        return wanted.connect, wanted.read if isinstance(body, bytes) else None, wanted.pool
+
+    def _forked(self) -> None:
+        # The threads behind the clients stayed in the parent; nothing of them may be touched, not even to close.
+        _LEFT_IN_PARENT.append((self._clients, self._async_clients, self._last, self._alast))
+        self._clients, self._async_clients = {}, {}
+        self._last = self._alast = (None, None)
+        self._process = os.getpid()
+
+    def _configured(self, builder: Any, key: tuple[float | None, float | None, float | None]) -> Any:
+        connect, read, pool = key
+        made: BaseClientBuilder = builder.follow_redirects(self.follow_redirects).referer(False)
+        if self.follow_redirects:
+            made = made.max_redirects(20)
+        if self.http2:
+            made = made.http2(True)
+        if connect is not None:
+            made = made.connect_timeout(timedelta(seconds=connect))
+        if read is not None:
+            made = made.read_timeout(timedelta(seconds=read))
+        if self.max_connections is not None:
+            made = made.max_connections(self.max_connections)
+            if pool is not None:
+                made = made.pool_timeout(timedelta(seconds=pool))
+        expiry = self.keepalive_expiry
+        made = made.pool_idle_timeout(None if expiry is None else timedelta(seconds=expiry))
+        made = made.pool_max_idle_per_host(self.max_keepalive_connections)
+        if self.proxy is not None:
+            from pyreqwest.proxy import ProxyBuilder
+
+            made = made.proxy(ProxyBuilder.all(self.proxy))
+        elif not self.trust_env:
+            made = made.no_proxy()
+        if self.verify is False:
+            made = made.danger_accept_invalid_certs(True)
+        elif self.verify is not True:
+            with open(self.verify, "rb") as file:
+                made = made.add_root_certificate_pem(file.read())
+        if self.cert is not None:
+            with open(self.cert, "rb") as file:
+                made = made.identity_pem(file.read())
+        return made
+
+
+_LEFT_IN_PARENT: list[Any] = []
+
+
+def _upload_time(timeout: Any, length: int | None) -> timedelta:
+    wanted = timeout if isinstance(timeout, Timeout) else Timeout(timeout)
+    if wanted.read is None or length is None:
+        return timedelta(days=365)
+    return timedelta(seconds=wanted.read + length / _UPLOAD_RATE)
+
+
+def _mapped(error: failures.RequestError, request: Request) -> APIError:
+    if isinstance(error, failures.RequestTimeoutError):
+        return APITimeoutError(request)
+    return APIConnectionError(request=request)
+
+
+async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Pieces of a body that may have to be read from a disk, without holding up the event loop."""
+    import asyncio
+
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
+
+
+class _Lazy(Headers):
+    """The headers of a response, copied out of it when they are first read as a whole."""
+
+    __slots__ = ("_native", "_pairs")
+    _native: Any
+    _pairs: list[tuple[str, str]] | None
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+        self._pairs = None
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:  # type: ignore[override]
+        if self._pairs is None:
+            self._pairs = list(self._native.headers.items())
+            self._native = None
+        return self._pairs
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if self._pairs is not None:
+            return Headers.get(self, name, default)
+        value = self._native.get_header(name)
+        return default if value is None else value
+
+    def __reduce__(self) -> Any:
+        return Headers.of, (self.pairs,)
+
+
+class _Pieces:
+    """The body of a response as it arrives."""
+
+    __slots__ = ("_exchange", "_read", "_request")
+
+    def __init__(self, exchange: Any, answer: Any, request: Request) -> None:
+        self._exchange = exchange
+        self._read = answer.body_reader.read_chunk
+        self._request = request
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._exchange is None:
+            raise StopIteration
+        try:
+            piece = self._read()
+        except failures.RequestError as error:
+            self._exchange = None
+            raise _mapped(error, self._request) from error
+        if piece is None:
+            self._exchange = None
+            raise StopIteration
+        return piece.to_bytes()
+
+    def close(self) -> None:
+        """Break the connection off."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.__exit__(None, None, None)
+
+    def release(self) -> None:
+        """Let the rest arrive unread, so that the connection can be used again."""
+        self._exchange = None
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class _AsyncPieces:
+    """`_Pieces` for an event loop."""
+
+    __slots__ = ("_exchange", "_read", "_request")
+
+    def __init__(self, exchange: Any, answer: Any, request: Request) -> None:
+        self._exchange = exchange
+        self._read = answer.body_reader.read_chunk
+        self._request = request
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._exchange is None:
+            raise StopAsyncIteration
+        try:
+            piece = await self._read()
+        except failures.RequestError as error:
+            self._exchange = None
+            raise _mapped(error, self._request) from error
+        if piece is None:
+            self._exchange = None
+            raise StopAsyncIteration
+        return piece.to_bytes()
+
+    async def aclose(self) -> None:
+        """Break the connection off."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            await exchange.__aexit__(None, None, None)
+
+    async def arelease(self) -> None:
+        """Let the rest arrive unread, so that the connection can be used again."""
+        self._exchange = None
