@@ -15,7 +15,11 @@ from typing import Any
 
 Keywords = Mapping[str, Any]
 
-METADATA: Keywords = {"maxProperties": 16, "propertyNames": {"maxLength": 64}, "additionalProperties": {"type": "string", "maxLength": 512}}
+METADATA: Keywords = {
+    "maxProperties": 16,
+    "propertyNames": {"maxLength": 64},
+    "additionalProperties": {"type": "string", "maxLength": 512},
+}
 """Of every `metadata` that maps strings to strings. API reference, "Metadata" of any object that has one."""
 
 SAMPLING: dict[str, Keywords] = {
@@ -87,12 +91,25 @@ LIMITS: dict[str, dict[str, Keywords]] = {
     "audio.transcriptions.create": {"temperature": {"minimum": 0, "maximum": 1}},
     "audio.translations.create": {"temperature": {"minimum": 0, "maximum": 1}},
     # https://platform.openai.com/docs/api-reference/assistants
-    "beta.assistants.create": {**SAMPLING, "tools": {"maxItems": 128}, "name": {"maxLength": 256}, "description": {"maxLength": 512}},
-    "beta.assistants.update": {**SAMPLING, "tools": {"maxItems": 128}, "name": {"maxLength": 256}, "description": {"maxLength": 512}},
+    "beta.assistants.create": {
+        **SAMPLING,
+        "tools": {"maxItems": 128},
+        "name": {"maxLength": 256},
+        "description": {"maxLength": 512},
+    },
+    "beta.assistants.update": {
+        **SAMPLING,
+        "tools": {"maxItems": 128},
+        "name": {"maxLength": 256},
+        "description": {"maxLength": 512},
+    },
     "beta.threads.create_and_run": {**SAMPLING, "tools": {"maxItems": 20}},
     "beta.threads.runs.create": {**SAMPLING, "tools": {"maxItems": 20}},
     # https://platform.openai.com/docs/api-reference/fine-tuning/create
-    "fine_tuning.jobs.create": {"suffix": {"minLength": 1, "maxLength": 64}, "seed": {"minimum": 0, "maximum": 2147483647}},
+    "fine_tuning.jobs.create": {
+        "suffix": {"minLength": 1, "maxLength": 64},
+        "seed": {"minimum": 0, "maximum": 2147483647},
+    },
     # https://platform.openai.com/docs/api-reference/uploads/create
     "uploads.create": {"bytes": {"minimum": 0}},
     # https://platform.openai.com/docs/api-reference/vector-stores
@@ -121,7 +138,9 @@ DEFINITIONS: dict[str, dict[str, Keywords]] = {
     # https://platform.openai.com/docs/api-reference/chat/create: the members of these objects are optional on the wire
     "chat.chat_completion_user_message_param.ChatCompletionUserMessageParam": {},
     # https://platform.openai.com/docs/api-reference/responses/create
-    "responses.function_tool_param.FunctionToolParam": {"name": {"minLength": 1, "maxLength": 128, "pattern": "^[a-zA-Z0-9_-]+$"}},
+    "responses.function_tool_param.FunctionToolParam": {
+        "name": {"minLength": 1, "maxLength": 128, "pattern": "^[a-zA-Z0-9_-]+$"}
+    },
 }
 """By definition and property."""
 
@@ -137,7 +156,14 @@ ORDERS: dict[str, dict[str, list[Any]]] = {
 """Enumerations in the order in which the API lists them; values not named here come after these."""
 
 TAG_ORDERS: dict[str, list[str]] = {
-    "chat.completion_create_params.ChatCompletionMessageParam": ["system", "assistant", "user", "function", "tool", "developer"],
+    "chat.completion_create_params.ChatCompletionMessageParam": [
+        "system",
+        "assistant",
+        "user",
+        "function",
+        "tool",
+        "developer",
+    ],
     "chat.completion_create_params.ResponseFormat": ["json_object", "json_schema", "text"],
 }
 """The members of unions in the order in which the API lists their tags."""
@@ -197,7 +223,9 @@ def _bounded(schema: dict[str, Any], keywords: Keywords) -> dict[str, Any]:
     """A schema with more keywords; in a union they go to the members they are about."""
     if "anyOf" not in schema:
         return {**schema, **keywords}
-    kind = {PLACES.get(key) for key in keywords} - {None} or ({"array"} if "x-noun" in keywords else {"number", "integer"})
+    kind = {PLACES.get(key) for key in keywords} - {None} or (
+        {"array"} if "x-noun" in keywords else {"number", "integer"}
+    )
     members = [{**m, **keywords} if m.get("type") in kind else m for m in schema["anyOf"]]
     if members == schema["anyOf"]:
         raise ValueError(f"no member of {schema} takes {keywords}")

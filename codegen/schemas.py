@@ -108,7 +108,9 @@ class Converter:
         if origin in (list, collections.abc.Iterable, collections.abc.Sequence) or _is_sequence(origin):
             items = self.schema(arguments[0])
             return {"type": "array", **({"items": items} if items else {})}
-        if inspect.isclass(annotation) and (typing_extensions.is_typeddict(annotation) or hasattr(annotation, "model_fields")):
+        if inspect.isclass(annotation) and (
+            typing_extensions.is_typeddict(annotation) or hasattr(annotation, "model_fields")
+        ):
             return {"$ref": f"#/$defs/{self.define(annotation)}"}
         raise TypeError(f"no schema for {annotation!r}")
 
@@ -136,7 +138,9 @@ class Converter:
         if {} in flat:
             return {}
         if {"type": "string"} in flat:
-            flat = [m for m in flat if not ("enum" in m or "const" in m) or any(not isinstance(v, str) for v in _values(m))]
+            flat = [
+                m for m in flat if not ("enum" in m or "const" in m) or any(not isinstance(v, str) for v in _values(m))
+            ]
         nullable = {"type": "null"} in flat
         flat = [m for m in flat if m != {"type": "null"}]
         values = [v for m in flat if set(m) <= {"const", "enum"} for v in _values(m)]
@@ -191,7 +195,9 @@ def _model_hints(cls: Any) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         if base.__module__.startswith(PREFIX):
-            own = type("Own", (), {"__annotations__": base.__dict__.get("__annotations__", {}), "__module__": base.__module__})
+            own = type(
+                "Own", (), {"__annotations__": base.__dict__.get("__annotations__", {}), "__module__": base.__module__}
+            )
             hints.update(typing_extensions.get_type_hints(own, include_extras=True))
     return hints
 
@@ -290,7 +296,9 @@ class Operations:
             for key, value in variant["properties"].items():
                 known = properties.get(key)
                 properties[key] = value if known in (None, value) else _widest(known, value)
-        required = [key for key in variants[0].get("required", ()) if all(key in v.get("required", ()) for v in variants)]
+        required = [
+            key for key in variants[0].get("required", ()) if all(key in v.get("required", ()) for v in variants)
+        ]
         if names:
             properties = {key: value for key, value in properties.items() if key in names or key.rstrip("_") in names}
         return _object(properties, [key for key in required if key in properties], closed=True)
@@ -359,7 +367,9 @@ def _reachable(rows: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[
 
 def _lines(rows: Mapping[str, Any]) -> str:
     """A JSON object with one member a line, for diffs that read well and for loading member by member."""
-    lines = [f"{json.dumps(name)}:{json.dumps(row, separators=(',', ':'), ensure_ascii=False)}" for name, row in rows.items()]
+    lines = [
+        f"{json.dumps(name)}:{json.dumps(row, separators=(',', ':'), ensure_ascii=False)}" for name, row in rows.items()
+    ]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

@@ -37,14 +37,31 @@ _SHORT_NAME = 12
 _SHORT_VALUE = 24
 _NEAR = 2
 
-_NOUNS = {"string": "string", "integer": "integer", "number": "decimal", "boolean": "boolean", "object": "object", "array": "array"}
-_PLURALS = {"string": "strings", "integer": "integers", "number": "decimals", "boolean": "booleans", "object": "objects"}
+_NOUNS = {
+    "string": "string",
+    "integer": "integer",
+    "number": "decimal",
+    "boolean": "boolean",
+    "object": "object",
+    "array": "array",
+}
+_PLURALS = {
+    "string": "strings",
+    "integer": "integers",
+    "number": "decimals",
+    "boolean": "booleans",
+    "object": "objects",
+}
 
 
 def first_fault(name: str, schema: Schema, value: Any, *, unknown: str) -> Fault | None:
     """The fault to report of a request for the operation `name`, or `None` if there is none."""
     if value.__class__ is not dict:
-        return Fault(f"Invalid type for the request body: expected an object, but got {_got(value)} instead.", None, "invalid_type")
+        return Fault(
+            f"Invalid type for the request body: expected an object, but got {_got(value)} instead.",
+            None,
+            "invalid_type",
+        )
     if name in MODEL_FIRST and value.get("model") in (None, "") and schema is operation(name).body:
         return NO_MODEL
     return _Finder(closed=unknown == "refuse", legacy=name in LEGACY).find(schema, value, "")
@@ -87,7 +104,9 @@ class _Finder:
                 return Fault(f"Unrecognized request argument{plural} supplied: {', '.join(strangers)}", None, None)
             for key in strangers:
                 where = _join(path, key)
-                return Fault(f"Unknown parameter: '{where}'.{_suggestion(key, properties, value)}", where, "unknown_parameter")
+                return Fault(
+                    f"Unknown parameter: '{where}'.{_suggestion(key, properties, value)}", where, "unknown_parameter"
+                )
         most = schema.get("maxProperties")
         if most is not None and len(value) > most:
             return Fault(
@@ -259,7 +278,11 @@ def _got(value: Any) -> str:
 
 
 def _type_fault(members: list[Schema], value: Any, path: str) -> Fault:
-    return Fault(f"Invalid type for '{path}': expected {_expected(members)}, but got {_got(value)} instead.", path, "invalid_type")
+    return Fault(
+        f"Invalid type for '{path}': expected {_expected(members)}, but got {_got(value)} instead.",
+        path,
+        "invalid_type",
+    )
 
 
 def _value_fault(values: list[Any], value: Any, path: str) -> Fault | None:
@@ -417,5 +440,3 @@ def _distance(one: str, other: str) -> int:
         for j, b in enumerate(other, 1):
             previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (a != b))
     return row[-1]
-
-

@@ -126,7 +126,11 @@ class _Compiler:
         search = re.compile(pattern).search if pattern is not None else None
 
         def check(value: Any) -> bool:
-            return value.__class__ is str and least <= len(value) <= limit and (search is None or search(value) is not None)
+            return (
+                value.__class__ is str
+                and least <= len(value) <= limit
+                and (search is None or search(value) is not None)
+            )
 
         return check
 
@@ -337,7 +341,6 @@ def _one(kinds: _Kinds) -> Accepts:
         return value.__class__ in plain or rest(value)
 
     return check
-
 
 
 @cache
