@@ -10,7 +10,7 @@ from ..kernel.errors import BadRequestError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ("Family", "check_range", "default_model", "family", "listed")
+__all__ = ("Family", "default_model", "family", "listed")
 
 SQUARES = ("256x256", "512x512", "1024x1024")
 LEGACY_SIZES = (*SQUARES, "1024x1792", "1792x1024")
@@ -51,7 +51,7 @@ class Family:
     prompt: int = 32_000
     """Most characters of a prompt."""
     most: int = 10
-    """Most pictures in one request."""
+    """Most pictures in one request; ten, or one."""
     gpt: bool = True
     """Whether the answer says format, quality, size and usage, as that of the GPT image models does."""
     files: bool = False
@@ -71,8 +71,8 @@ class Family:
         if prompt is not None:
             self._check_prompt(prompt)
         count = body.get("n")
-        if count is not None:
-            self._check_count(count)
+        if count is not None and count > self.most:
+            raise BadRequestError.because("You must provide n=1 for this model.")
         quality = body.get("quality")
         if quality is not None and quality not in self.qualities:
             raise _not_one_of("quality", quality, self.qualities)
@@ -92,11 +92,6 @@ class Family:
                 param="prompt",
                 code="string_above_max_length",
             )
-
-    def _check_count(self, count: int) -> None:
-        if count > self.most == 1:
-            raise BadRequestError.because("You must provide n=1 for this model.")
-        check_range("n", count, 1, self.most)
 
     def size(self, asked: str | None, of: tuple[int, int] | None = None) -> tuple[int, int]:
         """Width and height for the size asked for; `auto` is the standard size most like `of`.
@@ -202,18 +197,6 @@ def default_model(body: Mapping[str, Any]) -> str:
         or body.get("quality") in ("low", "medium", "high")
     )
     return "gpt-image-1" if gpt_only else "dall-e-2"
-
-
-def check_range(param: str, value: int | None, least: int, most: int) -> None:
-    """Raise `BadRequestError` where a number is not from `least` to `most`."""
-    if value is not None and not least <= value <= most:
-        low = value < least
-        side, sign, edge = ("below minimum", ">=", least) if low else ("above maximum", "<=", most)
-        raise BadRequestError.because(
-            f"Invalid '{param}': integer {side} value. Expected a value {sign} {edge}, but got {value} instead.",
-            param=param,
-            code="integer_below_min_value" if low else "integer_above_max_value",
-        )
 
 
 def listed(names: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from .. import tokens
 from ..behaviour import Call, UploadedFile, serves
 from ..blobs import link
 from ..engine import ImageRequest
-from ..image_models import Family, check_range, default_model, family
+from ..image_models import Family, default_model, family
 from ..pictures import Shape, preview, shape_of
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _plan(call: Call, kind: Literal["generate", "edit", "variation"], events: st
     files, mask = _uploads(body)
     shapes: tuple[Shape, ...] = ()
     try:
-        shapes = tuple(_checked(file, at, files, named) for at, file in enumerate(files))
+        shapes = tuple(_checked(file, at, named) for at, file in enumerate(files))
         if kind == "variation" and named is not None and shapes[0].width != shapes[0].height:
             raise BadRequestError.because("Uploaded image must be square.", param="image", code="invalid_image_file")
         _check_mask(body, mask, shapes, named)
@@ -153,7 +153,7 @@ def _uploads(body: dict[str, Any]) -> tuple[list[UploadedFile], UploadedFile | N
     return files, mask if isinstance(mask, UploadedFile) else None
 
 
-def _checked(file: Any, at: int, files: list[UploadedFile], named: str | None) -> Shape:
+def _checked(file: Any, at: int, named: str | None) -> Shape:
     """What an uploaded picture is. Raises `BadRequestError` where it is none, or none that the model takes."""
     if not isinstance(file, UploadedFile):
         raise _not_a_picture(at)
@@ -176,13 +176,6 @@ def _checked(file: Any, at: int, files: list[UploadedFile], named: str | None) -
             "Invalid file 'image': file too large. Each image must be less than 50 MB.",
             param="image",
             code="file_too_large",
-        )
-    if len(files) > 16:
-        raise BadRequestError.because(
-            f"Invalid 'image': array too long. Expected an array with maximum length 16, but got an array with "
-            f"length {len(files)} instead.",
-            param="image",
-            code="array_above_max_length",
         )
     return shape
 
@@ -223,9 +216,6 @@ def _check_mask(body: dict[str, Any], mask: UploadedFile | None, shapes: tuple[S
 
 def _check_output(request: ImageRequest, body: dict[str, Any], *, lenient: bool) -> None:
     compression = body.get("output_compression")
-    check_range("output_compression", compression, 0, 100)
-    check_range("partial_images", body.get("partial_images"), 0, 3)
-    check_range("frame_count", body.get("frame_count"), 2, 16)
     if compression is not None and compression < 100 and request.format not in ("jpeg", "webp"):
         raise BadRequestError.because(
             f"Compression less than 100 is not supported for {request.format.upper()} output format.",
@@ -242,6 +232,13 @@ def _check_output(request: ImageRequest, body: dict[str, Any], *, lenient: bool)
                 raise BadRequestError.because(
                     f"'{name}' is only supported with output_format='{needed}'.", param=name, code="invalid_value"
                 )
+    frames = body.get("frame_count")
+    if frames is not None and not 2 <= frames <= 16:
+        raise BadRequestError.because(
+            f"Invalid 'frame_count': expected a value between 2 and 16, but got {frames} instead.",
+            param="frame_count",
+            code="invalid_value",
+        )
     if request.format in ("gif", "svg") and body.get("stream"):
         raise BadRequestError.because(
             f"Streaming is not supported with output_format='{request.format}'.", param="stream", code="invalid_value"
