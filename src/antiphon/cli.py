@@ -14,6 +14,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .hosting.access import Entry
+    from .kernel.http import Filter
 
 __all__ = ("main",)
 
@@ -52,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=_formatter,
     )
     serve.set_defaults(run=_serve)
-    serve.add_argument("--port", type=_port, default=PORT, help=f"port to listen at, 0 for a free one (default: {PORT})")
+    serve.add_argument(
+        "--port", type=_port, default=PORT, help=f"port to listen at, 0 for a free one (default: {PORT})"
+    )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
     serve.add_argument(
         "--model",
@@ -61,7 +64,11 @@ def _parser() -> argparse.ArgumentParser:
         help="a model that exists; repeat for more (default: any name is answered, OpenAI's are listed)",
     )
     serve.add_argument(
-        "--engine", choices=ENGINES, default="default", metavar="NAME", help="what answers, see below (default: default)"
+        "--engine",
+        choices=ENGINES,
+        default="default",
+        metavar="NAME",
+        help="what answers, see below (default: default)",
     )
     serve.add_argument("--seed", type=int, default=0, help="the same seed gives the same answers and ids (default: 0)")
     serve.add_argument(
@@ -142,7 +149,7 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _lines() -> list[Callable[..., object]]:
+def _lines() -> list[Filter]:
     from time import strftime
 
     from .hosting.access import logged
@@ -160,7 +167,7 @@ def _lines() -> list[Callable[..., object]]:
     return [logged(note)]
 
 
-def _json() -> list[Callable[..., object]]:
+def _json() -> list[Filter]:
     from time import time
 
     import orjson
@@ -173,6 +180,4 @@ def _json() -> list[Callable[..., object]]:
     return [logged(note)]
 
 
-_LOGS: dict[str, Callable[[], list[Callable[..., object]]]] = {"line": _lines, "json": _json, "off": list}
-
-
+_LOGS: dict[str, Callable[[], list[Filter]]] = {"line": _lines, "json": _json, "off": list}

@@ -4,6 +4,8 @@
     fake.client().chat.completions.create(...)        # in process, nothing is sent anywhere
     with fake.start(port=0) as server: ...            # on a port, for any client in any language
     app.mount("/openai", fake.asgi())                 # within an ASGI application
+
+Two fakes share nothing, and with the same seed they say the same.
 """
 
 from __future__ import annotations
@@ -89,7 +91,12 @@ class FakeOpenAI:
 
         chat = {"*": answering(engine), **{name: answering(source) for name, source in (engines or {}).items()}}
         self.server = Server(
-            Engines(chat, _with_default(embeddings, HashEmbeddings()), _with_default(images, DrawnImages(seed))),
+            Engines(
+                chat,
+                _with_default(embeddings, HashEmbeddings()),
+                _with_default(images, DrawnImages(seed)),
+                models=models,
+            ),
             store=store,
             clock=clock,
             seed=seed,

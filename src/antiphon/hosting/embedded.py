@@ -42,12 +42,18 @@ class Embedded:
         self.app = app
         self.listener = listener
         self.stopping = asyncio.Event()
-        self.patience = 0.0
+        self.cutting = asyncio.Event()
 
     def stop(self, patience: float) -> None:
-        """Stop, from the loop's own thread: what is being answered may take `patience` more seconds."""
-        self.patience = patience
+        """Stop, from the loop's own thread: what is being answered may take `patience` more seconds.
+
+        Asked again, the shorter patience counts.
+        """
         self.stopping.set()
+        if patience > 0:
+            asyncio.get_running_loop().call_later(patience, self.cutting.set)
+        else:
+            self.cutting.set()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve; `ready` is called once requests are accepted. Ends when everything is closed."""
@@ -72,10 +78,12 @@ class Embedded:
         await asyncio.wait((serving, asked), return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
         if serving.done():
-            serving.result()
+            serving.result()  # it did not start: say why
             return
         server.stop()
-        await asyncio.wait((serving,), timeout=self.patience)
+        cut = asyncio.ensure_future(self.cutting.wait())
+        await asyncio.wait((serving, cut), return_when=asyncio.FIRST_COMPLETED)
+        cut.cancel()
         if not serving.done():
             mine = asyncio.current_task()
             for task in asyncio.all_tasks():

@@ -128,7 +128,7 @@ async def test_a_client_that_leaves_ends_the_body_even_in_a_pause() -> None:
 
     script = Script(REQUEST)
     running = asyncio.ensure_future(script.run(ASGI(lambda request: Response(200, Headers(), body()))))
-    while len(script.sent) < 2:
+    while len(script.sent) < 2:  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0)
     script.leave.set()
     await asyncio.wait_for(running, 5)
@@ -141,7 +141,7 @@ async def test_a_server_that_cancels_is_obeyed() -> None:
     script = Script(REQUEST)
     app = ASGI(lambda request: Response(200, Headers(), [b"a", Pause(60)]))
     running = asyncio.ensure_future(script.run(app))
-    while len(script.sent) < 2:
+    while len(script.sent) < 2:  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

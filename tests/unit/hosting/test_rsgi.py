@@ -197,9 +197,7 @@ def test_an_error_of_the_api_is_an_answer(path: str, connection: http.client.HTT
     assert json.loads(body)["error"]["type"] == "invalid_request_error"
 
 
-def test_an_exception_does_not_leak(
-    connection: http.client.HTTPConnection, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_exception_does_not_leak(connection: http.client.HTTPConnection, caplog: pytest.LogCaptureFixture) -> None:
     status, headers, body = ask(connection, "GET", "/explode")
     assert (status, json.loads(body)["error"]["type"]) == (500, "server_error")
     assert b"secret" not in body
