@@ -208,11 +208,13 @@ class View:
 
     @classmethod
     def model_validate(cls, obj: Any, **ignored: Any) -> Self:
-        """A view over a mapping or another view. Raises `ValueError` for anything else."""
+        """A view over a mapping or over what another view lies over. Raises `ValueError` for anything else."""
+        if isinstance(obj, cls):
+            return obj
         data = obj._data if isinstance(obj, View) else obj
         if not isinstance(data, Mapping):
             raise ValueError(f"a {cls.__name__} is made from a mapping, not from {type(obj).__name__}")
-        return cls.of(data)
+        return cls.of(data if isinstance(data, dict) else dict(data))
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes, **ignored: Any) -> Self:
@@ -223,18 +225,15 @@ class View:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        from pydantic_core import core_schema
+        from .view_schema import core_schema_of
 
-        return core_schema.no_info_plain_validator_function(
-            cls.model_validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda view: view.to_dict()),
-        )
+        return core_schema_of(cls)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
-        from .view_schema import json_schema
+        from .view_schema import pydantic_json_schema
 
-        return json_schema(cls)
+        return pydantic_json_schema(cls, handler)
 
 
 class _Ordered(set[str]):
