@@ -44,13 +44,12 @@ def closed_literal(home: Module, node: ast.expr) -> bool:
 class Annotations:
     """Renders the annotations of one module and remembers which names they mention."""
 
-    def __init__(self, home: Module, renames: dict[str, str] | None = None) -> None:
+    def __init__(self, home: Module) -> None:
         self.home = home
-        self.renames = renames or {}
         self.used: set[str] = set()
 
     def text(self, node: ast.expr, *, open_: bool = False, shadowed: frozenset[str] = frozenset()) -> str:
-        """The annotation as text. `open_` adds `str` to closed vocabularies; `shadowed` are the names a class body takes."""
+        """The annotation as text. `open_` adds `str` to closed vocabularies; a class body takes `shadowed`."""
         return " | ".join(self.members(node, open_=open_, shadowed=shadowed))
 
     def members(self, node: ast.expr, *, open_: bool = False, shadowed: frozenset[str] = frozenset()) -> list[str]:
@@ -79,7 +78,7 @@ class Annotations:
             .removeprefix("_legacy_response.")
             .replace("httpx2.Timeout", "Timeout")
         )
-        text = _NAMES.get(text, self.renames.get(text, text))
+        text = _NAMES.get(text, text)
         if text in _BUILTINS and text in shadowed:
             self.used.add("builtins")
             return f"builtins.{text}"

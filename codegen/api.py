@@ -146,7 +146,8 @@ class _Writer:
             return f"{spec}\n"
         protocol, typed = self._protocol(operation)
         self.protocols.append(protocol)
-        return f"if TYPE_CHECKING:\n{indent(f'{operation.name}: {typed}', docstring)}else:\n{indent(spec)}\n"
+        declared = indent(f"{operation.name}: {typed} = op.overloaded", docstring)
+        return f"if TYPE_CHECKING:\n{declared}else:\n{indent(spec)}\n"
 
     def _how(self, operation: Operation) -> str:
         parts = [f'"{operation.path}"']
@@ -188,7 +189,8 @@ class _Writer:
         seen = [leaf for each in operation.overloads for leaf in self._leaves(each)]
         leaves = [leaf for leaf in leaves if leaf in seen or not seen]
         variables = dict(zip(leaves, _VARIABLES, strict=False))
-        assert len(variables) == len(leaves) and set(seen) <= set(leaves), operation
+        assert len(variables) == len(leaves), operation
+        assert set(seen) <= set(leaves), operation
         self.variables = max(self.variables, len(leaves))
         calls: list[str] = []
         for each in operation.overloads or [operation.spec]:

@@ -1,11 +1,11 @@
-"""What the generator does not take over as it stands, and what is written by hand in its place. Every line has its reason."""
+"""What is not taken over as it stands, and what is written by hand in its place. Every line has its reason."""
 
 from __future__ import annotations
 
 __all__ = ("BASES", "DEPRECATIONS", "DROPPED_PARAMETERS", "RETURNS", "SKIPPED_MEMBERS", "SKIPPED_MODULES")
 
 SKIPPED_MODULES = {
-    "openai.types.websocket_connection_options": "options of the `websockets` package, which our websocket client does not take",
+    "openai.types.websocket_connection_options": "options of a library that our websocket client does without",
     "openai.types.websocket_reconnection": "code, not types: comes with the websocket client",
 }
 """Modules of `openai.types` that are left out."""

@@ -74,9 +74,11 @@ def _children(
         ):
             continue
         last = each.body[-1]
-        assert isinstance(last, ast.Return) and isinstance(last.value, ast.Call)
+        assert isinstance(last, ast.Return)
+        assert isinstance(last.value, ast.Call)
         target = home.resolve(last.value.func)
-        assert target is not None and isinstance(target[1], ast.ClassDef), unparse(each)
+        assert target is not None, unparse(each)
+        assert isinstance(target[1], ast.ClassDef), unparse(each)
         where = (target[0].dotted, target[1].name)
         path = f"{parent.path}.{each.name}".lstrip(".")
         parent.children[each.name] = seen.setdefault(where, path)
@@ -145,7 +147,8 @@ def _verb(call: ast.Call) -> str:
 def _address(node: ast.expr) -> str:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
-    assert isinstance(node, ast.Call) and unparse(node.func) == "path_template", unparse(node)
+    assert isinstance(node, ast.Call), unparse(node)
+    assert unparse(node.func) == "path_template", unparse(node)
     assert all(each.arg == unparse(each.value) for each in node.keywords), unparse(node)
     return str(ast.literal_eval(node.args[0]))
 
@@ -210,12 +213,12 @@ def _aliases(home: Module, node: ast.expr, way: str, above: frozenset[str]) -> I
             yield from _aliases(owner, definition.value, way, above)
         if not isinstance(definition, ast.ClassDef) or definition.name in above:
             continue
-        for field in definition.body:
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                inner = f"{way}.{field.target.id}"
-                if alias := re.search(r"PropertyInfo\(alias='([^']+)'\)", unparse(field.annotation)):
+        for key in definition.body:
+            if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name):
+                inner = f"{way}.{key.target.id}"
+                if alias := re.search(r"PropertyInfo\(alias='([^']+)'\)", unparse(key.annotation)):
                     yield inner, alias.group(1)
-                yield from _aliases(owner, field.annotation, inner, above | {definition.name})
+                yield from _aliases(owner, key.annotation, inner, above | {definition.name})
 
 
 def _headers(spec: ast.FunctionDef, names: set[str]) -> tuple[dict[str, str], dict[str, str]]:

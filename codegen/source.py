@@ -28,7 +28,8 @@ class Ref:
 @cache
 def _root() -> Path:
     spec = find_spec(PACKAGE)
-    assert spec is not None and spec.origin is not None, f"{PACKAGE} is not installed"
+    assert spec is not None, f"{PACKAGE} is not installed"
+    assert spec.origin is not None, f"{PACKAGE} is not installed"
     return Path(spec.origin).parent
 
 

@@ -56,22 +56,22 @@ def relative(target: str, package: str) -> str:
 def _package(home: Module) -> str:
     """The `__init__` of a package: the public names, imported when asked for."""
     names: dict[str, str] = {}
-    lines: list[str] = []
     for node in home.tree.body:
         if not isinstance(node, ast.ImportFrom) or not node.level:
             continue
         where = relative(f"{home.dotted}.{node.module}", home.dotted)
         if f"{home.dotted}.{node.module}" in SKIPPED_MODULES:
             continue
-        public = [alias.name for alias in node.names if alias.asname == alias.name]
-        lines.append(f"from {where} import {', '.join(f'{name} as {name}' for name in public)}")
-        names.update(dict.fromkeys(public, where))
+        names.update({alias.name: where for alias in node.names if alias.asname == alias.name})
+    imports = Imports()
+    for name, where in names.items():
+        imports.add(where, f"{name} as {name}")
     text = f"{HEADER}from __future__ import annotations\n\n"
     if not names:
         return text
     return (
         f"{text}from typing import TYPE_CHECKING\n\nfrom antiphon.kernel.lazy import lazily\n\n"
-        f"if TYPE_CHECKING:\n{indent(*lines)}else:\n{indent(lazy_table(names))}"
+        f"if TYPE_CHECKING:\n{indent(*imports.lines())}else:\n{indent(lazy_table(names))}"
     )
 
 
@@ -131,7 +131,8 @@ class _Writer:
 
     def _functional(self, call: ast.Call) -> str:
         name, fields = call.args[0], call.args[1]
-        assert isinstance(name, ast.Constant) and isinstance(fields, ast.Dict)
+        assert isinstance(name, ast.Constant)
+        assert isinstance(fields, ast.Dict)
         items = ", ".join(
             f"{unparse(key)}: {self._field_text(value, frozenset())!r}"
             for key, value in zip(fields.keys, fields.values, strict=True)

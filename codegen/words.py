@@ -6,6 +6,7 @@ import re
 
 __all__ = ("operation_doc", "resource_doc")
 
+_REFERENCE = "https://platform.openai.com/docs/api-reference"
 _NAMESPACES = frozenset(
     ("beta", "admin", "organization", "checkpoints", "alpha", "chatkit", "safety", "live", "realtime")
 )
@@ -102,7 +103,7 @@ def operation_doc(resource: str, name: str, method: str, path: str) -> str:
         line = f"{_VERBS[name]} {noun if last in _SAME else _a(noun)}{owner}."
     else:
         line = f"{_words(name).capitalize()}: {_plural(resource)}{owner}."
-    return f"{line}\n\n`{method} {path}`\n\nhttps://platform.openai.com/docs/api-reference/{_family(resource)}/{name.replace('_', '-')}"
+    return f"{line}\n\n`{method} {path}`\n\n{_REFERENCE}/{_family(resource)}/{name.replace('_', '-')}"
 
 
 def _family(resource: str) -> str:

@@ -114,7 +114,7 @@ class Completions(Resource[V]):
         create: op.Overloaded[
             _Create[Completion, Stream[Completion]],
             _Create[Coroutine[Any, Any, Completion], Coroutine[Any, Any, AsyncStream[Completion]]],
-        ]
+        ] = op.overloaded
         """Create a completion.
 
         `POST /completions`

@@ -254,7 +254,7 @@ class Images(Resource[V]):
         edit: op.Overloaded[
             _Edit[ImagesResponse, Stream[ImageEditStreamEvent]],
             _Edit[Coroutine[Any, Any, ImagesResponse], Coroutine[Any, Any, AsyncStream[ImageEditStreamEvent]]],
-        ]
+        ] = op.overloaded
         """Edit: images.
 
         `POST /images/edits`
@@ -308,7 +308,7 @@ class Images(Resource[V]):
         generate: op.Overloaded[
             _Generate[ImagesResponse, Stream[ImageGenStreamEvent]],
             _Generate[Coroutine[Any, Any, ImagesResponse], Coroutine[Any, Any, AsyncStream[ImageGenStreamEvent]]],
-        ]
+        ] = op.overloaded
         """Generate: images.
 
         `POST /images/generations`

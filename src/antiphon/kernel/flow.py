@@ -158,7 +158,8 @@ def run(flow: Flow[T], world: World) -> T:
             else:
                 step = flow.send(result)
     except StopIteration as done:
-        return done.value
+        answer: T = done.value
+        return answer
 
 
 async def arun(flow: Flow[T], world: World) -> T:
@@ -173,7 +174,8 @@ async def arun(flow: Flow[T], world: World) -> T:
             else:
                 step = flow.send(result)
     except StopIteration as done:
-        return done.value
+        answer: T = done.value
+        return answer
 
 
 def iterate(body: Iterable[bytes | Step[Any]], world: World) -> Iterator[bytes]:
@@ -231,5 +233,6 @@ def _throw(pieces: Any, error: BaseException) -> bytes | Step[Any]:
     throw = getattr(pieces, "throw", None)
     if throw is None:
         raise error
-    return throw(error)
+    thrown: bytes | Step[Any] = throw(error)
+    return thrown
 

@@ -122,7 +122,7 @@ class _Call:
 
 
 class _DeprecatedCall(_Call):
-    __slots__ = ()
+    __slots__ = ("__doc__",)  # a class without docstring would hide the slot it inherits
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         import warnings
@@ -360,6 +360,9 @@ if TYPE_CHECKING:
         def __get__(self, obj: Resource[Async], owner: type) -> AsyncT: ...
         def __get__(self, obj: Any, owner: type) -> Any: ...
 
+    overloaded: Any
+    """Stands for the value of an attribute whose type is written out as `Overloaded[…]`, for checkers only."""
+
     class _Page(Protocol):
         @overload
         def __call__(
@@ -396,24 +399,29 @@ def _declare(method: str, path: str, **how: Any) -> Any:
 
 def get(path: str, **how: Any) -> _Declare:
     """Declare `GET path`. Parameters that are not in the path are its query."""
-    return _declare("GET", path, **how)
+    declare: _Declare = _declare("GET", path, **how)
+    return declare
 
 
 def post(path: str, **how: Any) -> _Declare:
     """Declare `POST path`. Parameters that are not in the path, and not named in `query=`, are its body."""
-    return _declare("POST", path, **how)
+    declare: _Declare = _declare("POST", path, **how)
+    return declare
 
 
 def delete(path: str, **how: Any) -> _Declare:
     """Declare `DELETE path`. Parameters that are not in the path are its query."""
-    return _declare("DELETE", path, **how)
+    declare: _Declare = _declare("DELETE", path, **how)
+    return declare
 
 
 def get_page(path: str, **how: Any) -> _Page:
     """Declare a `GET` whose answer is a page."""
-    return _declare("GET", path, paged=True, **how)
+    declare: _Page = _declare("GET", path, paged=True, **how)
+    return declare
 
 
 def post_page(path: str, **how: Any) -> _Page:
     """Declare a `POST` whose answer is a page."""
-    return _declare("POST", path, paged=True, **how)
+    declare: _Page = _declare("POST", path, paged=True, **how)
+    return declare

@@ -88,7 +88,6 @@ if TYPE_CHECKING:
     from .moderation_text_input_param import ModerationTextInputParam as ModerationTextInputParam
     from .other_file_chunking_strategy_object import OtherFileChunkingStrategyObject as OtherFileChunkingStrategyObject
     from .shared import AllModels as AllModels
-    from .shared import ChatModel as ChatModel
     from .shared import ComparisonFilter as ComparisonFilter
     from .shared import CompoundFilter as CompoundFilter
     from .shared import CustomToolInputFormat as CustomToolInputFormat

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import types
 import typing
@@ -63,7 +64,7 @@ def test_every_public_name_of_every_module_is_there() -> None:
             if name.startswith("_") or isinstance(value, types.ModuleType) or home in SKIPPED_MODULES:
                 continue
             public = home.startswith("openai.types") or name in getattr(official, "__all__", ())
-            if public and getattr(module, name, None) is None and name not in ("annotations",):
+            if public and getattr(module, name, None) is None and name != "annotations":
                 missing.append(f"{module.__name__}.{name}")
     # Names that a module only uses, and does not offer, need not be found in it.
     assert [name for name in missing if _is_offered(name)] == []
@@ -113,7 +114,7 @@ def test_every_field_of_an_empty_object_reads_as_none() -> None:
 def test_every_annotation_can_be_evaluated() -> None:
     for view in VIEWS:
         for name, text in view.__view_fields__.items():
-            home = next(base for base in view.__mro__ if name in base.__dict__.get("__annotations__", {}))
+            home = next(base for base in view.__mro__ if name in inspect.get_annotations(base))
             wrapper(evaluate(text, home.__module__))
 
 

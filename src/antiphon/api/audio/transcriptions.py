@@ -210,7 +210,7 @@ class Transcriptions(Resource[V]):
                 Coroutine[Any, Any, str],
                 Coroutine[Any, Any, AsyncStream[TranscriptionStreamEvent]],
             ],
-        ]
+        ] = op.overloaded
         """Create an audio transcription.
 
         `POST /audio/transcriptions`

@@ -92,7 +92,7 @@ class Translations(Resource[V]):
             _Create[
                 Coroutine[Any, Any, Translation], Coroutine[Any, Any, TranslationVerbose], Coroutine[Any, Any, str]
             ],
-        ]
+        ] = op.overloaded
         """Create an audio translation.
 
         `POST /audio/translations`

@@ -55,7 +55,7 @@ class Voices(Resource[V]):
     """`client.audio.voices`: audio voices."""
 
     if TYPE_CHECKING:
-        create: op.Overloaded[_Create[Voice], _Create[Coroutine[Any, Any, Voice]]]
+        create: op.Overloaded[_Create[Voice], _Create[Coroutine[Any, Any, Voice]]] = op.overloaded
         """Create an audio voice.
 
         `POST /audio/voices`

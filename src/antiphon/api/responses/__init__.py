@@ -231,7 +231,7 @@ class Responses(Resource[V]):
         create: op.Overloaded[
             _Create[Response, Stream[ResponseStreamEvent]],
             _Create[Coroutine[Any, Any, Response], Coroutine[Any, Any, AsyncStream[ResponseStreamEvent]]],
-        ]
+        ] = op.overloaded
         """Create a response.
 
         `POST /responses`
@@ -294,7 +294,7 @@ class Responses(Resource[V]):
         retrieve: op.Overloaded[
             _Retrieve[Response, Stream[ResponseStreamEvent]],
             _Retrieve[Coroutine[Any, Any, Response], Coroutine[Any, Any, AsyncStream[ResponseStreamEvent]]],
-        ]
+        ] = op.overloaded
         """Get a response.
 
         `GET /responses/{response_id}`

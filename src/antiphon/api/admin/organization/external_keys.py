@@ -96,7 +96,7 @@ class ExternalKeys(Resource[V]):
     """`client.admin.organization.external_keys`: external keys."""
 
     if TYPE_CHECKING:
-        create: op.Overloaded[_Create[ExternalKey], _Create[Coroutine[Any, Any, ExternalKey]]]
+        create: op.Overloaded[_Create[ExternalKey], _Create[Coroutine[Any, Any, ExternalKey]]] = op.overloaded
         """Create an external key.
 
         `POST /organization/external_keys`

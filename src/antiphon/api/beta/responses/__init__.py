@@ -582,7 +582,7 @@ class Responses(Resource[V]):
         create: op.Overloaded[
             _Create[BetaResponse, Stream[BetaResponseStreamEvent]],
             _Create[Coroutine[Any, Any, BetaResponse], Coroutine[Any, Any, AsyncStream[BetaResponseStreamEvent]]],
-        ]
+        ] = op.overloaded
         """Create a response.
 
         `POST /responses`
@@ -762,7 +762,7 @@ class Responses(Resource[V]):
         retrieve: op.Overloaded[
             _Retrieve[BetaResponse, Stream[BetaResponseStreamEvent]],
             _Retrieve[Coroutine[Any, Any, BetaResponse], Coroutine[Any, Any, AsyncStream[BetaResponseStreamEvent]]],
-        ]
+        ] = op.overloaded
         """Get a response.
 
         `GET /responses/{response_id}`

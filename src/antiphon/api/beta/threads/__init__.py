@@ -224,7 +224,7 @@ class Threads(Resource[V]):
         create_and_run: op.Overloaded[
             _CreateAndRun[Run, Stream[AssistantStreamEvent]],
             _CreateAndRun[Coroutine[Any, Any, Run], Coroutine[Any, Any, AsyncStream[AssistantStreamEvent]]],
-        ]
+        ] = op.overloaded
         """Create and run: threads.
 
         `POST /threads/runs`

@@ -193,7 +193,7 @@ class Completions(Resource[V]):
         create: op.Overloaded[
             _Create[ChatCompletion, Stream[ChatCompletionChunk]],
             _Create[Coroutine[Any, Any, ChatCompletion], Coroutine[Any, Any, AsyncStream[ChatCompletionChunk]]],
-        ]
+        ] = op.overloaded
         """Create a chat completion.
 
         `POST /chat/completions`

@@ -68,7 +68,7 @@ class Automations(Resource[V]):
         return Invocations(self._core)
 
     if TYPE_CHECKING:
-        create: op.Overloaded[_Create[Automation], _Create[Coroutine[Any, Any, Automation]]]
+        create: op.Overloaded[_Create[Automation], _Create[Coroutine[Any, Any, Automation]]] = op.overloaded
         """Create an automation.
 
         `POST /agents/automations`

@@ -53,7 +53,7 @@ class Files(Resource[V]):
     """`client.beta.agents.environments.files`: files."""
 
     if TYPE_CHECKING:
-        create: op.Overloaded[_Create[EnvironmentFile], _Create[Coroutine[Any, Any, EnvironmentFile]]]
+        create: op.Overloaded[_Create[EnvironmentFile], _Create[Coroutine[Any, Any, EnvironmentFile]]] = op.overloaded
         """Create a file of an environment.
 
         `POST /agents/environments/{environment_id}/files`

@@ -142,7 +142,7 @@ class Sessions(Resource[V]):
         create: op.Overloaded[
             _Create[AgentSession, Stream[AgentSessionEvent]],
             _Create[Coroutine[Any, Any, AgentSession], Coroutine[Any, Any, AsyncStream[AgentSessionEvent]]],
-        ]
+        ] = op.overloaded
         """Create a session.
 
         `POST /agents/sessions`

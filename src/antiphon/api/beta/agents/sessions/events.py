@@ -65,7 +65,7 @@ class Events(Resource[V]):
     if TYPE_CHECKING:
         stream: op.Overloaded[
             _Stream[Stream[AgentSessionEvent]], _Stream[Coroutine[Any, Any, AsyncStream[AgentSessionEvent]]]
-        ]
+        ] = op.overloaded
         """Stream: events of a session.
 
         `GET /agents/sessions/{session_id}/events`

@@ -177,7 +177,7 @@ class Runs(Resource[V]):
         create: op.Overloaded[
             _Create[Run, Stream[AssistantStreamEvent]],
             _Create[Coroutine[Any, Any, Run], Coroutine[Any, Any, AsyncStream[AssistantStreamEvent]]],
-        ]
+        ] = op.overloaded
         """Create a run of a thread.
 
         `POST /threads/{thread_id}/runs`
@@ -328,7 +328,7 @@ class Runs(Resource[V]):
         submit_tool_outputs: op.Overloaded[
             _SubmitToolOutputs[Run, Stream[AssistantStreamEvent]],
             _SubmitToolOutputs[Coroutine[Any, Any, Run], Coroutine[Any, Any, AsyncStream[AssistantStreamEvent]]],
-        ]
+        ] = op.overloaded
         """Submit tool outputs: runs of a thread.
 
         `POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs`
