@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from zlib import crc32
 
 import orjson
@@ -19,7 +19,7 @@ from .logprobs import token_logprobs
 from .usage import chat_usage, service_tier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..app import Server
     from ..engine import ChatRequest
@@ -55,17 +55,19 @@ class Answer:
         "whole",
     )
 
+    prefix: ClassVar[str] = "chatcmpl-"
+
     def __init__(self, server: Server, request: ChatRequest) -> None:
         body = request.body
         self.server = server
         self.request = request
         self.body = body
         self.model = request.model
-        self.id = server.ids.new("chatcmpl-")
+        self.id = server.ids.new(self.prefix)
         self.created = int(server.clock.now())
         self.fingerprint = fingerprint(self.model, server.seed)
         self.tier = service_tier(body.get("service_tier"))
-        self.logprobs: int | None = (body.get("top_logprobs") or 0) if body.get("logprobs") else None
+        self.logprobs = self.candidates(body)
         """How many candidates to tell for each token; `None` where no log probabilities are asked for."""
         self.calls_functions = "functions" in body and "tools" not in body
         """Whether calls are answered in the deprecated form, `function_call`."""
@@ -116,6 +118,11 @@ class Answer:
             accepted=accepted,
             rejected=rejected,
         )
+
+    @staticmethod
+    def candidates(body: Mapping[str, Any]) -> int | None:
+        """How many candidates the request wants to see for each token; `None`: it wants no log probabilities."""
+        return (body.get("top_logprobs") or 0) if body.get("logprobs") else None
 
     # Chunks
 
