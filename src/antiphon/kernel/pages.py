@@ -80,6 +80,11 @@ class _BasePage(View, Generic[T]):
             else:
                 super().__setattr__(name, value)
 
+    def _like(self, data: dict[str, Any]) -> Self:
+        copy = super()._like(data)
+        copy._fetch, copy._item = getattr(self, "_fetch", None), getattr(self, "_item", None)
+        return copy
+
     @property
     def data(self) -> list[T]:
         """The items of this page."""

@@ -24,12 +24,12 @@ class Event(NamedTuple):
 class Decoder:
     """Turns pieces of a byte stream into events. `last_event_id` and `retry` hold from event to event."""
 
-    __slots__ = ("_begun", "_data", "_event", "_pending", "_skip_lf", "last_event_id", "retry")
+    __slots__ = ("_begun", "_data", "_event", "_parts", "_skip_lf", "last_event_id", "retry")
 
     def __init__(self) -> None:
         self.last_event_id: str | None = None
         self.retry: int | None = None
-        self._pending = b""
+        self._parts: list[bytes] = []  # of a line whose end has not come
         self._data: list[bytes] = []
         self._event: str | None = None
         self._skip_lf = False
@@ -42,12 +42,15 @@ class Decoder:
             self._skip_lf = False
             if piece[:1] == b"\n":
                 piece = piece[1:]
-        buffer = self._pending + piece if self._pending else piece
+        if self._begun and b"\n" not in piece and b"\r" not in piece:
+            self._parts.append(piece)  # a line of many pieces is joined once
+            return
+        buffer = b"".join((*self._parts, piece)) if self._parts else piece
         if not self._begun:
             if buffer[:3] == b"\xef\xbb\xbf":
                 buffer = buffer[3:]
             elif b"\xef\xbb\xbf".startswith(buffer):
-                self._pending = buffer
+                self._parts = [buffer]
                 return
             self._begun = True
         if b"\r" in buffer:
@@ -55,7 +58,8 @@ class Decoder:
                 self._skip_lf = True
             buffer = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines = buffer.split(b"\n")
-        self._pending = lines.pop()
+        rest = lines.pop()
+        self._parts = [rest] if rest else []
         for line in lines:
             if line[:6] == b"data: ":
                 self._data.append(line[6:])
@@ -68,8 +72,8 @@ class Decoder:
 
     def close(self) -> bytes:
         """What was left unfinished when the stream ended: empty when it ended between two events."""
-        left = b"\n".join(self._data) or self._pending
-        self._data, self._pending, self._event = [], b"", None
+        left = b"\n".join(self._data) or b"".join(self._parts)
+        self._data, self._parts, self._event = [], [], None
         return left
 
     def _field(self, line: bytes) -> None:
@@ -106,7 +110,7 @@ def encode(data: bytes | str, event: str | None = None, *, id: str | None = None
     for name, value in (("event", event), ("id", id), ("retry", retry)):
         if value is not None:
             text = str(value)
-            if "\n" in text or "\r" in text:
-                raise ValueError(f"the {name} of a server-sent event cannot contain a line break: {text!r}")
+            if "\n" in text or "\r" in text or (name == "id" and "\0" in text):
+                raise ValueError(f"the {name} of a server-sent event cannot be {text!r}")
             head += f"{name}: {text}\n".encode()
     return head + b"data: " + data + b"\n\n"

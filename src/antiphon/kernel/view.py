@@ -91,8 +91,10 @@ class View:
         return key in self._data
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        for name in self.model_fields_set:
+        """Names and values: of every declared field in the order of the type, then of the others."""
+        for name in self.__view_fields__:
             yield name, getattr(self, name)
+        yield from self.model_extra.items()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, View):
@@ -102,10 +104,13 @@ class View:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self)})"
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
     def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
-        yield from self
+        names = {key: name for name, key in self._keys.items()}
+        for key, value in self._data.items():
+            name = names.get(key, key)
+            yield name, getattr(self, name) if isinstance(getattr(type(self), name, None), property) else value
 
     def __dir__(self) -> list[str]:
         return sorted({*object.__dir__(self), *self._data})
@@ -132,9 +137,8 @@ class View:
 
     @property
     def model_fields_set(self) -> set[str]:
-        """Names of the fields the JSON object has, declared or not."""
-        names = {key: name for name, key in self._keys.items()}
-        return _Ordered(names.get(key, key) for key in self._data)
+        """Names of the declared fields that the object has."""
+        return {name for name in self.__view_fields__ if self._keys.get(name, name) in self._data}
 
     @property
     def model_extra(self) -> dict[str, Any]:
@@ -224,6 +228,13 @@ class View:
         return cls.model_validate(orjson.loads(json_data))
 
     @classmethod
+    def model_json_schema(cls, **ignored: Any) -> dict[str, Any]:
+        """The JSON Schema of the type, with the types inside it under `$defs`."""
+        from .view_schema import json_schema
+
+        return json_schema(cls)
+
+    @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         from .view_schema import core_schema_of
 
@@ -234,18 +245,6 @@ class View:
         from .view_schema import pydantic_json_schema
 
         return pydantic_json_schema(cls, handler)
-
-
-class _Ordered(set[str]):
-    """A set that is iterated in the order of the JSON object."""
-
-    def __init__(self, names: Any) -> None:
-        ordered = list(names)
-        super().__init__(ordered)
-        self._ordered = ordered
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._ordered)
 
 
 def _restore(cls: type[View], data: Any, request_id: str | None) -> View:
@@ -273,7 +272,7 @@ def _field(key: str) -> property:
         return self._data.get(key)
 
     def put(self: View, value: Any) -> None:
-        self._data[key] = value
+        self._data[key] = plain(value)
 
     return property(get, put)
 
