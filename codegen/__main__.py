@@ -1,4 +1,4 @@
-"""`python -m codegen [--check] [types] [api]`: write the generated modules, or say what is out of date."""
+"""`python -m codegen [--check] [types] [api] [schema]`: write the generated modules, or say what is out of date."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import api, files, types
+from . import api, files, schemas, types
 
 ROOT = Path(__file__).parent.parent / "src" / "antiphon"
-TARGETS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {"types": types.generate, "api": api.generate}
+TARGETS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "types": types.generate,
+    "api": api.generate,
+    "schema": schemas.generate,
+}
 
 
 def main(arguments: list[str]) -> int:

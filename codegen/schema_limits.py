@@ -130,13 +130,11 @@ UNBOUNDED_LISTS = ("admin.", "beta.agents.", "fine_tuning.")
 """Lists with other or unpublished limits."""
 
 DEFINITIONS: dict[str, dict[str, Keywords]] = {
-    # https://platform.openai.com/docs/api-reference/chat/create: tools[].function.name, response_format.json_schema.name
+    # https://platform.openai.com/docs/api-reference/chat/create: names of functions and of response formats
     "shared_params.function_definition.FunctionDefinition": {"name": {"maxLength": 64, "pattern": "^[a-zA-Z0-9_-]+$"}},
     "chat.completion_create_params.Function": {"name": {"maxLength": 64, "pattern": "^[a-zA-Z0-9_-]+$"}},
     "shared_params.response_format_json_schema.JSONSchema": {"name": {"maxLength": 64, "pattern": "^[a-zA-Z0-9_-]+$"}},
     "chat.chat_completion_assistant_message_param.ChatCompletionAssistantMessageParam": {"tool_calls": {"minItems": 1}},
-    # https://platform.openai.com/docs/api-reference/chat/create: the members of these objects are optional on the wire
-    "chat.chat_completion_user_message_param.ChatCompletionUserMessageParam": {},
     # https://platform.openai.com/docs/api-reference/responses/create
     "responses.function_tool_param.FunctionToolParam": {
         "name": {"minLength": 1, "maxLength": 128, "pattern": "^[a-zA-Z0-9_-]+$"}
@@ -169,7 +167,7 @@ TAG_ORDERS: dict[str, list[str]] = {
 """The members of unions in the order in which the API lists their tags."""
 
 
-def apply(name: str, row: dict[str, Any], definitions: dict[str, Any]) -> None:
+def apply(name: str, row: dict[str, Any]) -> None:
     """Add the bounds of one operation to its body and query."""
     body, query = row.get("body"), row.get("query")
     if body is not None:

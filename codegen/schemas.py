@@ -1,6 +1,6 @@
 """JSON Schemas of every operation, made from the types of the installed official package.
 
-`generate(operations)` answers the files of `src/antiphon/schema/`: `operations.json` (a line per operation) and
+`generate()` answers the files of `src/antiphon/schema/`: `operations.json` (a line per operation) and
 `definitions.json` (a line per named type). A definition is named after the module and class it stands for, so
 `chat.chat_completion.Choice` is the schema of `antiphon.types.chat.chat_completion.Choice`.
 
@@ -19,16 +19,15 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import typing_extensions
 
 from . import schema_limits
+from .schema_rows import Row, rows
 
-ROOT = Path(__file__).resolve().parent.parent
-TARGET = "src/antiphon/schema"
+FOLDER = "schema"
 PREFIX = "openai.types."
 NAMED_UNION = 3
 """A union of at least so many members, if the package has a name for it, becomes a definition of its own."""
@@ -70,6 +69,8 @@ RESPONSES = {
 }
 """Operations whose answer depends on the asked format; the package computes their type at run time."""
 
+ORDER = ("string", "integer", "number", "boolean", "null")
+"""The order of plain types in a union: `typing` does not keep the one they are written in."""
 SCALARS: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 BINARY = {"type": "string", "format": "binary"}
 
@@ -141,6 +142,8 @@ class Converter:
             flat = [
                 m for m in flat if not ("enum" in m or "const" in m) or any(not isinstance(v, str) for v in _values(m))
             ]
+        if all(set(m) == {"type"} and m["type"] in ORDER for m in flat):
+            flat.sort(key=lambda m: ORDER.index(m["type"]))
         nullable = {"type": "null"} in flat
         flat = [m for m in flat if m != {"type": "null"}]
         values = [v for m in flat if set(m) <= {"const", "enum"} for v in _values(m)]
@@ -168,7 +171,7 @@ class Converter:
         """The closed object a request's type describes."""
         properties: dict[str, Any] = {}
         required: list[str] = []
-        for name, hint in typing_extensions.get_type_hints(cls, include_extras=True).items():
+        for name, hint in _hints(cls).items():
             key, needed = _aliased(name, hint), name in cls.__required_keys__
             if typing.get_origin(hint) in (typing.Required, typing_extensions.Required):
                 needed = True
@@ -195,11 +198,19 @@ def _model_hints(cls: Any) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         if base.__module__.startswith(PREFIX):
-            own = type(
-                "Own", (), {"__annotations__": base.__dict__.get("__annotations__", {}), "__module__": base.__module__}
-            )
-            hints.update(typing_extensions.get_type_hints(own, include_extras=True))
+            annotations = inspect.get_annotations(base)
+            own = type("Own", (), {"__annotations__": annotations, "__module__": base.__module__})
+            hints.update(_hints(own))
     return hints
+
+
+def _hints(cls: Any) -> dict[str, Any]:
+    """The annotations of a class. `typing` takes unions of the same members for one, in the order it met first:
+    with its memory cleared, every union keeps the order of its own module."""
+    cleanups: list[Callable[[], None]] = vars(typing)["_cleanups"]
+    for forget in cleanups:
+        forget()
+    return typing_extensions.get_type_hints(cls, include_extras=True)
 
 
 def _object(properties: dict[str, Any], required: list[str], *, closed: bool) -> dict[str, Any]:
@@ -262,28 +273,21 @@ class Operations:
     def __init__(self) -> None:
         self.converter = Converter()
 
-    def row(self, operation: Mapping[str, Any]) -> dict[str, Any]:
-        name = f"{operation['resource']}.{operation['method_name']}"
-        module = importlib.import_module(_module_of(operation["source"]))
-        space = {**vars(typing), **vars(module)}
-        row: dict[str, Any] = {"http": operation["http"], "path": operation["path"]}
-        if operation["request"] != "none":
-            row["media"] = operation["request"]
-        for part in ("body", "query"):
-            classes = [_evaluate(text, space) for text in operation["params_classes"][part]]
-            names = [p["name"] for p in operation[f"{part}_params"]]
-            if classes:
-                schema = self.parameters(classes, set(names))
-                if part == "body" and operation["params_classes"]["body"] == [] and not schema["properties"]:
-                    continue
-                row[part] = schema
-            elif names:
-                row[part] = self.listed(operation[f"{part}_params"], space)
-        row["response"] = self.response(name, operation, space)
-        if operation["stream_event_type"]:
-            row["event"] = self.converter.schema(_evaluate(operation["stream_event_type"], space))
-        schema_limits.apply(name, row, self.converter.definitions)
-        return row
+    def table(self, row: Row) -> dict[str, Any]:
+        """What the tables say about one operation."""
+        space = {**vars(typing), **vars(importlib.import_module(row.module))}
+        table: dict[str, Any] = {"http": row.method, "path": row.path}
+        if row.media:
+            table["media"] = row.media
+        for part, given, names in (("body", row.body, row.body_types), ("query", row.query, row.query_types)):
+            if given:
+                classes = [_evaluate(name, space) for name in names]
+                table[part] = self.parameters(classes, {each.name for each in given})
+        table["response"] = self.response(row, space)
+        if row.event:
+            table["event"] = self.converter.schema(_evaluate(row.event, space))
+        schema_limits.apply(row.name, table)
+        return table
 
     def parameters(self, classes: list[Any], names: set[str]) -> dict[str, Any]:
         """One object for the variants of a request; what only one variant requires is optional."""
@@ -303,26 +307,19 @@ class Operations:
             properties = {key: value for key, value in properties.items() if key in names or key.rstrip("_") in names}
         return _object(properties, [key for key in required if key in properties], closed=True)
 
-    def listed(self, parameters: Iterable[Mapping[str, Any]], space: dict[str, Any]) -> dict[str, Any]:
-        """The object of a request whose parameters only its signature names."""
-        rows = list(parameters)
-        properties = {p["name"]: self.converter.schema(_evaluate(p["type"], space)) for p in rows}
-        return _object(properties, [p["name"] for p in rows if p["required"]], closed=True)
-
-    def response(self, name: str, operation: Mapping[str, Any], space: dict[str, Any]) -> dict[str, Any] | None:
-        text = operation["response_type"]
-        if operation["binary_response"] or text == "NoneType":
-            return None
-        if name in RESPONSES:
-            module, _, attribute = RESPONSES[name].rpartition(".")
+    def response(self, row: Row, space: dict[str, Any]) -> dict[str, Any] | None:
+        """The schema of the answer; `None` for bytes or nothing."""
+        if row.name in RESPONSES:
+            module, _, attribute = RESPONSES[row.name].rpartition(".")
             return self.converter.schema(getattr(importlib.import_module(module), attribute))
-        if operation["page_class"]:
-            item = typing.get_args(_evaluate(text.replace(operation["page_class"], "List", 1), space))[0]
-            envelope = PAGES[operation["page_class"].removeprefix("Sync")]
-            data = {"type": "array", "items": self.converter.schema(item)}
-            properties = {key: data if value is None else value for key, value in envelope.items()}
-            return _object(properties, list(properties), closed=False)
-        return self.converter.schema(_evaluate(text, space))
+        if row.response is None:
+            return None
+        answer = self.converter.schema(_evaluate(row.response, space))
+        if row.page is None:
+            return answer
+        data = {"type": "array", "items": answer}
+        properties = {key: data if value is None else value for key, value in PAGES[row.page].items()}
+        return _object(properties, list(properties), closed=False)
 
 
 def _widest(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -338,12 +335,8 @@ def _booleans(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _module_of(source: str) -> str:
-    return "openai." + source.partition(":")[0].removesuffix(".py").replace("/", ".")
-
-
 def _evaluate(text: str, space: dict[str, Any]) -> Any:
-    return eval(text, space)  # noqa: S307 - annotations of the installed package
+    return eval(text, space)
 
 
 def _reachable(rows: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
@@ -373,34 +366,15 @@ def _lines(rows: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def generate(operations: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The files of the schema package, by path from the root of the repository.
-
-    `operations` are rows with the keys `resource`, `method_name`, `source`, `http`, `path`, `request`,
-    `params_classes`, `body_params`, `query_params`, `response_type`, `binary_response`, `page_class`,
-    `stream_event_type` and `alias_of`. Raises `TypeError` for an annotation it has no schema for.
-    """
-    rows = [operation for operation in operations if not operation["alias_of"]]
-    for operation in rows:
-        importlib.import_module(_module_of(operation["source"]))
+def generate() -> Iterator[tuple[str, str]]:
+    """The schema tables with their paths below `src/antiphon`. Raises `TypeError` for an unknown annotation."""
+    found = rows()
+    for row in found:
+        importlib.import_module(row.module)
     importlib.import_module("openai.types")
     maker = Operations()
-    made = {f"{o['resource']}.{o['method_name']}": maker.row(o) for o in rows}
-    made = dict(sorted(made.items()))
+    tables = {row.name: maker.table(row) for row in found}
     definitions = maker.converter.definitions
     schema_limits.apply_definitions(definitions)
-    return {
-        f"{TARGET}/operations.json": _lines(made),
-        f"{TARGET}/definitions.json": _lines(_reachable(made, definitions)),
-    }
-
-
-def main() -> None:
-    """Write the files, from rows given as a JSON file."""
-    operations = json.loads(Path(sys.argv[1]).read_text())
-    for path, text in generate(operations).items():
-        (ROOT / path).write_text(text)
-
-
-if __name__ == "__main__":
-    main()
+    yield f"{FOLDER}/definitions.json", _lines(_reachable(tables, definitions))
+    yield f"{FOLDER}/operations.json", _lines(tables)

@@ -32,7 +32,7 @@ _HARD_DEPTH = 100
 _ATTEMPTS = 5
 _MOST_ITEMS = 10_000
 _ENDLESS = 1 << 30
-_TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
+_TYPES: tuple[str, ...] = ("object", "array", "string", "integer", "number", "boolean", "null")
 _KEYWORDS: dict[str, tuple[str, ...]] = {
     "object": ("properties", "required", "additionalProperties", "patternProperties", "propertyNames", "minProperties"),
     "array": ("items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains"),
@@ -53,23 +53,21 @@ def example(schema: JSONSchema, rng: Random, *, hints: str = "") -> Any:
     fit. Optional properties are filled near the top and left out deep down. Raises `ImpossibleSchema`.
     """
     try:
-        plan = _plan(json.dumps(schema, sort_keys=False, separators=(",", ":")))
-        said = Hints(hints)
+        return _attempted(_plan(json.dumps(schema, sort_keys=False, separators=(",", ":"))), rng, Hints(hints))
+    except (LookupError, RecursionError, TypeError, AttributeError, OverflowError, InvalidPattern) as error:
+        raise ImpossibleSchema(f"this is not a usable JSON Schema: {error!r}") from None
+
+
+def _attempted(plan: _Plan, rng: Random, hints: Hints) -> Any:
+    try:
         for _ in range(_ATTEMPTS):
-            value = _Maker(plan, rng, said).make((plan.root,), "", 0)
+            value = _Maker(plan, rng, hints).make((plan.root,), "", 0)
             if fits(value, plan.root):
                 return value
     except _Exhausted:
-        endless = plan.height(plan.root) >= _ENDLESS
-        reason = (
-            "contains itself without an end"
-            if endless
-            else "has no instance that is found in a bounded number of steps"
-        )
-        raise ImpossibleSchema(f"this schema {reason}") from None
-    except (LookupError, RecursionError, TypeError, AttributeError, OverflowError, InvalidPattern) as error:
-        raise ImpossibleSchema(f"this is not a usable JSON Schema: {error!r}") from None
-    raise ImpossibleSchema("no valid instance of this schema was found")
+        if plan.height(plan.root) >= _ENDLESS:
+            raise ImpossibleSchema("this schema contains itself without an end") from None
+    raise ImpossibleSchema("no valid instance of this schema was found in a bounded number of steps")
 
 
 class _Plan:
@@ -308,9 +306,8 @@ class _Maker:
     def patterned(self, patterns: list[str], least: int, most: int | None, name: str) -> str:
         for word in (*self.hints.words, *self.hints.quoted):
             fitting = len(word) >= least and (most is None or len(word) <= most) and len(word) <= 40
-            if fitting and len(word) > 2 and all(p.startswith("^") and p.endswith("$") for p in patterns):
-                if all(_simple(p) and compiled(p).search(word) is not None for p in patterns):
-                    return word
+            if fitting and len(word) > 2 and all(_simple(p) and compiled(p).search(word) for p in patterns):
+                return word
         for _ in range(1 if len(patterns) == 1 else 50):
             for first in patterns:
                 text = matching(first, self.rng, least=least, most=most)
@@ -401,7 +398,7 @@ class _Maker:
         unique = any(part.get("uniqueItems") for part in parts)
         count = min(max(wanted, optional), most)
         made: list[Any] = []
-        singular = name[:-1] if name.endswith("s") else name
+        singular = name.removesuffix("s")
         for index in range(count):
             schemas = tuple(_item_schema(part, index) for part in parts)
             if contained and index >= count - sum(n for _, n in contained):
@@ -613,8 +610,12 @@ def _is_null(schema: JSONSchema) -> bool:
 
 
 def _simple(pattern: str) -> bool:
-    """Whether an expression can be tried on any short word without going astray: nothing repeats a repetition."""
-    return pattern.count("*") + pattern.count("+") + pattern.count("{") <= 1
+    """Whether an expression is about a whole word and harmless to try: nothing in it repeats a repetition."""
+    return (
+        pattern.startswith("^")
+        and pattern.endswith("$")
+        and pattern.count("*") + pattern.count("+") + pattern.count("{") <= 1
+    )
 
 
 def _copied(value: Any) -> Any:

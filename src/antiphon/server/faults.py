@@ -119,8 +119,8 @@ class _Finder:
         for key, item in value.items():
             if longest is not None and len(key) > longest:
                 return Fault(
-                    f"Invalid property name in '{path}': '{_shortened(key, _SHORT_VALUE)}' is too long. "
-                    f"Expected a string with maximum length {longest}, but got a string with length {len(key)} instead.",
+                    f"Invalid property name in '{path}': '{_shortened(key, _SHORT_VALUE)}' is too long. Expected "
+                    f"a string with maximum length {longest}, but got a string with length {len(key)} instead.",
                     _join(path, key),
                     "property_name_above_max_length",
                 )
@@ -144,8 +144,8 @@ class _Finder:
             return _length_fault("array", "below_min", "short", "minimum", least, len(value), path)
         if most is not None and len(value) > most:
             return _length_fault("array", "above_max", "long", "maximum", most, len(value), path)
-        items = schema.get("items")
-        for index, item in enumerate(value if items is not None else ()):
+        items: Schema = schema.get("items", {})
+        for index, item in enumerate(value if items else ()):
             fault = self.find(items, item, f"{path}[{index}]")
             if fault is not None:
                 return fault

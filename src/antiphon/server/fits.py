@@ -16,19 +16,20 @@ __all__ = ("JSONSchema", "applicable", "as_fraction", "fits", "lookup", "same")
 
 JSONSchema: TypeAlias = "Mapping[str, Any] | bool"
 
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
     "integer": lambda value: _is_number(value) and Fraction(value).denominator == 1,
-    "number": lambda value: _is_number(value),
+    "number": _is_number,
     "boolean": lambda value: isinstance(value, bool),
     "null": lambda value: value is None,
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
 }
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def as_fraction(number: Any) -> Fraction:
@@ -117,7 +118,7 @@ def _fits(value: Any, schema: JSONSchema, root: JSONSchema, seen: frozenset[tupl
         return False
     if isinstance(value, str):
         return _string(value, schema)
-    if _is_number(value):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _number(value, schema)
     if isinstance(value, list):
         return _array(value, schema, root)

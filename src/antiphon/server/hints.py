@@ -20,22 +20,30 @@ _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-ZÀ-ÖØ-Þ][\w’-]*(?:\s+[A-ZÀ-�
 _SPLIT = re.compile(r"[^a-zA-Z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 
 _STOP = frozenset(
-    "a about an and any are as at be been but by can could did do does for from get give had has have he her his how i if in "
-    "is it its let like make may me my of on or our out please she should show so some tell that the their them then "
-    "there these they this to up us use was we were what when where which who why will with would you your".split()
+    """
+    a about an and any are as at be been but by can could did do does for from get give had has have he her his how i
+    if in is it its let like make may me my of on or our out please she should show so some tell that the their them
+    then there these they this to up us use was we were what when where which who why will with would you your
+    """.split()  # noqa: SIM905 - forty quoted words would be harder to read
 )
-_WORDS = (
-    "amber birch brook cedar clover coral dawn ember fern field harbor hazel island ivory lake lantern maple meadow "
-    "mist moss north ocean olive pebble pine plain quartz reed river sage shore silver sky slate spring stone summer "
-    "tide timber valley violet willow wind"
-).split()
+_WORDS = tuple(
+    """
+    amber birch brook cedar clover coral dawn ember fern field harbor hazel island ivory lake lantern maple meadow mist
+    moss north ocean olive pebble pine plain quartz reed river sage shore silver sky slate spring stone summer tide
+    timber valley violet willow wind
+    """.split()  # noqa: SIM905 - forty quoted words would be harder to read
+)
 
-_PLACES = frozenset("city location place country destination origin region area address town state venue".split())
-_TEXTS = frozenset(
-    "query q search question prompt message text content body input description summary note notes comment reason "
-    "instructions explanation answer response thought thoughts reasoning topic subject".split()
+_PLACES = frozenset(
+    ("city", "location", "place", "country", "destination", "origin", "region", "area", "address", "town", "venue")
 )
-_PEOPLE = frozenset("person author user recipient sender customer contact speaker attendee owner assignee".split())
+_TEXTS = frozenset(
+    """
+    query q search question prompt message text content body input description summary note notes comment reason
+    instructions explanation answer response thought thoughts reasoning topic subject
+    """.split()  # noqa: SIM905 - forty quoted words would be harder to read
+)
+_PEOPLE = frozenset(("person", "author", "user", "recipient", "sender", "customer", "contact", "attendee", "owner"))
 
 _FORMATS: dict[str, Callable[[Hints, Random], str]] = {}
 
@@ -45,15 +53,15 @@ class Hints:
 
     def __init__(self, text: str) -> None:
         self.text = text = text[-4000:]
-        self.words = _WORD.findall(_EMAIL.sub(" ", _URL.sub(" ", text)))
+        self.words: list[str] = _WORD.findall(_EMAIL.sub(" ", _URL.sub(" ", text)))
         self.lower = text.lower()
         self.salient = [w for w in self.words if not w.isdecimal() and re.split("['’]", w.lower())[0] not in _STOP]
         self.numbers = [float(number) for number in _NUMBER.findall(text)]
-        self.emails = _EMAIL.findall(text)
-        self.urls = [url.rstrip(".,;:!?") for url in _URL.findall(text)]
-        self.dates = _DATE.findall(text)
-        self.quoted = [next(filter(None, found)) for found in _QUOTED.findall(text)]
-        self.names = [name for name in _NAME.findall(text) if name.lower() not in _STOP]
+        self.emails: list[str] = _EMAIL.findall(text)
+        self.urls: list[str] = [url.rstrip(".,;:!?") for url in _URL.findall(text)]
+        self.dates: list[str] = _DATE.findall(text)
+        self.quoted: list[str] = [next(filter(None, found)) for found in _QUOTED.findall(text)]
+        self.names: list[str] = [name for name in _NAME.findall(text) if name.lower() not in _STOP]
 
     def string(self, name: str, rng: Random) -> str:
         """A string for a field of that name."""

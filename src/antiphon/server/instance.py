@@ -1,6 +1,6 @@
 """Valid instances of the API's own schemas, plausible and reflecting what is known.
 
-    instance({"$ref": "#/$defs/file_object.FileObject"}, reflect={"filename": "a.jsonl"}, now=clock.now(), ids=server.ids)
+    instance(operation("files.create").response, reflect={"filename": "a.jsonl"}, now=clock.now(), ids=server.ids)
 
 What `reflect` says is taken over wherever its type fits. Otherwise a field that may be null is null, an optional
 field that may not is left out, and a required one gets a value by its name: ids with the prefix of their kind of
@@ -269,7 +269,9 @@ class _Maker:
     def number(self, schema: Schema, given: Any, name: str, kind: str, depth: int) -> float:
         ahead = _TIMES.get(name, 0 if name.endswith("_at") else None)
         value = _NUMBERS.get(name, 0) if ahead is None else int(self.now) + ahead
-        return min(max(value, schema.get("minimum", value)), schema.get("maximum", value))
+        least: float = schema.get("minimum", value)
+        most: float = schema.get("maximum", value)
+        return min(max(value, least), most)
 
     def boolean(self, schema: Schema, given: Any, name: str, kind: str, depth: int) -> bool:
         return name in ("deleted", "active", "enabled", "valid")

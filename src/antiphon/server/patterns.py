@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-import re._constants as codes
-import re._parser as parser
 import sys
 from functools import lru_cache
+from importlib import import_module
 from random import Random
 from typing import Any
+
+codes: Any = import_module("re._constants")
+parser: Any = import_module("re._parser")
 
 __all__ = ("InvalidPattern", "compiled", "matching")
 
@@ -49,7 +51,7 @@ def _translated(pattern: str) -> str:
 
 
 def _digits(pattern: str) -> str:
-    """`\\d` as the ten ASCII digits, inside and outside of brackets."""
+    r"""`\d` as the ten ASCII digits, inside and outside of brackets."""
     made: list[str] = []
     bracketed, index = False, 0
     while index < len(pattern):

@@ -52,14 +52,15 @@ def _tag(members: list[Schema]) -> Tag | None:
     fixed: list[dict[str, list[str]]] = []
     for member in members:
         properties = resolved(member).get("properties", {})
-        fixed.append({key: values for key, value in properties.items() if (values := _fixed(value)) is not None})
+        found = {key: _fixed(value) for key, value in properties.items()}
+        fixed.append({key: strings for key, strings in found.items() if strings is not None})
     best: tuple[tuple[int, int, int], str] | None = None
     for key in dict.fromkeys(key for each in fixed for key in each):
-        holders = [each[key] for each in fixed if key in each]
-        distinct = {value for values in holders for value in values}
-        overlap = sum(map(len, holders)) - len(distinct)
-        rank = (len(holders) - overlap, -overlap, len(distinct))
-        if len(holders) >= 2 and len(distinct) >= 2 and (best is None or rank > best[0]):
+        theirs = [each[key] for each in fixed if key in each]
+        distinct = {value for strings in theirs for value in strings}
+        overlap = sum(map(len, theirs)) - len(distinct)
+        rank = (len(theirs) - overlap, -overlap, len(distinct))
+        if len(theirs) >= 2 and len(distinct) >= 2 and (best is None or rank > best[0]):
             best = (rank, key)
     if best is None:
         return None
@@ -67,13 +68,11 @@ def _tag(members: list[Schema]) -> Tag | None:
     values: dict[str, list[int]] = {}
     absent: list[int] = []
     for index, each in enumerate(fixed):
-        if name not in each:
-            absent.append(index)
-        elif name not in resolved(members[index]).get("required", ()):
+        if name not in each or name not in resolved(members[index]).get("required", ()):
             absent.append(index)
     for index, each in enumerate(fixed):
         for value in each.get(name, ()):
             values.setdefault(value, []).append(index)
-    for found in values.values():
-        found.extend(index for index in absent if name not in fixed[index] and index not in found)
+    for holders in values.values():
+        holders.extend(index for index in absent if name not in fixed[index] and index not in holders)
     return Tag(name, values, absent)
