@@ -41,9 +41,11 @@ class Server:
     """The API over a store, a clock, a seed and engines.
 
     `unknown_ids` says what an id is that the store does not have: `"error"`, a 404 as the API's, or `"conjure"`,
-    a plausible object made for the occasion. `models` names the models that exist beside those the engines
-    name; without it those of the API do. `max_body` is the largest request body in bytes. `filters` wrap the
-    handler, the first outermost, within the API's headers and outside of authentication.
+    a plausible object made for the occasion. That is for suites written against mocks, so answers then keep to the
+    letter of the API's types even where the API does not: no base64 embeddings, no null probabilities.
+    `models` names the models that exist; without it those the engines name and those of the API do. `max_body` is
+    the largest request body in bytes. `filters` wrap the handler, the first outermost, within the API's headers and
+    outside of authentication.
     """
 
     def __init__(

@@ -256,7 +256,7 @@ class Keeper:
                 docs = [doc for doc in docs if _selected(doc, each.filters.get(name, name), value)]
         if each.hidden is not None:
             docs = [doc for doc in docs if not each.hidden(call, doc)]
-        return page(
+        found = page(
             docs,
             call.query,
             order=each.order,
@@ -265,6 +265,11 @@ class Keeper:
             style=page_style(call),
             lenient=server.conjures,
         )
+        items = endpoint(call.operation.name).schema.response
+        item = items and properties(items)["data"].get("items")
+        if item is not None and not _same(item, self.schema):
+            found["data"] = [made(call, item, doc) for doc in found["data"]]
+        return found
 
     def delete(self, call: Call) -> Any:
         doc = self.found(call)

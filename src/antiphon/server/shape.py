@@ -20,7 +20,8 @@ def shape(call: Call) -> Any:
     """Answer a call by the schema of its response. Raises `NotFoundError` where it is about an unknown object."""
     check_parents(call)
     schema = endpoint(call.operation.name).schema
-    if schema.event is not None and (call.body.get("stream") or call.operation.method == "GET"):
+    asked = call.body.get("stream") or call.query.get("stream")
+    if schema.event is not None and (asked or schema.event == schema.response):
         return stream(call)
     if schema.response is None:
         return sample(call)
