@@ -147,6 +147,14 @@ OPEN: dict[str, str] = {
 }
 """Members the types require and the API does not (measured: a function tool without `strict` is taken)."""
 
+ALSO: dict[str, dict[str, Keywords]] = {
+    # The message of a chat completion can be sent back as it came, though the types of messages know no annotations.
+    "chat.chat_completion_assistant_message_param.ChatCompletionAssistantMessageParam": {
+        "annotations": {"type": ["array", "null"]},
+    },
+}
+"""Members the API takes and the types do not have, by definition."""
+
 ORDERS: dict[str, dict[str, list[Any]]] = {
     "chat.completions.create": {"service_tier": ["auto", "default", "fast", "flex", "priority"]},
     "responses.create": {"service_tier": ["auto", "default", "fast", "flex", "priority"]},
@@ -189,6 +197,8 @@ def apply_definitions(definitions: dict[str, Any]) -> None:
         for key, keywords in bounds.items():
             properties = definitions[name]["properties"]
             properties[key] = _bounded(properties[key], keywords)
+    for name, members in ALSO.items():
+        definitions[name]["properties"].update(members)
     for name, keys in OPEN.items():
         required = [key for key in definitions[name].get("required", ()) if key not in keys.split(",")]
         definitions[name]["required"] = required
