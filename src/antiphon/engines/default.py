@@ -28,7 +28,7 @@ from ..server.turns import Audio, Citation, Reasoning, Refusal, ToolArguments, T
 from .text import LoremIpsum, filler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..server.engine import ChatEngine, ChatRequest, Tool
     from ..server.turns import Piece, Turn
@@ -123,7 +123,7 @@ class Default:
         for place, tool in enumerate(tools):
             random = self._random(request, tool.name, place)
             yield ToolCall(None, tool.name, tool.custom)
-            text = _input(tool, random) if tool.custom else _arguments(tool, random, request)
+            text = _input(tool, random, request) if tool.custom else _arguments(tool, random, request)
             for part in _deltas(text, request):
                 yield ToolArguments(part)
 
@@ -132,13 +132,12 @@ class Default:
     def _json(self, request: ChatRequest) -> str:
         import orjson
 
-        from ..server.instance import example
-
         random = self._random(request, "json")
-        schema = request.response_format.schema
+        kind, schema, name, _ = request.response_format
         if schema is None:
             return orjson.dumps({"answer": filler(random, 6, 12)}).decode()
-        return orjson.dumps(example(schema, random)).decode()
+        what, param = _FORMAT_NAMES.get(request.dialect, _FORMAT_NAMES["chat"])
+        return _instance(schema, random, request.user_text, f"{what} '{name or kind}'", param)
 
     def _speech(self, request: ChatRequest) -> Iterator[Piece]:
         asked: Any = request.body.get("audio") or {}
@@ -205,23 +204,42 @@ def _about(tool: Tool) -> str:
 
 
 def _arguments(tool: Tool, random: Random, request: ChatRequest) -> str:
+    if not tool.parameters:
+        return "{}"
+    place = list(request.tools).index(tool)
+    param = f"tools[{place}].function.parameters" if request.dialect == "chat" else f"tools[{place}].parameters"
+    return _instance({"type": "object", **tool.parameters}, random, request.user_text, f"function '{tool.name}'", param)
+
+
+def _input(tool: Tool, random: Random, request: ChatRequest) -> str:
+    """Text for a custom tool, by its grammar where that is a regular expression."""
+    grammar = tool.grammar or {}
+    if grammar.get("syntax") != "regex":
+        return filler(random, 5, 8)
     import orjson
 
-    from ..server.instance import example
-
-    if tool.parameters is None:
-        return "{}"
-    made = example(tool.parameters, random)
-    return orjson.dumps(made if isinstance(made, dict) else {}).decode()
+    pattern = f"^(?:{grammar.get('definition', '')})$"
+    made = _instance({"type": "string", "pattern": pattern}, random, request.user_text, f"tool '{tool.name}'", "tools")
+    return str(orjson.loads(made))
 
 
-def _input(tool: Tool, random: Random) -> str:
-    grammar = tool.grammar or {}
-    if grammar.get("syntax") == "regex":
-        from ..server.instance import example
+def _instance(schema: Mapping[str, Any], random: Random, hints: str, what: str, param: str) -> str:
+    """A valid instance of a schema as JSON. Raises `BadRequestError` where it has none."""
+    import orjson
 
-        return str(example({"type": "string", "pattern": f"^(?:{grammar.get('definition', '')})$"}, random))
-    return filler(random, 5, 8)
+    from ..server.examples import ImpossibleSchema, example
+
+    try:
+        return orjson.dumps(example(schema, random, hints=hints)).decode()
+    except ImpossibleSchema as error:
+        raise BadRequestError.because(f"Invalid schema for {what}: {error}", param=param) from error
+
+
+_FORMAT_NAMES: Final = {
+    "chat": ("response_format", "response_format"),
+    "responses": ("response_format", "text.format.schema"),
+}
+"""What an endpoint calls its response format, and where it stands."""
 
 
 def _cited(text: str, request: ChatRequest) -> Iterator[Piece]:
