@@ -142,9 +142,7 @@ class Server:
             answer = error_response(error, request, request_id)
         return self._envelope.sealed(answer, request, request_id, perf_counter() - began)
 
-    def _streamed(
-        self, answer: Response, request: Request, request_id: str, began: float
-    ) -> Response | Flow[Response]:
+    def _streamed(self, answer: Response, request: Request, request_id: str, began: float) -> Response | Flow[Response]:
         """Take the first piece of a stream before the answer begins, so that an error in it is an answer of its own."""
         pieces = iter(answer.body)
         first = next(pieces, None)

@@ -1,7 +1,7 @@
 """What time it is for a server. A virtual clock stands still until it is told to move.
 
-    server = Server(engines, clock=VirtualClock(1_700_000_000))
-    run(server(request), server.clock.world())     # a pause of the server's takes no time: the clock jumps
+server = Server(engines, clock=VirtualClock(1_700_000_000))
+run(server(request), server.clock.world())     # a pause of the server's takes no time: the clock jumps
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Dispatcher:
 
     def _content(self, endpoint: Endpoint, request: Request, deployment: str | None) -> dict[str, Any]:
         """The fields of the body, checked."""
-        body = request.body if request.body.__class__ is bytes else request.content()
+        body = request.content()
         if len(body) > self.max_body:
             raise too_large(self.max_body, len(body))
         kind = request.headers.get("content-type")

@@ -68,7 +68,7 @@ class Endpoint:
         self.fixed_query = dict(pair.split("=") for pair in query.split("&")) if query else {}
         self.takes_body = method == "POST"
         self.opened = False
-        self.raw_media, self.raw_field = _RAW.get(name, (None, ""))
+        self.raw_media, self.raw_field = _RAW.get(name, ("", ""))
         self._module = module
         self._class = cls
 

@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 __all__ = ("deleted", "fitted", "made", "properties")
 
 
-def made(source: Call | Server, schema: Schema | str, known: Mapping[str, Any]) -> dict[str, Any]:
+def made(server: Server, schema: Schema | str, known: Mapping[str, Any]) -> dict[str, Any]:
     """An object that fits `schema`, or the answer of the operation of that name, and says what is known.
 
     Known fields that the schema does not have are left out; those it cannot take as they are come as near as
     they can.
     """
-    server: Server = getattr(source, "server", source)
     if isinstance(schema, str):
         described = endpoint(schema).schema.response
         assert described is not None, f"{schema} answers no JSON"
@@ -44,7 +43,7 @@ def deleted(call: Call, doc: Mapping[str, Any], key: str = "id") -> dict[str, An
         return {"id": facts.get("id"), "object": kind, "deleted": True}
     if "deleted" not in properties(schema):
         facts["object"] = doc.get("object") or kind
-    return made(call, schema, facts)
+    return made(call.server, schema, facts)
 
 
 def fitted(schema: Schema, value: Any) -> Any:

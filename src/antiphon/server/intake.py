@@ -7,7 +7,9 @@ a content type is read as JSON.
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
@@ -90,16 +92,27 @@ def _part_headers(head: bytes) -> dict[str, str]:
     return headers
 
 
-def _parameters(value: str) -> dict[str, str]:
-    """The parameters of a header: `form-data; name="a"; filename="b"`."""
-    from email.message import Message
+_PARAMETER = re.compile(r';\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))')
+_ESCAPED = re.compile(r"\\(.)|%(22|0[AaDd])")
+"""How clients write quotes and line breaks within quotes: with a backslash, or as browsers do, percent-encoded."""
 
-    message = Message()
-    message["content-disposition"] = value
-    found = message.get_params(header="content-disposition") or []
-    return {name.lower(): text for name, text in found[1:] if isinstance(text, str)} | {
-        name.lower(): text[2] for name, text in found[1:] if isinstance(text, tuple)
-    }
+
+def _parameters(value: str) -> dict[str, str]:
+    """The parameters of a header: `form-data; name="a"; filename="b"`. `filename*=UTF-8''…` wins over `filename=`."""
+    found: dict[str, str] = {}
+    extended: dict[str, str] = {}
+    for name, quoted, bare in _PARAMETER.findall(value):
+        text = _ESCAPED.sub(_unescaped, quoted) if quoted else bare.strip()
+        if name.endswith("*"):
+            charset, _, encoded = text.partition("'")
+            extended[name[:-1].lower()] = unquote(encoded.partition("'")[2], charset or "utf-8")
+        else:
+            found.setdefault(name.lower(), text)
+    return found | extended
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return match[1] or chr(int(match[2], 16))
 
 
 def unsupported(content_type: str, accepted: str) -> APIStatusError:

@@ -23,11 +23,12 @@ from .paging import page
 from .samples import stream
 
 if TYPE_CHECKING:
+    from ..schema import Schema
     from .app import Server
     from .behaviour import Behaviour, Call
     from .endpoint import Endpoint
 
-__all__ = ("NOW", "Kept", "Single", "Value", "check_parents", "families", "family", "kept", "later")
+__all__ = ("Kept", "Single", "Value", "check_parents", "families", "family", "kept", "later", "now")
 
 Value: TypeAlias = "Any | Callable[[Call], Any]"
 """A value of a field, or a function that gives it for the call."""
@@ -39,7 +40,7 @@ _CRUD = ("create", "retrieve", "update", "list", "delete")
 _PAGING = frozenset(("limit", "order", "after", "before", "page", "include"))
 
 
-def NOW(call: Call) -> int:
+def now(call: Call) -> int:
     """The time of the call, in whole seconds."""
     return int(call.server.clock.now())
 
@@ -115,9 +116,9 @@ class Kept(NamedTuple):
         found: dict[str, tuple[str, Endpoint]] = {}
         for name, each in endpoints().items():
             resource, _, method = name.rpartition(".")
-            if resource == self.resource:
-                if method not in self.others and (method in _CRUD or method in self.actions or method in self.answers):
-                    found[name] = (method, each)
+            known = method in _CRUD or method in self.actions or method in self.answers
+            if resource == self.resource and known and method not in self.others:
+                found[name] = (method, each)
         return found | {name: (role, endpoints()[name]) for role, name in self.ops.items()}
 
     @property
@@ -176,7 +177,7 @@ class Single(NamedTuple):
             return doc
         if self.absent and not call.server.conjures:
             raise NotFoundError.because(self.absent, code="not_found")
-        return made(call, f"{self.resource}.retrieve", {**call.params, **_values(call, self.new)})
+        return made(call.server, f"{self.resource}.retrieve", {**call.params, **_values(call, self.new)})
 
     def _retrieve(self, call: Call) -> Doc:
         return self._found(call)
@@ -186,7 +187,7 @@ class Single(NamedTuple):
         with call.server.lock:
             kept = call.server.store.get(*place) or {}
             known = {**call.params, **_values(call, self.new), **kept, **_renamed(call.body, self.names)}
-            doc = made(call, call.operation.name, known)
+            doc = made(call.server, call.operation.name, known)
             call.server.store.put(*place, doc)
         return doc
 
@@ -231,7 +232,7 @@ class Keeper:
         """Keep a new document that another operation brings about. `facts` are fields it has."""
         each = self.each
         known = {**params, **_values(call, each.new), each.key: facts.get(each.key) or call.server.ids.new(each.prefix)}
-        doc = made(call, self.schema, {**known, **facts})
+        doc = made(call.server, self.schema, {**known, **facts})
         call.server.store.put(self.place(params), str(doc[each.key]), doc)
         return doc
 
@@ -268,7 +269,7 @@ class Keeper:
         items = endpoint(call.operation.name).schema.response
         item = items and properties(items)["data"].get("items")
         if item is not None and not _same(item, self.schema):
-            found["data"] = [made(call, item, doc) for doc in found["data"]]
+            found["data"] = [made(call.server, item, doc) for doc in found["data"]]
         return found
 
     def delete(self, call: Call) -> Any:
@@ -277,7 +278,11 @@ class Keeper:
         if self.each.removed is not None:
             self.each.removed(call, doc)
         fields = self.each.answers.get("delete")
-        return deleted(call, doc, self.each.key) if fields is None else made(call, call.operation.name, fields(call, doc))
+        return (
+            deleted(call, doc, self.each.key)
+            if fields is None
+            else made(call.server, call.operation.name, fields(call, doc))
+        )
 
     def act(self, call: Call) -> Any:
         method = call.operation.name.rpartition(".")[2]
@@ -320,7 +325,7 @@ class Keeper:
             fields = properties(self.schema)
             doc = {**doc, **{k: fitted(fields[k], v) for k, v in changes.items() if k in fields}}
             if "updated_at" in doc:
-                doc["updated_at"] = NOW(call)
+                doc["updated_at"] = now(call)
             call.server.store.put(self.place(call.params), str(doc[self.each.key]), doc)
         return doc
 
@@ -330,11 +335,11 @@ class Keeper:
         known = {**call.params, **_values(call, each.new)}
         if id is None:
             known |= _renamed(call.body, each.names) | _values(call, each.forced)
-            id = call.body.get(each.given) if each.given else None
-            known[each.key] = call.server.ids.new(each.prefix) if id is None else id
+            given = call.body.get(each.given) if each.given else None
+            known[each.key] = call.server.ids.new(each.prefix) if given is None else given
         else:
             known[each.key] = id
-        return made(call, self.schema, known)
+        return made(call.server, self.schema, known)
 
     def answer(self, call: Call, doc: Doc, once: Mapping[str, Any]) -> Any:
         """What the operation says about a document: the document itself, where that is what its schema asks for."""
@@ -346,9 +351,9 @@ class Keeper:
             return None
         fields = self.each.answers.get(method)
         if fields is not None:
-            return made(call, at.schema.response, {**call.params, **fields(call, doc)})
+            return made(call.server, at.schema.response, {**call.params, **fields(call, doc)})
         if once or not _same(at.schema.response, self.schema):
-            return made(call, at.schema.response, {**call.params, **call.body, **doc, **once})
+            return made(call.server, at.schema.response, {**call.params, **call.body, **doc, **once})
         return doc
 
     def seed(self, server: Server, params: Mapping[str, str]) -> None:
@@ -365,16 +370,16 @@ class Keeper:
                     server.store.put(place, str(doc[self.each.key]), doc)
 
 
-def _document(each: Kept) -> Mapping[str, Any]:
+def _document(each: Kept) -> Schema:
     """The schema of a family's documents: that of retrieval, of an item of the list, or of the creation."""
-    roles = {role: at for role, at in each.operations().values()}
+    roles = dict(each.operations().values())
     from ..schema import operation
 
     for role in ("retrieve", "update", "create", "list", *each.actions):
         at = roles.get(role)
         response = operation(at.name).response if at is not None else None
         if response is not None:
-            items: Mapping[str, Any] | None = response.get("properties", {}).get("data", {}).get("items")
+            items: Schema | None = response.get("properties", {}).get("data", {}).get("items")
             return response if items is None or role in each.actions else items
     raise LookupError(f"no operation of {each.resource} answers a document")
 
@@ -397,8 +402,8 @@ def check_reference(call: Call, field: str, resource: str) -> None:
     named = call.body.get(field)
     if named is not None and not call.server.conjures:
         keeper = keepers()[resource]
-        for id in named if isinstance(named, list) else [named]:
-            keeper.get(call, call.params, id)
+        for each in named if isinstance(named, list) else [named]:
+            keeper.get(call, call.params, each)
 
 
 @cache
@@ -447,7 +452,7 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _same(one: Schema, other: Schema) -> bool:
     return one == other or properties(one) == properties(other)
 
 

@@ -64,8 +64,11 @@ class _Node(Generic[A]):
 
 
 class Routes(Generic[A]):
-    """All addresses of the API. Of several operations at one address and method the first one listed serves,
-    except where a fixed query tells them apart."""
+    """All addresses of the API.
+
+    Of several operations at one address and method the first one listed serves, except where a fixed query tells
+    them apart.
+    """
 
     def __init__(self, operations: Iterable[A]) -> None:
         self._root: _Node[A] = _Node()
@@ -177,9 +180,9 @@ def _reach(
 
 
 def _by_query(found: list[A], query: str) -> A | None:
-    given = dict(pair.partition("=")[::2] for pair in query.split("&")) if query else {}
+    given = query.split("&")
     for operation in found:
-        if all(given.get(name) == value for name, value in operation.fixed_query.items()):
+        if all(f"{name}={value}" in given for name, value in operation.fixed_query.items()):
             return operation
     return None
 

@@ -1,4 +1,4 @@
-"""What the generic and shape tiers answer that is not one JSON object: small files, and short streams of valid events."""
+"""What is answered without rules of its own and is not one JSON object: small files, short streams of valid events."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _events(call: Call, facts: Mapping[str, Any]) -> Generator[bytes, None, None
     for name in SEQUENCES.get(call.operation.name, tuple(members)):
         tag, member = members[name]
         about = {**call.params, **_about(name, facts)}
-        event = made(call, member, {**about, "data": about, tag: name})
+        event = made(call.server, member, {**about, "data": about, tag: name})
         data = event["data"] if tag == "event" else event
         yield b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(data))
     yield DONE

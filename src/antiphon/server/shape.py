@@ -28,4 +28,4 @@ def shape(call: Call) -> Any:
     fields = properties(schema.response)
     if "data" in fields and "has_more" in fields and "next_page" not in fields and call.operation.method == "GET":
         return page([], call.query, style=page_style(call), lenient=True)
-    return made(call, schema.response, {**call.params, **call.body})
+    return made(call.server, schema.response, {**call.params, **call.body})

@@ -13,7 +13,7 @@ from ...api.uploads.parts import Parts
 from ...kernel.errors import BadRequestError
 from ...kernel.http import Headers, Response
 from ..behaviour import Call, serves
-from ..kept import NOW, check_parents, family
+from ..kept import check_parents, family, now
 
 if TYPE_CHECKING:
     from ..behaviour import Reply
@@ -27,13 +27,13 @@ def keep_file(
     call: Call, content: bytes, filename: str, purpose: str, *, expires_after: int | None = None
 ) -> dict[str, Any]:
     """Keep bytes as a file and answer its document. `expires_after` is in seconds."""
-    now = NOW(call)
+    moment = now(call)
     facts = {
         "bytes": len(content),
         "filename": filename,
         "purpose": purpose,
         "status": "processed",
-        "expires_at": None if expires_after is None else now + expires_after,
+        "expires_at": None if expires_after is None else moment + expires_after,
     }
     doc = family("files").add(call, {}, facts)
     call.server.store.put_blob(doc["id"], content)
@@ -89,10 +89,10 @@ def complete(call: Call) -> Reply:
     _require_pending(call, upload)
     place = f"uploads/{upload['id']}/parts"
     pieces: list[bytes] = []
-    for id in call.body["part_ids"]:
-        blob = server.store.get_blob(id) if server.store.get(place, id) is not None else None
+    for part in call.body["part_ids"]:
+        blob = server.store.get_blob(part) if server.store.get(place, part) is not None else None
         if blob is None and not server.conjures:
-            raise BadRequestError.because(f"No part found with id '{id}' in this upload.", param="part_ids")
+            raise BadRequestError.because(f"No part found with id '{part}' in this upload.", param="part_ids")
         pieces.append(b"" if blob is None else blob[0])
     data = b"".join(pieces)
     _check(call, upload, data)
@@ -100,8 +100,8 @@ def complete(call: Call) -> Reply:
     with server.lock:
         doc = {**upload, "status": "completed", "file": file}
         server.store.put("uploads", upload["id"], doc)
-    for id in call.body["part_ids"]:
-        server.store.delete_blob(id)
+    for part in call.body["part_ids"]:
+        server.store.delete_blob(part)
     return doc
 
 

@@ -62,23 +62,23 @@ def list_models(call: Call) -> Reply:
 @serves(Models.retrieve)
 def retrieve(call: Call) -> Reply:
     """One model. Raises `NotFoundError` for a name there is none of."""
-    id = call.params["model"]
-    if not _exists(call.server, id):
-        raise _missing(id)
-    return _described(call.server, id)
+    name = call.params["model"]
+    if not _exists(call.server, name):
+        raise _missing(name)
+    return _described(call.server, name)
 
 
 @serves(Models.delete)
 def delete(call: Call) -> Reply:
     """Delete a fine-tuned model. Raises `PermissionDeniedError` for one of the API's own."""
-    server, id = call.server, call.params["model"]
-    if not _exists(server, id):
-        raise _missing(id)
-    if not id.startswith("ft:") and not server.conjures:
+    server, name = call.server, call.params["model"]
+    if not _exists(server, name):
+        raise _missing(name)
+    if not name.startswith("ft:") and not server.conjures:
         raise PermissionDeniedError.because(
             "You have insufficient permissions for this operation: only fine-tuned models of your organization can "
             "be deleted."
         )
-    server.store.delete(TUNED, id)
-    server.store.put(DELETED, id, {"id": id})
-    return {"id": id, "object": "model", "deleted": True}
+    server.store.delete(TUNED, name)
+    server.store.put(DELETED, name, {"id": name})
+    return {"id": name, "object": "model", "deleted": True}

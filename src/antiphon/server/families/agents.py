@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..kept import NOW, Kept
+from ..kept import Kept, now
 
 if TYPE_CHECKING:
     from ..behaviour import Call
@@ -55,7 +55,9 @@ FAMILIES = (
         "env_",
         new={"status": "ready", "type": _environment_type, "files": _files, "plugins": [], "skills": []},
     ),
-    Kept("beta.agents.environments.files", key="path", given="path", noun="environment file", new={"size_bytes": _size}),
+    Kept(
+        "beta.agents.environments.files", key="path", given="path", noun="environment file", new={"size_bytes": _size}
+    ),
     Kept(
         "beta.agents.environments.templates",
         "envtmpl_",
@@ -67,7 +69,14 @@ FAMILIES = (
     Kept(
         "beta.agents.sessions",
         "session_",
-        new={"status": "idle", "metadata": {}, "agent": _agent, "vault_ids": [], "required_actions": [], "last_active_at": NOW},
+        new={
+            "status": "idle",
+            "metadata": {},
+            "agent": _agent,
+            "vault_ids": [],
+            "required_actions": [],
+            "last_active_at": now,
+        },
         refers={"agent_id": "beta.agents"},
     ),
     Kept("beta.agents.sessions.artifacts", "artifact_"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..kept import NOW, Kept, check_reference, family, later
+from ..kept import Kept, check_reference, family, later, now
 
 if TYPE_CHECKING:
     from ..behaviour import Call
@@ -68,12 +68,18 @@ FAMILIES = (
         "asst_",
         new={"tools": _NO_TOOLS, "metadata": {}, "temperature": 1.0, "top_p": 1.0, "response_format": "auto"},
     ),
-    Kept("beta.threads", "thread_", new={"metadata": {}, "tool_resources": {}}, created=_add_messages, others={"create_and_run": _run}),
+    Kept(
+        "beta.threads",
+        "thread_",
+        new={"metadata": {}, "tool_resources": {}},
+        created=_add_messages,
+        others={"create_and_run": _run},
+    ),
     Kept(
         "beta.threads.messages",
         "msg_",
         forced={"content": _content},
-        new={"status": "completed", "completed_at": NOW, "attachments": _NO_TOOLS, "metadata": {}},
+        new={"status": "completed", "completed_at": now, "attachments": _NO_TOOLS, "metadata": {}},
     ),
     Kept(
         "beta.threads.runs",
@@ -92,7 +98,7 @@ FAMILIES = (
             "top_p": 1.0,
             "metadata": {},
         },
-        actions={"cancel": {"status": "cancelled", "cancelled_at": NOW}, "submit_tool_outputs": {"status": "queued"}},
+        actions={"cancel": {"status": "cancelled", "cancelled_at": now}, "submit_tool_outputs": {"status": "queued"}},
         refers={"assistant_id": "beta.assistants"},
     ),
     Kept("beta.threads.runs.steps", "step_", noun="run step"),

@@ -8,14 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..kept import NOW, Kept, Single, family, later
+from ..kept import Kept, Single, family, later, now
 
 if TYPE_CHECKING:
     from ..app import Server
     from ..behaviour import Call
 
 _WEEK = 604_800
-OWNER = {"id": "user-owner", "name": "Owner", "email": "owner@example.com", "role": "owner", "object": "organization.user"}
+OWNER = {
+    "id": "user-owner",
+    "name": "Owner",
+    "email": "owner@example.com",
+    "role": "owner",
+    "object": "organization.user",
+}
 """Who was in the organization before anyone was invited."""
 
 READ, WRITE = "api.read", "api.write"
@@ -32,7 +38,7 @@ def redacted(prefix: str) -> Callable[[Call], str]:
 
 
 def owner(call: Call) -> dict[str, Any]:
-    return {"type": "user", **OWNER, "added_at": NOW(call), "created_at": NOW(call)}
+    return {"type": "user", **OWNER, "added_at": now(call), "created_at": now(call)}
 
 
 def roles(resource: str) -> Callable[[Server, Mapping[str, str]], list[dict[str, Any]]]:
@@ -50,14 +56,21 @@ def roles(resource: str) -> Callable[[Server, Mapping[str, str]], list[dict[str,
 
 def role_of(call: Call) -> dict[str, Any]:
     """The role that is assigned, of the project or of the organization."""
-    id = call.body.get("role_id") or call.params.get("role_id", "role-reader")
+    role = call.body.get("role_id") or call.params.get("role_id", "role-reader")
     for place in ("admin.organization.projects.roles", "admin.organization.roles"):
         keeper = family(place)
         if all(name in call.params for name in _names(keeper.collection)):
-            found = keeper.lookup(call.server, call.params, id)
+            found = keeper.lookup(call.server, call.params, role)
             if found is not None:
                 return found
-    return {"id": id, "object": "role", "name": id, "permissions": [], "predefined_role": False, "resource_type": "api"}
+    return {
+        "id": role,
+        "object": "role",
+        "name": role,
+        "permissions": [],
+        "predefined_role": False,
+        "resource_type": "api",
+    }
 
 
 def _names(collection: str) -> list[str]:
@@ -66,17 +79,17 @@ def _names(collection: str) -> list[str]:
 
 def user_of(call: Call) -> dict[str, Any]:
     """The user that is spoken of, as the organization knows them."""
-    id = call.body.get("user_id") or call.params.get("user_id", "user-owner")
-    found = family("admin.organization.users").lookup(call.server, {}, id)
-    return found or {"id": id, "object": "organization.user", "added_at": NOW(call), "name": None, "email": None}
+    user = call.body.get("user_id") or call.params.get("user_id", "user-owner")
+    found = family("admin.organization.users").lookup(call.server, {}, user)
+    return found or {"id": user, "object": "organization.user", "added_at": now(call), "name": None, "email": None}
 
 
 def group_of(call: Call) -> dict[str, Any]:
     """The group that is spoken of."""
-    id = call.body.get("group_id") or call.params.get("group_id", "")
-    found = family("admin.organization.groups").lookup(call.server, {}, id)
-    facts = {"name": id, "created_at": NOW(call), "group_type": "group", "is_scim_managed": False}
-    return {"object": "group", **(found or {"id": id, **facts}), "scim_managed": False}
+    group = call.body.get("group_id") or call.params.get("group_id", "")
+    found = family("admin.organization.groups").lookup(call.server, {}, group)
+    facts = {"name": group, "created_at": now(call), "group_type": "group", "is_scim_managed": False}
+    return {"object": "group", **(found or {"id": group, **facts}), "scim_managed": False}
 
 
 def of_role(field: str) -> Callable[[Call], Any]:
@@ -113,10 +126,10 @@ def activation(active: bool) -> Callable[[Call], dict[str, Any]]:
     def behave(call: Call) -> dict[str, Any]:
         keeper = family("admin.organization.certificates")
         changed: list[dict[str, Any]] = []
-        for id in call.body["certificate_ids"]:
+        for each in call.body["certificate_ids"]:
             with call.server.lock:
-                doc = {**keeper.get(call, call.params, id), "active": active}
-                call.server.store.put(keeper.place(call.params), id, doc)
+                doc = {**keeper.get(call, call.params, each), "active": active}
+                call.server.store.put(keeper.place(call.params), each, doc)
             changed.append({**doc, "object": "organization.certificate"})
         return {"object": "list", "data": changed}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..kept import NOW, Kept, family, later
+from ..kept import Kept, family, later, now
 
 if TYPE_CHECKING:
     from ..behaviour import Call
@@ -124,8 +124,8 @@ def _original(field: str, default: Any) -> Any:
 
     def value(call: Call) -> Any:
         named = call.body.get("video")
-        id = call.params.get("video_id") or (named.get("id") if isinstance(named, dict) else None) or ""
-        video = call.server.store.get("videos", id)
+        original = call.params.get("video_id") or (named.get("id") if isinstance(named, dict) else None) or ""
+        video = call.server.store.get("videos", original)
         return default if video is None else video[field]
 
     return value
@@ -142,7 +142,7 @@ def _result_counts(call: Call) -> dict[str, int]:
 def _grant(call: Call) -> dict[str, Any]:
     """Permissions on a checkpoint come one for each project."""
     keeper = family("fine_tuning.checkpoints.permissions")
-    granted = [keeper.add(call, call.params, {"project_id": id}) for id in call.body["project_ids"]]
+    granted = [keeper.add(call, call.params, {"project_id": each}) for each in call.body["project_ids"]]
     return {"object": "list", "data": granted}
 
 
@@ -169,7 +169,7 @@ FAMILIES = (
             "expires_at": later(_DAY),
             "request_counts": {"total": 0, "completed": 0, "failed": 0},
         },
-        actions={"cancel": {"status": "cancelling", "cancelling_at": NOW}},
+        actions={"cancel": {"status": "cancelling", "cancelling_at": now}},
         refers={"input_file_id": "files"},
     ),
     Kept(
@@ -193,7 +193,7 @@ FAMILIES = (
             "integrations": [],
         },
         actions={
-            "cancel": {"status": "cancelled", "finished_at": NOW},
+            "cancel": {"status": "cancelled", "finished_at": now},
             "pause": {"status": "paused"},
             "resume": {"status": "queued"},
         },
@@ -215,7 +215,7 @@ FAMILIES = (
         noun="webhook endpoint",
         new={"signing_secret_hint": "whsec_***"},
         once={"signing_secret": _secret},
-        actions={"test": {}, "rotate_secret": {"updated_at": NOW}},
+        actions={"test": {}, "rotate_secret": {"updated_at": now}},
         answers={
             "test": lambda call, doc: {
                 "event_type": call.body["event_type"],
@@ -253,7 +253,7 @@ FAMILIES = (
         new={
             "object": "container",
             "status": "running",
-            "last_active_at": NOW,
+            "last_active_at": now,
             "expires_after": {"anchor": "last_active_at", "minutes": 20},
             "memory_limit": "1g",
             "network_policy": {"type": "disabled"},
@@ -279,7 +279,11 @@ FAMILIES = (
         "skills.versions",
         "skillver_",
         key="version",
-        new={"id": lambda call: call.server.ids.new("skillver_"), "name": _skill_name, "description": _skill_description},
+        new={
+            "id": lambda call: call.server.ids.new("skillver_"),
+            "name": _skill_name,
+            "description": _skill_description,
+        },
         forced={"version": _next_version},
         created=_keep_version,
     ),

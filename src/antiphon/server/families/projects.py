@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..kept import NOW, Kept, Single, check_parents, family
+from ..kept import Kept, Single, check_parents, family, now
 from .organization import OWNER, assignments, key, of_group, of_user, owner, redacted, roles
 
 if TYPE_CHECKING:
@@ -40,7 +40,12 @@ def _rate_limits(server: Server, params: Mapping[str, str]) -> list[dict[str, An
 
 def _account_key(call: Call) -> dict[str, Any]:
     """The key a service account is made with."""
-    facts = {"id": call.server.ids.new("key_"), "name": "Secret Key", "created_at": NOW(call), "value": key("sk-svcacct-")(call)}
+    facts = {
+        "id": call.server.ids.new("key_"),
+        "name": "Secret Key",
+        "created_at": now(call),
+        "value": key("sk-svcacct-")(call),
+    }
     return {**facts, "object": "organization.project.service_account.api_key"}
 
 
@@ -63,10 +68,10 @@ def _activation(active: bool) -> Callable[[Call], dict[str, Any]]:
         certificates = family("admin.organization.certificates")
         place = family("admin.organization.projects.certificates").place(call.params)
         changed: list[dict[str, Any]] = []
-        for id in call.body["certificate_ids"]:
-            found = certificates.get(call, call.params, id)
+        for each in call.body["certificate_ids"]:
+            found = certificates.get(call, call.params, each)
             doc = {**found, "active": active, "object": "organization.project.certificate"}
-            call.server.store.put(place, id, doc)
+            call.server.store.put(place, each, doc)
             changed.append(doc)
         return {"object": "list", "data": changed}
 
@@ -78,7 +83,7 @@ FAMILIES = (
         _OWNER,
         "proj_",
         new={"status": "active"},
-        actions={"archive": {"status": "archived", "archived_at": NOW}},
+        actions={"archive": {"status": "archived", "archived_at": now}},
         seeds=_default_project,
         hidden=_archived,
     ),
@@ -109,7 +114,12 @@ FAMILIES = (
         "admin.organization.projects.api_keys",
         "key_",
         noun="API key",
-        new={"name": "Secret Key", "redacted_value": redacted("sk-proj"), "owner": owner, "owner_project_access": "active"},
+        new={
+            "name": "Secret Key",
+            "redacted_value": redacted("sk-proj"),
+            "owner": owner,
+            "owner_project_access": "active",
+        },
     ),
     Kept(
         "admin.organization.projects.rate_limits",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..kept import NOW, Kept, family
+from ..kept import Kept, family, now
 
 if TYPE_CHECKING:
     from ..behaviour import Call
@@ -24,7 +24,7 @@ def _size(call: Call) -> int:
 def _named(body: dict[str, Any]) -> list[dict[str, Any]]:
     """The files a store or a batch is created with."""
     shared = {name: body[name] for name in ("attributes", "chunking_strategy") if name in body}
-    return [{**shared, "file_id": id} for id in body.get("file_ids") or ()] + list(body.get("files") or ())
+    return [{**shared, "file_id": each} for each in body.get("file_ids") or ()] + list(body.get("files") or ())
 
 
 def _counts(number: int) -> dict[str, int]:
@@ -51,7 +51,7 @@ def _count(call: Call, store_id: str) -> None:
         if store is not None:
             files = server.store.list(f"vector_stores/{store_id}/files")
             size = sum(file["usage_bytes"] for file in files)
-            counted = {**store, "file_counts": _counts(len(files)), "usage_bytes": size, "last_active_at": NOW(call)}
+            counted = {**store, "file_counts": _counts(len(files)), "usage_bytes": size, "last_active_at": now(call)}
             server.store.put("vector_stores", store_id, counted)
 
 
@@ -85,7 +85,7 @@ FAMILIES = (
             "metadata": {},
             "file_counts": _counts(0),
             "usage_bytes": 0,
-            "last_active_at": NOW,
+            "last_active_at": now,
         },
         refers={"file_ids": "files"},
         created=_fill_store,
