@@ -135,12 +135,16 @@ class Call(Step[T]):
         self.function: Callable[[], T] = (lambda: function(*args, **kwargs)) if args or kwargs else function  # type: ignore[assignment]
 
     def perform(self, world: World) -> T:
-        return self.function()
+        try:
+            return self.function()
+        except StopIteration as error:
+            # It would be taken for the end of the flow; a future of asyncio would not even pass it on.
+            raise RuntimeError("a called function raised StopIteration") from error
 
     async def aperform(self, world: World) -> T:
         import asyncio
 
-        return await asyncio.to_thread(self.function)
+        return await asyncio.to_thread(self.perform, world)
 
 
 Flow: TypeAlias = Generator[Step[Any], Any, T]

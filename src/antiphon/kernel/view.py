@@ -411,8 +411,8 @@ def _tagged(members: list[type[View]]) -> Wrap:
         return max(
             candidates,
             key=lambda m: (
-                all(value.get(k) in v for k, v in tags[m].items() if k in value),
                 required[m] <= keys,
+                all(value.get(k) in v for k, v in tags[m].items() if k in value),
                 len(keys & m.__view_fields__.keys()) - len(required[m] - keys),
             ),
         )
