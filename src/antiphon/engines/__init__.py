@@ -1,0 +1,43 @@
+"""What answers when a model is asked: words, echoes, valid JSON, hashed vectors, drawn pictures, your function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..kernel.lazy import lazily
+
+if TYPE_CHECKING:
+    from .default import Default as Default
+    from .embeddings import EmbeddingFunction as EmbeddingFunction
+    from .embeddings import HashEmbeddings as HashEmbeddings
+    from .embeddings import embedding_engine as embedding_engine
+    from .functions import Function as Function
+    from .functions import engine as engine
+    from .functions import never_blocks as never_blocks
+    from .images import DrawnImages as DrawnImages
+    from .images import ImageFunction as ImageFunction
+    from .images import image_engine as image_engine
+    from .paced import Paced as Paced
+    from .text import Echo as Echo
+    from .text import LoremIpsum as LoremIpsum
+    from .text import ReverseInput as ReverseInput
+
+_WHERE = {
+    "Default": ".default",
+    "DrawnImages": ".images",
+    "Echo": ".text",
+    "EmbeddingFunction": ".embeddings",
+    "Function": ".functions",
+    "HashEmbeddings": ".embeddings",
+    "ImageFunction": ".images",
+    "LoremIpsum": ".text",
+    "Paced": ".paced",
+    "ReverseInput": ".text",
+    "embedding_engine": ".embeddings",
+    "engine": ".functions",
+    "image_engine": ".images",
+    "never_blocks": ".functions",
+}
+
+__all__ = tuple(sorted(_WHERE))  # pyright: ignore[reportUnsupportedDunderAll]
+__getattr__, __dir__ = lazily(__name__, _WHERE)
