@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..server.clock import Clock
     from ..server.engine import ChatEngine, EmbeddingEngine, ImageEngine
     from ..server.store import Store
+    from ..transports.httpx2 import HandlerTransport
 
 __all__ = ("PORT", "FakeOpenAI")
 
@@ -169,17 +170,16 @@ class FakeOpenAI:
 
         return AsyncOpenAI(**{"api_key": "fake", "base_url": f"{ORIGIN}/v1", "transport": self.server, **options})
 
-    def official_client(self, **options: Any) -> Any:
-        """A client of the official package that calls the fake in process. Takes the options of `openai.OpenAI`."""
-        from .official import connected
+    def official_transport(self) -> HandlerTransport:
+        """A transport of httpx2 that calls the fake in process, for clients of the official package.
 
-        return connected("OpenAI", self.server, {"api_key": "fake", "base_url": f"{ORIGIN}/v1", **options})
+            openai.OpenAI(api_key="any", http_client=httpx2.Client(transport=fake.official_transport()))
 
-    def official_async_client(self, **options: Any) -> Any:
-        """`official_client` for `openai.AsyncOpenAI`."""
-        from .official import connected
+        It serves blocking and async clients alike. Needs `httpx2`, which comes with the official package.
+        """
+        from ..transports.httpx2 import HandlerTransport
 
-        return connected("AsyncOpenAI", self.server, {"api_key": "fake", "base_url": f"{ORIGIN}/v1", **options})
+        return HandlerTransport(self.server)
 
 
 def _with_default(given: Any, default: Any) -> Any:

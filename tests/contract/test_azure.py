@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+HI = json.dumps({"messages": [{"role": "user", "content": "hi"}]}).encode()
+JSON = {"content-type": "application/json"}
+
+
+async def test_a_deployment_is_a_model(api: Any) -> None:
+    path = "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
+    answer = api.raw("POST", path, HI, {**JSON, "api-key": "x"}, key=False)
+    assert answer.status == 200
+    assert json.loads(answer.body)["model"] == "gpt-4o"
+    assert api.raw("POST", path, HI, JSON, key=False).status == 401
+
+
+async def test_the_second_layout(api: Any) -> None:
+    body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}).encode()
+    answer = api.raw("POST", "/openai/v1/chat/completions", body, {**JSON, "api-key": "x"}, key=False)
+    assert answer.status == 200
+
+
+async def test_the_azure_client(api: Any) -> None:
+    if not hasattr(api.errors, "AzureOpenAI"):
+        pytest.skip("this package has no Azure client yet")
+    endpoint = {"azure_endpoint": api.url or "http://fake.test", "base_url": None, "api_version": "2024-10-21"}
+    client = api.make("Azure", **endpoint)
+    answer = await api.call(
+        "chat.completions.create", client=client, model="gpt-4o", messages=json.loads(HI)["messages"]
+    )
+    assert answer.model == "gpt-4o"
+    stream = await api.call(
+        "chat.completions.create",
+        client=client,
+        model="my",
+        messages=[],
+        stream=True,
+        extra_body={"messages": json.loads(HI)["messages"]},
+    )
+    assert len(await api.items(stream)) > 3
+    await api.settled(client.close())
