@@ -64,6 +64,16 @@ __all__ = (
 class OpenAIError(Exception):
     """The root of everything this package raises about the API."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[OpenAIError], args: tuple[Any, ...], state: dict[str, Any]) -> OpenAIError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
 
 class APIError(OpenAIError):
     """A call failed. `body` is the decoded error object, or the raw text where the server sent no JSON."""
@@ -81,19 +91,10 @@ class APIError(OpenAIError):
         self.request = request
         self.body = body
         fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-        self.code = fields.get("code")
+        code = fields.get("code")
+        self.code = None if code is None else str(code)
         self.param = fields.get("param")
         self.type = fields.get("type")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.args, self.__dict__)
-
-
-def _restore(kind: type[APIError], args: tuple[Any, ...], state: dict[str, Any]) -> APIError:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(state)
-    return error
 
 
 class APIConnectionError(APIError):
@@ -261,8 +262,8 @@ def from_response(response: Response) -> APIStatusError:
     try:
         decoded: Any = response.json()
     except ValueError:
-        return kind(f"Error code: {status}", response=response, body=text or None)
+        return kind(f"Error code: {status}", response=response, body=text)
     error: Any = decoded.get("error", decoded) if isinstance(decoded, dict) else decoded
-    message = error.get("message") if isinstance(error, dict) else error if isinstance(error, str) else None
-    summary = f"Error code: {status} - {message}" if message else f"Error code: {status}"
+    message = error.get("message") if isinstance(error, dict) else error
+    summary = f"Error code: {status} - {message}" if message and isinstance(message, str) else f"Error code: {status}"
     return kind(summary, response=response, body=error)
