@@ -29,6 +29,7 @@ from .schema_rows import Row, rows
 
 FOLDER = "schema"
 PREFIX = "openai.types."
+REFERENCE = "#/$defs/"
 NAMED_UNION = 3
 """A union of at least so many members, if the package has a name for it, becomes a definition of its own."""
 
@@ -88,7 +89,10 @@ class Converter:
         if origin is typing.Annotated:
             schema = self.schema(arguments[0])
             tag = next((m.discriminator for m in arguments[1:] if getattr(m, "discriminator", None)), None)
-            return {**schema, "discriminator": {"propertyName": tag}} if tag and "anyOf" in schema else schema
+            union = self.definitions[schema["$ref"].removeprefix(REFERENCE)] if "$ref" in schema else schema
+            if tag and "anyOf" in union:
+                union["discriminator"] = {"propertyName": tag}
+            return schema
         if origin in (typing.Required, typing_extensions.Required, typing.NotRequired, typing_extensions.NotRequired):
             return self.schema(arguments[0])
         if origin is typing.Literal:
@@ -112,7 +116,7 @@ class Converter:
         if inspect.isclass(annotation) and (
             typing_extensions.is_typeddict(annotation) or hasattr(annotation, "model_fields")
         ):
-            return {"$ref": f"#/$defs/{self.define(annotation)}"}
+            return {"$ref": REFERENCE + self.define(annotation)}
         raise TypeError(f"no schema for {annotation!r}")
 
     def union(self, annotation: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
@@ -124,7 +128,7 @@ class Converter:
             if name not in self.definitions:
                 self.definitions[name] = {}
                 self.definitions[name] = self.merge([self.schema(a) for a in plain])
-            member = {"$ref": f"#/$defs/{name}"}
+            member = {"$ref": REFERENCE + name}
             return member if len(plain) == len(arguments) else {"anyOf": [member, {"type": "null"}]}
         return self.merge([self.schema(a) for a in arguments])
 
@@ -348,7 +352,7 @@ def _reachable(rows: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[
         if isinstance(value, dict):
             reference = value.get("$ref")
             if isinstance(reference, str):
-                name = reference.removeprefix("#/$defs/")
+                name = reference.removeprefix(REFERENCE)
                 if name not in seen:
                     seen.add(name)
                     queue.append(definitions[name])

@@ -3,7 +3,7 @@
     instance(operation("files.create").response, reflect={"filename": "a.jsonl"}, now=clock.now(), ids=server.ids)
 
 What `reflect` says is taken over wherever its type fits. Otherwise a field that may be null is null, an optional
-field that may not is left out, and a required one gets a value by its name: ids with the prefix of their kind of
+field that may not is left out (a map is empty), and a required one gets a value by its name: ids with the prefix of their kind of
 object, times from `now`, the status of something that went well, empty lists and zero counts.
 
 `example` makes instances of users' own JSON Schemas (structured outputs, arguments of tools): see `examples`.
@@ -237,6 +237,8 @@ class _Maker:
                     made[key] = result
             elif _fits(field, None):
                 made[key] = None
+            elif field.get("type") == "object" and "properties" not in field:
+                made[key] = {}
         return made
 
     def array(self, schema: Schema, given: Any, name: str, kind: str, depth: int) -> list[Any]:
