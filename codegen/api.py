@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from .annotations import Annotations
-from .overlay import RETURNS
+from .overlay import HELPERS, RETURNS
 from .resources import Operation, Resource, parameters, resources
 from .source import Ref, unparse
 from .types import HEADER, Imports, indent, lazy_table, ours, relative
@@ -126,7 +126,8 @@ class _Writer:
         members = [_child(name, target, self.found, self.package) for name, target in resource.children.items()]
         members += [self._operation(operation) for operation in resource.operations]
         body = indent(f'"""{resource_doc(resource.path)}"""\n\n', *members)
-        return self._assemble(f"class {resource.class_name}(Resource[V]):\n{body}")
+        _, _, helper = HELPERS.get(resource.path, "").partition(":")
+        return self._assemble(f"class {resource.class_name}({helper or 'Resource'}[V]):\n{body}")
 
     # Operations
 
@@ -209,7 +210,9 @@ class _Writer:
         used = set(self.annotations.used)
         at_run_time, checked = Imports(), Imports()
         lazy: dict[str, str] = {}
-        at_run_time.add("antiphon.kernel.operation", "Resource", "V")
+        home, _, helper = HELPERS.get(resource.path, "antiphon.kernel.operation:Resource").rpartition(":")
+        at_run_time.add(home if resource.path not in HELPERS else f"antiphon.api._helpers.{home}", helper)
+        at_run_time.add("antiphon.kernel.operation", "V")
         typing: set[str] = set()
         if resource.operations:
             at_run_time.add("antiphon.kernel", "operation as op")

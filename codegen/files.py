@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 __all__ = ("compare", "formatted", "write")
@@ -36,14 +36,16 @@ def formatted(files: Iterable[tuple[str, str]]) -> dict[str, str]:
         return {path: (base / path).read_text() for path in sorted(paths)}
 
 
-def _generated(folder: str) -> str:
-    """What the generated files of a folder are called; the code beside the tables of `schema` is hand-written."""
-    return "*.json" if folder == "schema" else "*.py"
+def _generated(root: Path, folder: str) -> Iterator[Path]:
+    """The generated files of a folder; the code beside the tables of `schema` and in `_helpers` is hand-written."""
+    for path in (root / folder).rglob("*.json" if folder == "schema" else "*.py"):
+        if "_helpers" not in path.relative_to(root).parts:
+            yield path
 
 
 def compare(files: dict[str, str], root: Path, folders: Iterable[str]) -> list[str]:
     """What differs between the files and what is on disk below `root`, one line each."""
-    there = {str(path.relative_to(root)) for folder in folders for path in (root / folder).rglob(_generated(folder))}
+    there = {str(path.relative_to(root)) for folder in folders for path in _generated(root, folder)}
     lines = [f"{path} is missing" for path in sorted(files.keys() - there)]
     lines += [f"{path} is not generated" for path in sorted(there - files.keys())]
     return lines + [
@@ -55,7 +57,7 @@ def write(files: dict[str, str], root: Path, folders: Iterable[str]) -> int:
     """Write what differs and remove what is no longer generated. Returns how many files changed."""
     changed = 0
     for folder in folders:
-        for path in (root / folder).rglob(_generated(folder)):
+        for path in list(_generated(root, folder)):
             if str(path.relative_to(root)) not in files:
                 path.unlink()
                 changed += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ("BASES", "DEPRECATIONS", "DROPPED_PARAMETERS", "RETURNS", "SKIPPED_MEMBERS", "SKIPPED_MODULES")
+__all__ = ("BASES", "DEPRECATIONS", "DROPPED_PARAMETERS", "HELPERS", "RETURNS", "SKIPPED_MEMBERS", "SKIPPED_MODULES")
 
 SKIPPED_MODULES = {
     "openai.types.websocket_connection_options": "options of a library that our websocket client does without",
@@ -21,6 +21,12 @@ BASES = {
     "openai.types.beta.agent_session_message.AgentSessionMessage": "MessageText",
 }
 """Classes with behaviour of their own: the base in `antiphon.kernel.extras` that has it."""
+
+HELPERS: dict[str, str] = {}
+"""Resources with methods of their own beside operations, such as `chat.completions` with `parse` and `stream`: the
+class that has them, by the path of the resource, as `module:Class` of `antiphon.api._helpers`. That folder is written
+by hand; the class is generic in the voice like any resource, and becomes the base of the generated one.
+"""
 
 DROPPED_PARAMETERS = {
     "output_type": "of `beta.agents.sessions.create`: a Python class to read answers into, part of the agents helper",

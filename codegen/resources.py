@@ -178,6 +178,8 @@ def _describe(operation: Operation, keywords: dict[str, ast.expr]) -> None:
         how["files"] = files
     if content_type.startswith("multipart") or "files" in keywords:
         how["form"] = True
+    if any(isinstance(each, ast.If) and unparse(each.test) in ("files", "extracted_files") for each in ast.walk(spec)):
+        how["json_without_files"] = True
     for each in ast.walk(spec):
         if isinstance(each, ast.Call) and unparse(each.func) == "encode_multipart":
             parts = ast.literal_eval(each.args[2])

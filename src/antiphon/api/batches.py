@@ -100,7 +100,7 @@ class Batches(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> Batch:
-        """Cancel: batches.
+        """Cancel a batch.
 
         `POST /batches/{batch_id}/cancel`
 

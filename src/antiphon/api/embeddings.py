@@ -35,7 +35,7 @@ class Embeddings(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> CreateEmbeddingResponse:
-        """Create an embedding.
+        """Turn texts into vectors.
 
         `POST /embeddings`
 

@@ -37,7 +37,7 @@ class Files(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> FileObject:
-        """Create a file.
+        """Upload a file.
 
         `POST /files`
 
@@ -112,7 +112,7 @@ class Files(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> HttpxBinaryResponseContent:
-        """Content: files.
+        """Download a file.
 
         `GET /files/{file_id}/content`
 
@@ -130,7 +130,7 @@ class Files(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> str:
-        """Retrieve content: files.
+        """Download a file as text.
 
         `GET /files/{file_id}/content`
 

@@ -242,7 +242,7 @@ class Images(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ImagesResponse:
-        """Create variation: images.
+        """Draw variations of an image.
 
         `POST /images/variations`
 
@@ -255,7 +255,7 @@ class Images(Resource[V]):
             _Edit[ImagesResponse, Stream[ImageEditStreamEvent]],
             _Edit[Coroutine[Any, Any, ImagesResponse], Coroutine[Any, Any, AsyncStream[ImageEditStreamEvent]]],
         ] = op.overloaded
-        """Edit: images.
+        """Change an image as a prompt says.
 
         `POST /images/edits`
 
@@ -296,7 +296,7 @@ class Images(Resource[V]):
             extra_body: Body | None = None,
             timeout: float | Timeout | None | NotGiven = not_given,
         ) -> ImagesResponse:
-            """Edit: images.
+            """Change an image as a prompt says.
 
             `POST /images/edits`
 
@@ -309,7 +309,7 @@ class Images(Resource[V]):
             _Generate[ImagesResponse, Stream[ImageGenStreamEvent]],
             _Generate[Coroutine[Any, Any, ImagesResponse], Coroutine[Any, Any, AsyncStream[ImageGenStreamEvent]]],
         ] = op.overloaded
-        """Generate: images.
+        """Draw images as a prompt says.
 
         `POST /images/generations`
 
@@ -348,7 +348,7 @@ class Images(Resource[V]):
             extra_body: Body | None = None,
             timeout: float | Timeout | None | NotGiven = not_given,
         ) -> ImagesResponse:
-            """Generate: images.
+            """Draw images as a prompt says.
 
             `POST /images/generations`
 

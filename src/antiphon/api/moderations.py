@@ -33,7 +33,7 @@ class Moderations(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ModerationCreateResponse:
-        """Create a moderation.
+        """Classify a text or an image by the harm in it.
 
         `POST /moderations`
 

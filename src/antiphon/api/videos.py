@@ -118,7 +118,7 @@ class Videos(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> VideoCreateCharacterResponse:
-        """Create character: videos.
+        """Create a character from a video.
 
         `POST /videos/characters`
 
@@ -141,7 +141,7 @@ class Videos(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> HttpxBinaryResponseContent:
-        """Download content: videos.
+        """Download a video.
 
         `GET /videos/{video_id}/content`
 
@@ -160,7 +160,7 @@ class Videos(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> Video:
-        """Edit: videos.
+        """Edit a video.
 
         `POST /videos/edits`
 
@@ -180,7 +180,7 @@ class Videos(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> Video:
-        """Extend: videos.
+        """Extend a video.
 
         `POST /videos/extensions`
 
@@ -198,7 +198,7 @@ class Videos(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> VideoGetCharacterResponse:
-        """Get character: videos.
+        """Get a character.
 
         `GET /videos/characters/{character_id}`
 
@@ -217,7 +217,7 @@ class Videos(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> Video:
-        """Remix: videos.
+        """Remix a video.
 
         `POST /videos/{video_id}/remix`
 

@@ -47,7 +47,7 @@ class HttpxBinaryResponseContent:
     def charset_encoding(self) -> str | None:
         """The charset of the content type; `None` where it names none or an unknown one."""
         _, _, after = self.response.headers.get("content-type", "").partition("charset=")
-        charset = after.partition(";")[0].strip().strip("\"'")
+        charset: str = after.partition(";")[0].strip().strip("\"'")
         if not charset:
             return None
         import codecs

@@ -24,7 +24,7 @@ class Headers(Mapping[str, str]):
     """Every header in order, names in lower case."""
 
     def __init__(self, headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
-        items = headers.items() if isinstance(headers, Mapping) else headers
+        items: Any = headers.items() if isinstance(headers, Mapping) else headers
         self.pairs = [(name.lower(), value) for name, value in items]
 
     @classmethod

@@ -159,9 +159,8 @@ def _length(file: Any) -> int | None:
         pass
     try:
         at = file.tell()
-        length: int = file.seek(0, os.SEEK_END)
-        if length is None:  # files of other libraries may return nothing
-            length = file.tell()
+        end: Any = file.seek(0, os.SEEK_END)
+        length: int = file.tell() if end is None else end  # files of other libraries may return nothing
         file.seek(at)
         return length
     except (AttributeError, OSError):
@@ -315,7 +314,7 @@ class Decoder:
 
     def _boundary(self) -> tuple[bool, list[Part | bytes | None]]:
         """What follows a boundary: two dashes at the end of the form, else a line break and a part's head."""
-        if self._buffer[:2] == b"--":
+        if self._buffer.startswith(b"--"):
             self._step = self._epilogue
             return True, []
         end = self._buffer.find(b"\r\n")
@@ -376,9 +375,9 @@ class Decoder:
 def _part(head: bytes) -> Part:
     headers = Headers.of([])
     for line in head.decode("utf-8", "surrogateescape").split("\r\n"):
-        name, colon, value = line.partition(":")
+        key, colon, value = line.partition(":")
         if colon:
-            headers.pairs.append((name.strip().lower(), value.strip()))
+            headers.pairs.append((key.strip().lower(), value.strip()))
         elif line.strip():
             raise ValueError(f"not a header of a part of the form: {line!r}")
     kind, parameters = _parameters(headers.get("content-disposition", ""))

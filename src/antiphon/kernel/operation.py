@@ -181,6 +181,7 @@ class AnyOperation:
         fixed_headers: Mapping[str, str] | None = None,
         files: tuple[str, ...] = (),
         form: bool = False,
+        json_without_files: bool = False,
         parts: Mapping[str, str] | None = None,
         alone: str | None = None,
         rename: Mapping[str, str] | None = None,
@@ -190,7 +191,8 @@ class AnyOperation:
         deprecated: str | None = None,
     ) -> None:
         """Beside the address: `events` is the type of a stream's events, `query` names what a `POST` puts in its
-        query, `headers` the header each parameter fills, `files` the parameters that are files, `rename` the keys
+        query, `headers` the header each parameter fills, `files` the parameters that are files, `form` says the body
+        is a form, `json_without_files` that it is JSON when no file is given, `rename` the keys
         whose JSON name differs (`a.b` for one inside an object), `parts` the content type of each part of a form
         and `alone` the part that is the whole body where no other is given.
         """
@@ -204,6 +206,7 @@ class AnyOperation:
         self.fixed_headers = dict(fixed_headers or {})
         self.files = files
         self.form = form
+        self.json_without_files = json_without_files
         self.parts = parts
         self.alone = alone
         self.rename = dict(rename or {})

@@ -34,6 +34,8 @@ def test_check_tells_what_is_out_of_date(tmp_path: Path) -> None:
     assert files.write(made, tmp_path, ["api"]) == 0
     (tmp_path / "api" / "two.py").write_text("3\n")
     (tmp_path / "api" / "old.py").write_text("")
+    (tmp_path / "api" / "_helpers").mkdir()
+    (tmp_path / "api" / "_helpers" / "written.py").write_text("by hand")
     made["api/new.py"] = ""
     assert files.compare(made, tmp_path, ["api"]) == [
         "api/new.py is missing",
@@ -41,6 +43,7 @@ def test_check_tells_what_is_out_of_date(tmp_path: Path) -> None:
         "api/two.py differs",
     ]
     assert files.write(made, tmp_path, ["api"]) == 3
+    assert (tmp_path / "api" / "_helpers" / "written.py").exists()
     assert files.compare(made, tmp_path, ["api"]) == []
 
 

@@ -37,7 +37,7 @@ class Speech(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> HttpxBinaryResponseContent:
-        """Create audio speech.
+        """Speak a text: the answer is the sound.
 
         `POST /audio/speech`
 

@@ -211,7 +211,7 @@ class Transcriptions(Resource[V]):
                 Coroutine[Any, Any, AsyncStream[TranscriptionStreamEvent]],
             ],
         ] = op.overloaded
-        """Create an audio transcription.
+        """Write down what is said in a sound file.
 
         `POST /audio/transcriptions`
 
@@ -242,7 +242,7 @@ class Transcriptions(Resource[V]):
             extra_body: Body | None = None,
             timeout: float | Timeout | None | NotGiven = not_given,
         ) -> Transcription | TranscriptionVerbose | TranscriptionDiarized | str:
-            """Create an audio transcription.
+            """Write down what is said in a sound file.
 
             `POST /audio/transcriptions`
 

@@ -93,7 +93,7 @@ class Translations(Resource[V]):
                 Coroutine[Any, Any, Translation], Coroutine[Any, Any, TranslationVerbose], Coroutine[Any, Any, str]
             ],
         ] = op.overloaded
-        """Create an audio translation.
+        """Write down in English what is said in a sound file.
 
         `POST /audio/translations`
 
@@ -115,7 +115,7 @@ class Translations(Resource[V]):
             extra_body: Body | None = None,
             timeout: float | Timeout | None | NotGiven = not_given,
         ) -> Translation | TranslationVerbose | str:
-            """Create an audio translation.
+            """Write down in English what is said in a sound file.
 
             `POST /audio/translations`
 

@@ -55,7 +55,7 @@ class Live(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> LiveCreateResponse:
-        """Create live.
+        """Create a live session.
 
         `POST /live/sessions`
 

@@ -33,7 +33,7 @@ class Sessions(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> None:
-        """Accept: live sessions.
+        """Accept a live session.
 
         `POST /live/sessions/{session_id}/accept`
 
@@ -51,7 +51,7 @@ class Sessions(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> HttpxBinaryResponseContent:
-        """Download recording: live sessions.
+        """Download the recording of a live session.
 
         `GET /live/sessions/{session_id}/content`
 
@@ -71,7 +71,7 @@ class Sessions(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> SessionForkResponse:
-        """Fork: live sessions.
+        """Fork a live session.
 
         `POST /live/sessions/{session_id}/fork`
 
@@ -89,7 +89,7 @@ class Sessions(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> None:
-        """Hangup: live sessions.
+        """Hang up a live session.
 
         `POST /live/sessions/{session_id}/hangup`
 
@@ -108,7 +108,7 @@ class Sessions(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> None:
-        """Refer: live sessions.
+        """Refer a live session.
 
         `POST /live/sessions/{session_id}/refer`
 
@@ -127,7 +127,7 @@ class Sessions(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> None:
-        """Reject: live sessions.
+        """Reject a live session.
 
         `POST /live/sessions/{session_id}/reject`
 

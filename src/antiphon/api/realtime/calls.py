@@ -44,7 +44,7 @@ class Calls(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> HttpxBinaryResponseContent:
-        """Create a realtime call.
+        """Begin a realtime call from an SDP offer; the answer is SDP.
 
         `POST /realtime/calls`
 
@@ -98,7 +98,7 @@ class Calls(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> None:
-        """Accept: realtime calls.
+        """Accept a realtime call.
 
         `POST /realtime/calls/{call_id}/accept`
 
@@ -116,7 +116,7 @@ class Calls(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> None:
-        """Hangup: realtime calls.
+        """Hang up a realtime call.
 
         `POST /realtime/calls/{call_id}/hangup`
 
@@ -135,7 +135,7 @@ class Calls(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> None:
-        """Refer: realtime calls.
+        """Refer a realtime call.
 
         `POST /realtime/calls/{call_id}/refer`
 
@@ -154,7 +154,7 @@ class Calls(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> None:
-        """Reject: realtime calls.
+        """Reject a realtime call.
 
         `POST /realtime/calls/{call_id}/reject`
 

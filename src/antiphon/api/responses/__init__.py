@@ -232,7 +232,7 @@ class Responses(Resource[V]):
             _Create[Response, Stream[ResponseStreamEvent]],
             _Create[Coroutine[Any, Any, Response], Coroutine[Any, Any, AsyncStream[ResponseStreamEvent]]],
         ] = op.overloaded
-        """Create a response.
+        """Have a model respond.
 
         `POST /responses`
 
@@ -282,7 +282,7 @@ class Responses(Resource[V]):
             extra_body: Body | None = None,
             timeout: float | Timeout | None | NotGiven = not_given,
         ) -> Response:
-            """Create a response.
+            """Have a model respond.
 
             `POST /responses`
 
@@ -353,7 +353,7 @@ class Responses(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> Response:
-        """Cancel: responses.
+        """Cancel a response.
 
         `POST /responses/{response_id}/cancel`
 
@@ -494,7 +494,7 @@ class Responses(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> CompactedResponse:
-        """Compact: responses.
+        """Compact a conversation into a shorter one.
 
         `POST /responses/compact`
 

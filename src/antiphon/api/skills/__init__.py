@@ -39,7 +39,7 @@ class Skills(Resource[V]):
 
         return Versions(self._core)
 
-    @op.post("/skills", files=("files",), form=True)
+    @op.post("/skills", files=("files",), form=True, json_without_files=True)
     def create(
         self,
         *,

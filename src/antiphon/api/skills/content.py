@@ -29,7 +29,7 @@ class Content(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> HttpxBinaryResponseContent:
-        """Get content of a skill.
+        """Get the content of a skill.
 
         `GET /skills/{skill_id}/content`
 

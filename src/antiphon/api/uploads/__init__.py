@@ -45,7 +45,7 @@ class Uploads(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> Upload:
-        """Create a upload.
+        """Create an upload.
 
         `POST /uploads`
 
@@ -63,7 +63,7 @@ class Uploads(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> Upload:
-        """Cancel: uploads.
+        """Cancel an upload.
 
         `POST /uploads/{upload_id}/cancel`
 
@@ -83,7 +83,7 @@ class Uploads(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> Upload:
-        """Complete: uploads.
+        """Complete an upload.
 
         `POST /uploads/{upload_id}/complete`
 

@@ -31,7 +31,7 @@ class Parts(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> UploadPart:
-        """Create a part of a upload.
+        """Create a part of an upload.
 
         `POST /uploads/{upload_id}/parts`
 

@@ -158,7 +158,7 @@ class VectorStores(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> SyncPage[VectorStoreSearchResponse]:
-        """Search: vector stores.
+        """Search a vector store.
 
         `POST /vector_stores/{vector_store_id}/search`
 

@@ -79,7 +79,7 @@ class FileBatches(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> VectorStoreFileBatch:
-        """Cancel: file batches of a vector store.
+        """Cancel a file batch of a vector store.
 
         `POST /vector_stores/{vector_store_id}/file_batches/{batch_id}/cancel`
 
@@ -105,7 +105,7 @@ class FileBatches(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> SyncCursorPage[VectorStoreFile]:
-        """List files: file batches of a vector store.
+        """List the files of a file batch.
 
         `GET /vector_stores/{vector_store_id}/file_batches/{batch_id}/files`
 

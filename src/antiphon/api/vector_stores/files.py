@@ -138,7 +138,7 @@ class Files(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> SyncPage[FileContentResponse]:
-        """Content: files of a vector store.
+        """Get the parsed content of a file of a vector store.
 
         `GET /vector_stores/{vector_store_id}/files/{file_id}/content`
 

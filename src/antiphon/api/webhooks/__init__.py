@@ -201,7 +201,7 @@ class Webhooks(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> WebhookEndpointWithSecret:
-        """Rotate secret: webhooks.
+        """Give a webhook endpoint a new secret.
 
         `POST /webhook_endpoints/{webhook_endpoint_id}/rotate_secret`
 
@@ -248,7 +248,7 @@ class Webhooks(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> WebhookEndpointTestResult:
-        """Test: webhooks.
+        """Send a test event to a webhook endpoint.
 
         `POST /webhook_endpoints/{webhook_endpoint_id}/test`
 

@@ -131,7 +131,7 @@ class Certificates(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> SyncPage[CertificateActivateResponse]:
-        """Activate: certificates.
+        """Activate certificates of the organization.
 
         `POST /organization/certificates/activate`
 
@@ -149,7 +149,7 @@ class Certificates(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> SyncPage[CertificateDeactivateResponse]:
-        """Deactivate: certificates.
+        """Deactivate certificates of the organization.
 
         `POST /organization/certificates/deactivate`
 

@@ -28,7 +28,7 @@ class DataRetention(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> OrganizationDataRetention:
-        """Get data retention.
+        """Get the data retention settings.
 
         `GET /organization/data_retention`
 
@@ -51,7 +51,7 @@ class DataRetention(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> OrganizationDataRetention:
-        """Change data retention.
+        """Change the data retention settings.
 
         `POST /organization/data_retention`
 

@@ -212,7 +212,7 @@ class ExternalKeys(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ExternalKeyValidateResponse:
-        """Validate: external keys.
+        """Validate an external key.
 
         `POST /organization/external_keys/{external_key_id}/validate`
 

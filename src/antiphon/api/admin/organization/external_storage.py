@@ -108,7 +108,7 @@ class ExternalStorage(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ExternalStorageConfiguration:
-        """Validate: external storage.
+        """Validate an external storage.
 
         `POST /organization/external_storage/{external_storage_id}/validate`
 

@@ -29,7 +29,7 @@ class SpendLimit(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> OrganizationSpendLimit:
-        """Get spend limit.
+        """Get the spend limit.
 
         `GET /organization/spend_limit`
 
@@ -49,7 +49,7 @@ class SpendLimit(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> OrganizationSpendLimit:
-        """Change spend limit.
+        """Change the spend limit.
 
         `POST /organization/spend_limit`
 
@@ -66,7 +66,7 @@ class SpendLimit(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> OrganizationSpendLimitDeleted:
-        """Delete spend limit.
+        """Delete the spend limit.
 
         `DELETE /organization/spend_limit`
 

@@ -52,7 +52,7 @@ class Usage(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> UsageAudioSpeechesResponse:
-        """Audio speeches: usage.
+        """How much the organization used, by span of time: audio speeches.
 
         `GET /organization/usage/audio_speeches`
 
@@ -79,7 +79,7 @@ class Usage(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> UsageAudioTranscriptionsResponse:
-        """Audio transcriptions: usage.
+        """How much the organization used, by span of time: audio transcriptions.
 
         `GET /organization/usage/audio_transcriptions`
 
@@ -103,7 +103,7 @@ class Usage(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> UsageCodeInterpreterSessionsResponse:
-        """Code interpreter sessions: usage.
+        """How much the organization used, by span of time: code interpreter sessions.
 
         `GET /organization/usage/code_interpreter_sessions`
 
@@ -132,7 +132,7 @@ class Usage(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> UsageCompletionsResponse:
-        """Completions: usage.
+        """How much the organization used, by span of time: completions.
 
         `GET /organization/usage/completions`
 
@@ -158,7 +158,7 @@ class Usage(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> UsageCostsResponse:
-        """Costs: usage.
+        """What the organization spent, by span of time.
 
         `GET /organization/costs`
 
@@ -188,7 +188,7 @@ class Usage(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> UsageDecisionsResponse:
-        """Decisions: usage.
+        """How much the organization used, by span of time: decisions.
 
         `GET /organization/usage/decisions`
 
@@ -215,7 +215,7 @@ class Usage(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> UsageEmbeddingsResponse:
-        """Embeddings: usage.
+        """How much the organization used, by span of time: embeddings.
 
         `GET /organization/usage/embeddings`
 
@@ -242,7 +242,7 @@ class Usage(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> UsageFileSearchCallsResponse:
-        """File search calls: usage.
+        """How much the organization used, by span of time: file search calls.
 
         `GET /organization/usage/file_search_calls`
 
@@ -271,7 +271,7 @@ class Usage(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> UsageImagesResponse:
-        """Images: usage.
+        """How much the organization used, by span of time: images.
 
         `GET /organization/usage/images`
 
@@ -298,7 +298,7 @@ class Usage(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> UsageModerationsResponse:
-        """Moderations: usage.
+        """How much the organization used, by span of time: moderations.
 
         `GET /organization/usage/moderations`
 
@@ -322,7 +322,7 @@ class Usage(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> UsageVectorStoresResponse:
-        """Vector stores: usage.
+        """How much the organization used, by span of time: vector stores.
 
         `GET /organization/usage/vector_stores`
 
@@ -351,7 +351,7 @@ class Usage(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> UsageWebSearchCallsResponse:
-        """Web search calls: usage.
+        """How much the organization used, by span of time: web search calls.
 
         `GET /organization/usage/web_search_calls`
 

@@ -57,7 +57,7 @@ class Sessions(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ChatSession:
-        """Cancel: ChatKit sessions.
+        """Cancel a ChatKit session.
 
         `POST /chatkit/sessions/{session_id}/cancel`
 

@@ -94,7 +94,7 @@ class Threads(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> SyncConversationCursorPage[Data]:
-        """List items: ChatKit threads.
+        """List the items of a ChatKit thread.
 
         `GET /chatkit/threads/{thread_id}/items`
 

@@ -583,7 +583,7 @@ class Responses(Resource[V]):
             _Create[BetaResponse, Stream[BetaResponseStreamEvent]],
             _Create[Coroutine[Any, Any, BetaResponse], Coroutine[Any, Any, AsyncStream[BetaResponseStreamEvent]]],
         ] = op.overloaded
-        """Create a response.
+        """Have a model respond.
 
         `POST /responses`
 
@@ -750,7 +750,7 @@ class Responses(Resource[V]):
             extra_body: Body | None = None,
             timeout: float | Timeout | None | NotGiven = not_given,
         ) -> BetaResponse:
-            """Create a response.
+            """Have a model respond.
 
             `POST /responses`
 
@@ -826,7 +826,7 @@ class Responses(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> BetaResponse:
-        """Cancel: responses.
+        """Cancel a response.
 
         `POST /responses/{response_id}/cancel`
 
@@ -968,7 +968,7 @@ class Responses(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> BetaCompactedResponse:
-        """Compact: responses.
+        """Compact a conversation into a shorter one.
 
         `POST /responses/compact`
 

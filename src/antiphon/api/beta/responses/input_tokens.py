@@ -45,7 +45,7 @@ class InputTokens(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> InputTokenCountResponse:
-        """Count: input tokens.
+        """Count the tokens of an input.
 
         `POST /responses/input_tokens`
 

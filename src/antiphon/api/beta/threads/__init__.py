@@ -225,7 +225,7 @@ class Threads(Resource[V]):
             _CreateAndRun[Run, Stream[AssistantStreamEvent]],
             _CreateAndRun[Coroutine[Any, Any, Run], Coroutine[Any, Any, AsyncStream[AssistantStreamEvent]]],
         ] = op.overloaded
-        """Create and run: threads.
+        """Create a thread and run an assistant on it.
 
         `POST /threads/runs`
 
@@ -263,7 +263,7 @@ class Threads(Resource[V]):
             extra_body: Body | None = None,
             timeout: float | Timeout | None | NotGiven = not_given,
         ) -> Run:
-            """Create and run: threads.
+            """Create a thread and run an assistant on it.
 
             `POST /threads/runs`
 

@@ -33,7 +33,7 @@ class Messages(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> SyncCursorPage[ChatCompletionStoreMessage]:
-        """List the chat messages of a completion.
+        """List the messages of a stored chat completion.
 
         `GET /chat/completions/{completion_id}/messages`
 

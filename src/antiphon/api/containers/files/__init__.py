@@ -32,7 +32,7 @@ class Files(Resource[V]):
 
         return Content(self._core)
 
-    @op.post("/containers/{container_id}/files", files=("file",), form=True)
+    @op.post("/containers/{container_id}/files", files=("file",), form=True, json_without_files=True)
     def create(
         self,
         container_id: str,

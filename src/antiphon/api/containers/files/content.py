@@ -30,7 +30,7 @@ class Content(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> HttpxBinaryResponseContent:
-        """Get content of a file.
+        """Get the content of a file.
 
         `GET /containers/{container_id}/files/{file_id}/content`
 

@@ -127,7 +127,7 @@ class Runs(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> RunCancelResponse:
-        """Cancel: runs of an eval.
+        """Cancel a run of an eval.
 
         `POST /evals/{eval_id}/runs/{run_id}/cancel`
 

@@ -33,7 +33,7 @@ class Graders(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> GraderRunResponse:
-        """Run: fine-tuning graders.
+        """Grade a sample.
 
         `POST /fine_tuning/alpha/graders/run`
 
@@ -51,7 +51,7 @@ class Graders(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> GraderValidateResponse:
-        """Validate: fine-tuning graders.
+        """Check the definition of a grader.
 
         `POST /fine_tuning/alpha/graders/validate`
 

@@ -69,7 +69,7 @@ class Jobs(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> FineTuningJob:
-        """Get a fine-tuning job of a fine tuning.
+        """Get a fine-tuning job.
 
         `GET /fine_tuning/jobs/{fine_tuning_job_id}`
 
@@ -107,7 +107,7 @@ class Jobs(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> FineTuningJob:
-        """Cancel: fine-tuning jobs of a fine tuning.
+        """Cancel a fine-tuning job.
 
         `POST /fine_tuning/jobs/{fine_tuning_job_id}/cancel`
 
@@ -127,7 +127,7 @@ class Jobs(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> SyncCursorPage[FineTuningJobEvent]:
-        """List events: fine-tuning jobs of a fine tuning.
+        """List the events of a fine-tuning job.
 
         `GET /fine_tuning/jobs/{fine_tuning_job_id}/events`
 
@@ -145,7 +145,7 @@ class Jobs(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> FineTuningJob:
-        """Pause: fine-tuning jobs of a fine tuning.
+        """Pause a fine-tuning job.
 
         `POST /fine_tuning/jobs/{fine_tuning_job_id}/pause`
 
@@ -163,7 +163,7 @@ class Jobs(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> FineTuningJob:
-        """Resume: fine-tuning jobs of a fine tuning.
+        """Resume a fine-tuning job.
 
         `POST /fine_tuning/jobs/{fine_tuning_job_id}/resume`
 

@@ -32,7 +32,7 @@ class Checkpoints(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> SyncCursorPage[FineTuningJobCheckpoint]:
-        """List the fine-tuning checkpoints of a fine tuning.
+        """List the fine-tuning checkpoints.
 
         `GET /fine_tuning/jobs/{fine_tuning_job_id}/checkpoints`
 

@@ -32,7 +32,7 @@ class Versions(Resource[V]):
 
         return Content(self._core)
 
-    @op.post("/skills/{skill_id}/versions", files=("files",), form=True)
+    @op.post("/skills/{skill_id}/versions", files=("files",), form=True, json_without_files=True)
     def create(
         self,
         skill_id: str,

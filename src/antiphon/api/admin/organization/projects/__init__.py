@@ -204,7 +204,7 @@ class Projects(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> Project:
-        """Archive: projects.
+        """Archive a project.
 
         `POST /organization/projects/{project_id}/archive`
 

@@ -55,7 +55,7 @@ class Certificates(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> SyncPage[CertificateActivateResponse]:
-        """Activate: certificates of a project.
+        """Activate certificates of a project.
 
         `POST /organization/projects/{project_id}/certificates/activate`
 
@@ -74,7 +74,7 @@ class Certificates(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> SyncPage[CertificateDeactivateResponse]:
-        """Deactivate: certificates of a project.
+        """Deactivate certificates of a project.
 
         `POST /organization/projects/{project_id}/certificates/deactivate`
 

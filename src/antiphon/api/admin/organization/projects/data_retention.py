@@ -29,7 +29,7 @@ class DataRetention(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ProjectDataRetention:
-        """Get data retention of a project.
+        """Get the data retention settings of a project.
 
         `GET /organization/projects/{project_id}/data_retention`
 
@@ -55,7 +55,7 @@ class DataRetention(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ProjectDataRetention:
-        """Change data retention of a project.
+        """Change the data retention settings of a project.
 
         `POST /organization/projects/{project_id}/data_retention`
 

@@ -30,7 +30,7 @@ class HostedToolPermissions(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ProjectHostedToolPermissions:
-        """Get a hosted tool permission of a project.
+        """Get the hosted tool permissions of a project.
 
         `GET /organization/projects/{project_id}/hosted_tool_permissions`
 
@@ -53,7 +53,7 @@ class HostedToolPermissions(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ProjectHostedToolPermissions:
-        """Change a hosted tool permission of a project.
+        """Change the hosted tool permissions of a project.
 
         `POST /organization/projects/{project_id}/hosted_tool_permissions`
 

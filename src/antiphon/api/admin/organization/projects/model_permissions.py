@@ -33,7 +33,7 @@ class ModelPermissions(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ProjectModelPermissions:
-        """Get a model permission of a project.
+        """Get the model permissions of a project.
 
         `GET /organization/projects/{project_id}/model_permissions`
 
@@ -53,7 +53,7 @@ class ModelPermissions(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ProjectModelPermissions:
-        """Change a model permission of a project.
+        """Change the model permissions of a project.
 
         `POST /organization/projects/{project_id}/model_permissions`
 
@@ -71,7 +71,7 @@ class ModelPermissions(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ProjectModelPermissionsDeleted:
-        """Delete a model permission of a project.
+        """Delete the model permissions of a project.
 
         `DELETE /organization/projects/{project_id}/model_permissions`
 

@@ -33,7 +33,7 @@ class RateLimits(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> SyncConversationCursorPage[ProjectRateLimit]:
-        """List rate limits: rate limits of a project.
+        """List the rate limits of a project.
 
         `GET /organization/projects/{project_id}/rate_limits`
 
@@ -58,7 +58,7 @@ class RateLimits(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ProjectRateLimit:
-        """Update rate limit: rate limits of a project.
+        """Change a rate limit of a project.
 
         `POST /organization/projects/{project_id}/rate_limits/{rate_limit_id}`
 

@@ -31,7 +31,7 @@ class ServiceTierSettings(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ProjectServiceTierSettings:
-        """Get a service tier setting of a project.
+        """Get the service tier settings of a project.
 
         `GET /organization/projects/{project_id}/service_tier_settings`
 
@@ -51,7 +51,7 @@ class ServiceTierSettings(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ProjectServiceTierSettings:
-        """Change a service tier setting of a project.
+        """Change the service tier settings of a project.
 
         `POST /organization/projects/{project_id}/service_tier_settings`
 

@@ -30,7 +30,7 @@ class SpendLimit(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ProjectSpendLimit:
-        """Get spend limit of a project.
+        """Get the spend limit of a project.
 
         `GET /organization/projects/{project_id}/spend_limit`
 
@@ -51,7 +51,7 @@ class SpendLimit(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ProjectSpendLimit:
-        """Change spend limit of a project.
+        """Change the spend limit of a project.
 
         `POST /organization/projects/{project_id}/spend_limit`
 
@@ -69,7 +69,7 @@ class SpendLimit(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> ProjectSpendLimitDeleted:
-        """Delete spend limit of a project.
+        """Delete the spend limit of a project.
 
         `DELETE /organization/projects/{project_id}/spend_limit`
 

@@ -200,7 +200,7 @@ class Automations(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> Automation:
-        """Pause: automations.
+        """Pause an automation.
 
         `POST /agents/automations/{automation_id}/pause`
 
@@ -218,7 +218,7 @@ class Automations(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> Automation:
-        """Resume: automations.
+        """Resume an automation.
 
         `POST /agents/automations/{automation_id}/resume`
 

@@ -96,7 +96,7 @@ class Artifacts(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> HttpxBinaryResponseContent:
-        """Content: artifacts of a session.
+        """Download an artifact of a session.
 
         `GET /agents/sessions/{session_id}/artifacts/{artifact_id}/content`
 

@@ -66,7 +66,7 @@ class Events(Resource[V]):
         stream: op.Overloaded[
             _Stream[Stream[AgentSessionEvent]], _Stream[Coroutine[Any, Any, AsyncStream[AgentSessionEvent]]]
         ] = op.overloaded
-        """Stream: events of a session.
+        """Follow the events of a session as they happen.
 
         `GET /agents/sessions/{session_id}/events`
 
@@ -90,7 +90,7 @@ class Events(Resource[V]):
             extra_body: Body | None = None,
             timeout: float | Timeout | None | NotGiven = not_given,
         ) -> Stream[AgentSessionEvent]:
-            """Stream: events of a session.
+            """Follow the events of a session as they happen.
 
             `GET /agents/sessions/{session_id}/events`
 

@@ -316,7 +316,7 @@ class Runs(Resource[V]):
         extra_body: Body | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
     ) -> Run:
-        """Cancel: runs of a thread.
+        """Cancel a run of a thread.
 
         `POST /threads/{thread_id}/runs/{run_id}/cancel`
 
@@ -329,7 +329,7 @@ class Runs(Resource[V]):
             _SubmitToolOutputs[Run, Stream[AssistantStreamEvent]],
             _SubmitToolOutputs[Coroutine[Any, Any, Run], Coroutine[Any, Any, AsyncStream[AssistantStreamEvent]]],
         ] = op.overloaded
-        """Submit tool outputs: runs of a thread.
+        """Give a run the outputs of the tools it called.
 
         `POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs`
 
@@ -355,7 +355,7 @@ class Runs(Resource[V]):
             extra_body: Body | None = None,
             timeout: float | Timeout | None | NotGiven = not_given,
         ) -> Run:
-            """Submit tool outputs: runs of a thread.
+            """Give a run the outputs of the tools it called.
 
             `POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs`
 
