@@ -127,14 +127,7 @@ def _recording(call: Call) -> tuple[str, bytes]:
     return "audio/wav", wave(1)
 
 
-def _answer(call: Call) -> tuple[str, bytes]:
-    """The answer to an offer of a WebRTC session: inactive, for nothing is at this end."""
-    lines = ("v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=inactive", "")
-    return "application/sdp", "\r\n".join(lines).encode()
-
-
 _FILES: Mapping[str, Callable[[Call], tuple[str, bytes]]] = {
     "audio.speech.create": _speech,
     "live.sessions.download_recording": _recording,
-    "realtime.calls.create": _answer,
 }

@@ -1,0 +1,63 @@
+"""The page that says what is behind every operation: `python -m antiphon.server.coverage` writes `docs/coverage.md`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+from .endpoint import Tier, endpoints
+
+__all__ = ("PAGE", "page", "tiers")
+
+PAGE = Path("docs/coverage.md")
+"""Where the page is kept, from the root of the repository."""
+
+_MEANING: dict[Tier, str] = {
+    "behaves": "state and rules of its own",
+    "generic": "created, retrieved, listed, updated and deleted in the store by the generic engine",
+    "shape": "a valid answer made from the schema, which reflects the request",
+}
+
+
+def tiers() -> dict[str, Tier]:
+    """The tier of every operation by name."""
+    return {name: endpoint.open().tier for name, endpoint in endpoints().items()}
+
+
+def page() -> str:
+    """The page, as Markdown."""
+    found = tiers()
+    counts = Counter(found.values())
+    lines = [
+        "# What the server does for each operation",
+        "",
+        "Made by `python -m antiphon.server.coverage`; a test checks that it is up to date.",
+        "",
+        f"All {len(found)} operations of the API are served, each checked against its schema, in one of three tiers:",
+        "",
+        *(f"- **{tier}** ({counts[tier]}): {meaning}." for tier, meaning in _MEANING.items()),
+        "",
+        "| operation | address | tier |",
+        "|---|---|---|",
+    ]
+    for name, tier in sorted(found.items()):
+        endpoint = endpoints()[name]
+        query = "".join(f"?{key}={value}" for key, value in endpoint.fixed_query.items())
+        lines.append(f"| `{name}` | `{endpoint.method} {endpoint.path}{query}` | {tier} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the page; with `--check` only say whether it is up to date."""
+    text = page()
+    if "--check" in sys.argv[1:]:
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
+            sys.exit(f"{PAGE} is not up to date: run `python -m antiphon.server.coverage`")
+        return
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
