@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-from warnings import warn
 
 from ..kernel.flow import arun, run
 from ..kernel.pages import AsyncPaginator, Fetch
@@ -30,8 +29,6 @@ class SyncClient(BaseClient):
 
     def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         plan = plan_of(operation, False)
-        if operation.deprecated is not None:
-            warn(f"{operation.name} is deprecated: {operation.deprecated}", DeprecationWarning, stacklevel=3)
         fetch = Fetch(self, operation, args, dict(kwargs)) if operation.paged else None
         bound = operation.bind(args, kwargs)
         body = bound.body
@@ -94,8 +91,6 @@ class AsyncClient(BaseClient):
         return self
 
     def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if operation.deprecated is not None:
-            warn(f"{operation.name} is deprecated: {operation.deprecated}", DeprecationWarning, stacklevel=3)
         if operation.paged:
             return AsyncPaginator(lambda: self._awaited(operation, args, dict(kwargs)).__await__())
         return self._awaited(operation, args, kwargs)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import NoneType
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from ..kernel.omit import NotGiven, Omit
 from ..kernel.query import pairs
@@ -29,9 +28,21 @@ def to_json(value: Any) -> bytes:
     values in objects and lists are left out.
     """
     try:
-        return orjson.dumps(value, _default)
+        return _dumps(value, _default)
     except TypeError:
         return _thorough(value)
+
+
+def _first_dumps(value: Any, default: Any) -> bytes:
+    # Importing orjson costs more than the rest of a client together: it waits for the first request.
+    global _dumps
+    from orjson import dumps
+
+    _dumps = dumps
+    return dumps(value, default)
+
+
+_dumps: Callable[[Any, Any], bytes] = _first_dumps
 
 
 def _default(value: Any) -> Any:
@@ -51,6 +62,8 @@ def _default(value: Any) -> Any:
 
 def _thorough(value: Any) -> bytes:
     """What orjson alone cannot write: omitted values within, keys that are not strings, integers over 64 bits."""
+    import orjson
+
     cleaned = _cleaned(value)
     try:
         return orjson.dumps(cleaned, _default, orjson.OPT_NON_STR_KEYS)
@@ -92,7 +105,7 @@ def form(operation: AnyOperation, body: dict[str, Any]) -> tuple[str, bytes | Up
     files: list[FilePart] = []
     apart: list[FilePart] = []
     for name, value in body.items():
-        if name in operation.files and value is not None and not isinstance(value, (Omit, NotGiven)):
+        if name in operation.files and not isinstance(value, (Omit, NotGiven, Mapping, NoneType)):
             if isinstance(value, list):
                 files += [file_part(f"{name}[]", each) for each in value]
             else:
@@ -102,13 +115,9 @@ def form(operation: AnyOperation, body: dict[str, Any]) -> tuple[str, bytes | Up
             apart.append(FilePart(name, None, data, parts[name]))
         else:
             fields[name] = value
-    if not files and operation.name in _JSON_WITHOUT_FILES:
+    if not files and operation.json_without_files:
         return None
     return encode(pairs(_cleaned_form(fields)), [*files, *apart])
-
-
-_JSON_WITHOUT_FILES = frozenset(("containers.files.create", "skills.create", "skills.versions.create"))
-"""Operations whose body is JSON when no file is given."""
 
 
 def _cleaned_form(fields: dict[str, Any]) -> dict[str, Any]:

@@ -70,6 +70,25 @@ class Decoder:
                 if event is not None:
                     yield event
 
+    def data(self, piece: bytes) -> list[tuple[bytes, str | None]]:
+        """The data and the name of every event that `piece` completes: `feed` for those who need no more.
+
+        Pieces as servers write them, of whole events with nothing but one line of data and perhaps a name, are
+        taken apart as a whole.
+        """
+        if piece[-2:] == b"\n\n" and not (self._parts or self._data or self._skip_lf or self._event) and b"\r" not in piece:
+            if piece[:6] == b"data: ":
+                found = piece[6:-2].split(b"\n\ndata: ")
+                if piece.count(b"\n") == 2 * len(found):
+                    self._begun = True
+                    return [(data, None) for data in found]
+            elif piece[:7] == b"event: ":
+                blocks = [block.partition(b"\ndata: ") for block in piece[7:-2].split(b"\n\nevent: ")]
+                if piece.count(b"\n") == 3 * len(blocks) and all(line for _, line, _ in blocks):
+                    self._begun = True
+                    return [(data, name.decode("utf-8", "replace") or None) for name, _, data in blocks]
+        return [(event.data, event.event) for event in self.feed(piece)]
+
     def close(self) -> bytes:
         """What was left unfinished when the stream ended: empty when it ended between two events."""
         left = b"\n".join(self._data) or b"".join(self._parts)

@@ -100,19 +100,27 @@ class AsyncStream(Generic[T]):
 
 
 def _events(response: Response, reading: Reading) -> Generator[Any, None, None]:
+    from orjson import loads
+
     body: Any = response.body
+    wrap, named, errors = reading
     decoder = Decoder()
-    read = _reader(response, reading)
     leave = _close
     try:
         for piece in (body,) if isinstance(body, bytes) else body:
-            for event in decoder.feed(piece):
-                data = event.data
-                if data[:6] == b"[DONE]":
-                    leave = _release
-                    return
-                if data:
-                    yield read(data, event.event)
+            for data, name in decoder.data(piece):
+                if data[:1] != b"{":
+                    if data[:6] == b"[DONE]":
+                        leave = _release
+                        return
+                    if not data:
+                        continue
+                value = loads(data)
+                if errors and value.__class__ is dict and value.get("error"):
+                    raise _error(value["error"], response)
+                if named or (name is not None and name[:7] == "thread."):
+                    value = {"event": name, "data": value}
+                yield wrap(value)
         leave = _release
         _check_end(decoder, response)
     finally:
@@ -120,19 +128,27 @@ def _events(response: Response, reading: Reading) -> Generator[Any, None, None]:
 
 
 async def _aevents(response: Response, reading: Reading) -> AsyncGenerator[Any, None]:
+    from orjson import loads
+
     body: Any = response.body
+    wrap, named, errors = reading
     decoder = Decoder()
-    read = _reader(response, reading)
     leave = _aclose
     try:
         async for piece in _abytes(body) if isinstance(body, bytes) else body:
-            for event in decoder.feed(piece):
-                data = event.data
-                if data[:6] == b"[DONE]":
-                    leave = _arelease
-                    return
-                if data:
-                    yield read(data, event.event)
+            for data, name in decoder.data(piece):
+                if data[:1] != b"{":
+                    if data[:6] == b"[DONE]":
+                        leave = _arelease
+                        return
+                    if not data:
+                        continue
+                value = loads(data)
+                if errors and value.__class__ is dict and value.get("error"):
+                    raise _error(value["error"], response)
+                if named or (name is not None and name[:7] == "thread."):
+                    value = {"event": name, "data": value}
+                yield wrap(value)
         leave = _arelease
         _check_end(decoder, response)
     finally:
@@ -141,23 +157,6 @@ async def _aevents(response: Response, reading: Reading) -> AsyncGenerator[Any, 
 
 async def _abytes(body: bytes) -> AsyncIterator[bytes]:
     yield body
-
-
-def _reader(response: Response, reading: Reading) -> Callable[[bytes, str | None], Any]:
-    """The function from the data and the name of an event to what the stream gives."""
-    from orjson import loads
-
-    wrap, named, errors = reading
-
-    def read(data: bytes, name: str | None) -> Any:
-        value = loads(data)
-        if errors and value.__class__ is dict and value.get("error"):
-            raise _error(value["error"], response)
-        if name is not None and (named or name[:7] == "thread."):
-            return wrap({"event": name, "data": value})
-        return wrap({"event": None, "data": value} if named else value)
-
-    return read
 
 
 def _error(error: Any, response: Response) -> APIError:

@@ -321,12 +321,14 @@ def wrapper(annotation: Any) -> Wrap | None:
 
 def _object(cls: type[View]) -> Wrap:
     new = cls.__new__
+    # The slot itself: a plain assignment would go through `View.__setattr__`.
+    put = View.__dict__["_data"].__set__
 
     def wrap(value: Any) -> Any:
         if value.__class__ is not dict:
             return value
         view = new(cls)
-        view._data = value
+        put(view, value)
         return view
 
     return wrap

@@ -81,6 +81,8 @@ class NetworkTransport:
             if isinstance(body, bytes):
                 if body:
                     builder = builder.body_bytes(body)
+                elif request.method == "POST":
+                    builder = builder.header("content-length", "0")
             else:
                 if not stream:
                     builder = builder.timeout(_upload_time(timeout, body.length))
@@ -135,6 +137,8 @@ class NetworkTransport:
             if isinstance(body, bytes):
                 if body:
                     builder = builder.body_bytes(body)
+                elif request.method == "POST":
+                    builder = builder.header("content-length", "0")
             else:
                 if not stream:
                     builder = builder.timeout(_upload_time(timeout, body.length))
@@ -166,6 +170,7 @@ class NetworkTransport:
         if client is None:
             if len(self._async_clients) >= _MOST_CLIENTS:
                 self._async_clients.pop(next(iter(self._async_clients)))
+            _settle_at_exit()
             client = self._async_clients[key] = self._configured(ClientBuilder(), key).build()
         if isinstance(body, bytes):
             self._alast = (timeout, client)
@@ -225,6 +230,22 @@ class NetworkTransport:
 
 
 _LEFT_IN_PARENT: list[Any] = []
+_settling = False
+
+
+def _settle_at_exit() -> None:
+    """Have the interpreter wait a moment before it ends.
+
+    The thread behind pyreqwest's async clients lets go of Python objects a little after it has given the last
+    result; an interpreter that ends in that moment is aborted ("PyGILState_Release: thread state … must be current").
+    """
+    global _settling
+    if not _settling:
+        _settling = True
+        import atexit
+        from time import sleep
+
+        atexit.register(sleep, 0.02)
 
 
 def _upload_time(timeout: Any, length: int | None) -> timedelta:
