@@ -152,6 +152,15 @@ ALSO: dict[str, dict[str, Keywords]] = {
     "chat.chat_completion_assistant_message_param.ChatCompletionAssistantMessageParam": {
         "annotations": {"type": ["array", "null"]},
     },
+    # Items that were listed or compacted can be sent back as they came.
+    **{
+        f"responses.{name}": {"id": {"type": "string"}}
+        for name in (
+            "response_input_item_param.Message",
+            "response_input_param.Message",
+            "easy_input_message_param.EasyInputMessageParam",
+        )
+    },
 }
 """Members the API takes and the types do not have, by definition."""
 

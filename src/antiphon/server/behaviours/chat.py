@@ -146,7 +146,7 @@ def _stored(call: Call) -> dict[str, Any] | None:
 def _conjured(call: Call) -> Reply:
     from ..shape import shape
 
-    return shape(call)  # type: ignore[no-any-return]
+    return {**shape(call), "id": call.params["completion_id"]}
 
 
 @serves(Completions.retrieve)

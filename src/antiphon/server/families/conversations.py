@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..kept import Kept, family, later
+from ..kept import Kept, later
+from ..renderings.responses_request import input_items
 
 if TYPE_CHECKING:
     from ..behaviour import Call
@@ -16,9 +17,8 @@ _LIMITS = {"max_requests_per_1_minute": 10}
 
 
 def _add_items(call: Call, conversation: dict[str, Any]) -> None:
-    keeper = family("conversations.items")
-    for item in call.body.get("items") or ():
-        keeper.add(call, {"conversation_id": conversation["id"]}, item)
+    for item in input_items(call.body.get("items"), call.server.ids):
+        call.server.store.put(f"conversations/{conversation['id']}/items", item["id"], item)
 
 
 FAMILIES = (
