@@ -14,21 +14,22 @@ from .validation import accepts
 if TYPE_CHECKING:
     from .app import Server
     from .behaviour import Call
+    from .ids import Ids
 
 __all__ = ("deleted", "fitted", "made", "properties")
 
 
-def made(server: Server, schema: Schema | str, known: Mapping[str, Any]) -> dict[str, Any]:
+def made(server: Server, schema: Schema | str, known: Mapping[str, Any], ids: Ids | None = None) -> dict[str, Any]:
     """An object that fits `schema`, or the answer of the operation of that name, and says what is known.
 
     Known fields that the schema does not have are left out; those it cannot take as they are come as near as
-    they can.
+    they can. `ids` gives the ids that are not known; without it the server does.
     """
     if isinstance(schema, str):
         described = endpoint(schema).schema.response
         assert described is not None, f"{schema} answers no JSON"
         schema = described
-    doc: dict[str, Any] = instance(schema, reflect=known, now=int(server.clock.now()), ids=server.ids)
+    doc: dict[str, Any] = instance(schema, reflect=known, now=int(server.clock.now()), ids=ids or server.ids)
     return doc
 
 

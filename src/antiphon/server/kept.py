@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from ..kernel.errors import NotFoundError
 from .endpoint import endpoint, endpoints
 from .facts import deleted, fitted, made, properties
+from .ids import Ids
 from .paging import page
 from .samples import stream
 
@@ -339,7 +340,9 @@ class Keeper:
             known[each.key] = call.server.ids.new(each.prefix) if given is None else given
         else:
             known[each.key] = id
-        return made(call.server, self.schema, known)
+        # What is made up for an id is the same every time.
+        ids = None if id is None else Ids(f"{call.server.seed} {id}")
+        return made(call.server, self.schema, known, ids)
 
     def answer(self, call: Call, doc: Doc, once: Mapping[str, Any]) -> Any:
         """What the operation says about a document: the document itself, where that is what its schema asks for."""
