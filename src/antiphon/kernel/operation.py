@@ -15,6 +15,7 @@ of a `GET` or `DELETE` and the body of a `POST`; the decorator names the excepti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
@@ -73,7 +74,7 @@ class Async(Voice):
     """Calls return a coroutine of their result."""
 
 
-V = TypeVar("V", bound=Voice, covariant=True)
+V = TypeVar("V", bound=Voice, covariant=True)  # noqa: PLC0105 (it stands in every signature: the shorter the better)
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -271,7 +272,9 @@ class AnyOperation:
         options = _NONE
         if args:
             if len(args) > len(self.positional):
-                raise TypeError(f"{self.name}() takes {len(self.positional)} positional arguments, {len(args)} were given")
+                raise TypeError(
+                    f"{self.name}() takes {len(self.positional)} positional arguments, {len(args)} were given"
+                )
             for name, value in zip(self.positional, args, strict=False):
                 if name in kwargs:
                     raise TypeError(f"{self.name}() got two values for argument '{name}'")
@@ -319,10 +322,15 @@ def _renamed(value: Any, way: list[str], key: str) -> Any:
     return {**value, way[0]: _renamed(value[way[0]], way[1:], key)}
 
 
+_as_it_is = re.compile(r"[\w-]+", re.ASCII).fullmatch
+
+
 def _segment(operation: str, name: str, value: Any) -> str:
+    text = str(value)
+    if _as_it_is(text):
+        return text
     from urllib.parse import quote
 
-    text = str(value)
     if not text:
         raise ValueError(f"{operation}() needs a value for '{name}', which is part of the address; it was {value!r}")
     return {".": "%2E", "..": "%2E%2E"}.get(text) or quote(text, safe="!$&'()*+,;=:@-._~")

@@ -35,12 +35,12 @@ class Timeout:
 
     def __init__(
         self,
-        timeout: float | Timeout | None | NotGiven = not_given,
+        timeout: float | Timeout | NotGiven | None = not_given,
         *,
-        connect: float | None | NotGiven = not_given,
-        read: float | None | NotGiven = not_given,
-        write: float | None | NotGiven = not_given,
-        pool: float | None | NotGiven = not_given,
+        connect: float | NotGiven | None = not_given,
+        read: float | NotGiven | None = not_given,
+        write: float | NotGiven | None = not_given,
+        pool: float | NotGiven | None = not_given,
     ) -> None:
         """`timeout` stands for each that is not given by itself. Raises `TypeError` when one is given neither way."""
         for name, given in (("connect", connect), ("read", read), ("write", write), ("pool", pool)):
@@ -48,7 +48,9 @@ class Timeout:
             if isinstance(value, NotGiven):
                 value = getattr(timeout, name) if isinstance(timeout, Timeout) else timeout
             if isinstance(value, NotGiven):
-                raise TypeError(f"Timeout() needs a default or all four of connect, read, write and pool; {name} is missing")
+                raise TypeError(
+                    f"Timeout() needs a default or all four of connect, read, write and pool; {name} is missing"
+                )
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
