@@ -1,0 +1,46 @@
+"""The official package's own suite passes against `antiphon serve`, every case of it.
+
+`ANTIPHON_CONFORMANCE=test_models.py` runs a part of it, by its path below `tests/api_resources/`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from .official import CASES, SKIPPED, run_suite
+
+SCOPE = os.environ.get("ANTIPHON_CONFORMANCE", "")
+
+
+@pytest.fixture
+def base_url() -> Iterator[str]:
+    command = [sys.executable, "-m", "antiphon", "serve", "--port", "0", "--unknown-ids", "conjure", "--log", "off"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        said = server.stdout.readline()
+        address = re.search(r"http://[\d.]+:\d+", said)
+        assert address is not None, said
+        yield f"{address[0]}/v1"
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
+        if server.stdout is not None:
+            server.stdout.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_case_passes(base_url: str) -> None:
+    outcome = run_suite(base_url, SCOPE)
+    assert outcome.failed == 0, outcome.output[-20_000:]
+    if SCOPE:
+        assert outcome.cases > 0
+    else:
+        assert (outcome.cases, outcome.skipped) == (CASES, SKIPPED)
