@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,8 +101,10 @@ def test_forms_say_which_parameters_are_files() -> None:
     assert optional == {"containers.files.create", "skills.create", "skills.versions.create"}
 
 
-def _fresh(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+def _fresh(code: str, **environment: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, **environment}
+    ).stdout.strip()
 
 
 def test_importing_the_api_imports_no_resource_and_no_type() -> None:
@@ -122,9 +126,11 @@ def test_importing_one_type_imports_only_what_it_is_made_of() -> None:
     assert _fresh(code).split() == ["antiphon.types", "antiphon.types.chat", "antiphon.types.chat.chat_completion"]
 
 
-def test_importing_one_resource_takes_less_than_ten_milliseconds() -> None:
+def test_importing_one_resource_takes_less_than_ten_milliseconds(tmp_path: Path) -> None:
     code = (
         "import typing, re, time; started = time.process_time(); import antiphon.api.chat.completions; "
         "print(time.process_time() - started)"
     )
-    assert min(float(_fresh(code)) for _ in range(5)) < 0.010
+    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    _fresh(code, **compiled)
+    assert min(float(_fresh(code, **compiled)) for _ in range(5)) < 0.010
