@@ -266,7 +266,7 @@ def test_an_empty_answer_is_still_a_stream() -> None:
 def test_a_tool_is_called_with_valid_arguments_and_its_result_ends_the_loop() -> None:
     client = official(serve())
     messages: list[Any] = [{"role": "user", "content": "How is the weather in Paris?"}]
-    for turn in range(5):
+    for turns in range(5):
         answer = client.chat.completions.create(model="gpt-4o", messages=messages, tools=[WEATHER, CLOCK])  # type: ignore[list-item]
         message = answer.choices[0].message
         messages.append(message)
@@ -281,7 +281,7 @@ def test_a_tool_is_called_with_valid_arguments_and_its_result_ends_the_loop() ->
             messages.append({"role": "tool", "tool_call_id": call.id, "content": "sunny"})
     else:
         pytest.fail("the loop did not end")
-    assert turn == 1
+    assert turns == 1
     assert message.content
 
 

@@ -139,7 +139,7 @@ def test_items_become_messages() -> None:
 def test_the_loop_of_an_agent_ends() -> None:
     client = official(serve())
     given: list[Any] = [{"role": "user", "content": "How is the weather in Paris?"}]
-    for turn in range(5):
+    for turns in range(5):
         response = client.responses.create(model="gpt-5", input=given, tools=[WEATHER])  # type: ignore[list-item]
         given += response.output
         calls = [item for item in response.output if item.type == "function_call"]
@@ -150,7 +150,7 @@ def test_the_loop_of_an_agent_ends() -> None:
             given.append({"type": "function_call_output", "call_id": call.call_id, "output": "sunny"})
     else:
         pytest.fail("the loop did not end")
-    assert turn == 1
+    assert turns == 1
     assert response.output_text
 
 
@@ -271,7 +271,7 @@ def test_the_previous_response_is_heard_but_not_its_instructions() -> None:
         ("assistant", "answer 2"),
         ("user", "three"),
     ]
-    assert [(message["role"]) for message in engine.requests[1].messages][0] == "developer"
+    assert engine.requests[1].messages[0]["role"] == "developer"
 
 
 def test_an_unknown_previous_response_is_a_bad_request() -> None:

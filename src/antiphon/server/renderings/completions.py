@@ -88,7 +88,7 @@ class TextChoice(Choice):
 
     @property
     def _first_unknown(self) -> bool:
-        """Whether the first token's probability is null. The API's types do not foresee it, so strict suites refuse it."""
+        """Whether the first token has no probability. The types do not foresee it, so strict suites refuse it."""
         return bool(self.echo) and not self.answer.server.conjures
 
     def _echoed(self) -> list[dict[str, Any]]:
