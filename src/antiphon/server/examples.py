@@ -21,7 +21,7 @@ from typing import Any
 
 from .fits import JSONSchema, applicable, as_fraction, fits, lookup, same
 from .hints import Hints
-from .patterns import InvalidPattern, compiled, matching
+from .patterns import compiled, matching
 
 __all__ = ("ImpossibleSchema", "example")
 
@@ -33,6 +33,7 @@ _ATTEMPTS = 5
 _MOST_ITEMS = 10_000
 _ENDLESS = 1 << 30
 _TYPES: tuple[str, ...] = ("object", "array", "string", "integer", "number", "boolean", "null")
+_LINKS = ("$ref", "$dynamicRef", "allOf")
 _KEYWORDS: dict[str, tuple[str, ...]] = {
     "object": ("properties", "required", "additionalProperties", "patternProperties", "propertyNames", "minProperties"),
     "array": ("items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains"),
@@ -54,7 +55,9 @@ def example(schema: JSONSchema, rng: Random, *, hints: str = "") -> Any:
     """
     try:
         return _attempted(_plan(json.dumps(schema, sort_keys=False, separators=(",", ":"))), rng, Hints(hints))
-    except (LookupError, RecursionError, TypeError, AttributeError, OverflowError, InvalidPattern) as error:
+    except ImpossibleSchema:
+        raise
+    except (LookupError, RecursionError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
         raise ImpossibleSchema(f"this is not a usable JSON Schema: {error!r}") from None
 
 
@@ -163,8 +166,9 @@ class _Maker:
         return self.plain(parts, name, depth)
 
     def parts(self, schemas: tuple[JSONSchema, ...]) -> list[Mapping[str, Any]]:
-        """The schemas with those they refer to and those of their `allOf`, without doubles."""
+        """The schemas and those they refer to, directly and in `allOf`, each once and without these keywords."""
         parts: list[Mapping[str, Any]] = []
+        seen: list[Mapping[str, Any]] = []
         queue = list(schemas)
         while queue:
             schema = queue.pop(0)
@@ -172,13 +176,15 @@ class _Maker:
                 if not schema:
                     raise ImpossibleSchema("nothing is valid for `false`")
                 continue
-            if any(schema is part for part in parts):
+            if any(schema is other for other in seen):
                 continue
-            parts.append(schema)
+            seen.append(schema)
             reference = schema.get("$ref") or schema.get("$dynamicRef")
             if isinstance(reference, str):
                 queue.append(lookup(reference, self.root))
             queue.extend(schema.get("allOf", ()))
+            linked = isinstance(reference, str) or "allOf" in schema
+            parts.append({k: v for k, v in schema.items() if k not in _LINKS} if linked else schema)
         return parts
 
     def choice(self, parts: list[Mapping[str, Any]]) -> tuple[int, str] | None:
@@ -192,9 +198,7 @@ class _Maker:
     def chosen(self, parts: list[Mapping[str, Any]], index: int, keyword: str, name: str, depth: int) -> Any:
         """A value for one branch of a choice: the first that has one."""
         part = parts[index]
-        rest: dict[str, Any] = {
-            k: v for k, v in part.items() if k != keyword and k not in ("$ref", "$dynamicRef", "allOf")
-        }
+        rest: dict[str, Any] = {k: v for k, v in part.items() if k != keyword}
         if keyword == "if":
             then, otherwise = rest.pop("then", True), rest.pop("else", True)
             branches: list[JSONSchema] = [{"allOf": [part["if"], then]}, {"allOf": [{"not": part["if"]}, otherwise]}]

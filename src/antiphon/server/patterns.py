@@ -18,7 +18,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _DIGITS = "0123456789"
 _PRINTABLE = _LETTERS + _LETTERS.upper() + _DIGITS + " !#$%&()*+,-./:;<=>?@[]^_{|}~'\"\\`"
 _UNBOUNDED = int(parser.MAXREPEAT)
-_TRIES = 60
+_TRIES = 200
 _LONGEST_CHECKED = 40
 """The longest string that an expression with lookaround is tried on, unless it has to be longer."""
 
@@ -142,10 +142,10 @@ def matching(pattern: str, rng: Random, *, least: int = 0, most: int | None = No
         elif len(text) < least and not starts:
             text = "".join(rng.choice(_LETTERS) for _ in range(least - len(text))) + text
         if len(text) < least:
-            spread = spread + least - len(text) if attempt < 8 else rng.randint(0, 2 * least)
+            spread = spread + least - len(text) if attempt < 8 else rng.randint(0, least + 2)
             continue
         if len(text) > limit:
-            spread = max(0, spread - (len(text) - limit)) if attempt < 8 else rng.randint(0, limit)
+            spread = max(0, spread - (len(text) - limit)) if attempt < 8 else rng.randint(0, min(limit, 2 * least + 8))
             continue
         if not delicate:
             return text
