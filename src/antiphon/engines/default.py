@@ -28,7 +28,7 @@ from ..server.turns import Audio, Citation, Reasoning, Refusal, ToolArguments, T
 from .text import LoremIpsum, filler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..server.engine import ChatEngine, ChatRequest, Tool
     from ..server.turns import Piece, Turn
@@ -281,5 +281,5 @@ def _wav(samples: bytes) -> bytes:
     return file.getvalue()
 
 
-_FORMATS: Final = {"wav": _wav, "pcm16": bytes}
+_FORMATS: Final[dict[str, Callable[[bytes], bytes]]] = {"wav": _wav, "pcm16": bytes}
 """Formats of spoken answers, and how samples become a file of each."""

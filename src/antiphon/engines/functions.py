@@ -23,9 +23,9 @@ event loop. `never_blocks` marks one that is quick enough to be called in place.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
 
 from ..kernel.flow import Await, Call, Step
 from ..server.renderings.chat import completion_pieces, message_pieces
@@ -85,7 +85,7 @@ def engine(source: Any = None, *, seed: int | str = 0) -> ChatEngine:
     if not callable(source):
         raise TypeError(f"an engine is a function of a request, or the name of one, not {source!r}")
     if getattr(source, "never_blocks", False):
-        return source
+        return cast("ChatEngine", source)
     return Function(source)
 
 
@@ -100,7 +100,7 @@ class Function:
         # Calling these runs nothing of their body yet.
         self._lazy = isasyncgenfunction(called) or isgeneratorfunction(called) or iscoroutinefunction(called)
 
-    def __call__(self, request: ChatRequest) -> Iterator[Any]:
+    def __call__(self, request: ChatRequest) -> Generator[Any, Any, None]:
         result: Any
         if self._lazy:
             result = self.function(request)
@@ -112,7 +112,7 @@ class Function:
         return f"Function({getattr(self.function, '__name__', self.function)!r})"
 
 
-def _said(value: Any, request: ChatRequest) -> Iterator[Any]:
+def _said(value: Any, request: ChatRequest) -> Generator[Any, Any, None]:
     """What a function answered, as pieces and steps."""
     if isinstance(value, Awaitable):
         value = yield Await(value)
@@ -123,13 +123,13 @@ def _said(value: Any, request: ChatRequest) -> Iterator[Any]:
     elif isinstance(value, Iterator):
         yield from _blocking(value, request)
     elif isinstance(value, list):
-        for item in value:  # type: ignore[misc]
+        for item in value:
             yield from _item(item, request)
     else:
         yield from _item(value, request)
 
 
-def _asynchronous(source: Any, request: ChatRequest) -> Iterator[Any]:
+def _asynchronous(source: Any, request: ChatRequest) -> Generator[Any, Any, None]:
     # Where the caller goes away in the middle, nothing can be awaited any more: what is left of the generator
     # is finished by the hooks of its event loop.
     pieces: AsyncIterator[Any] = source.__aiter__()
@@ -140,7 +140,7 @@ def _asynchronous(source: Any, request: ChatRequest) -> Iterator[Any]:
         yield from _item(piece, request)
 
 
-def _blocking(pieces: Iterator[Any], request: ChatRequest) -> Iterator[Any]:
+def _blocking(pieces: Iterator[Any], request: ChatRequest) -> Generator[Any, Any, None]:
     step: Step[Any] = Call(_advance, pieces, None)
     try:
         while True:
@@ -192,7 +192,7 @@ def _item(value: Any, request: ChatRequest) -> Iterator[Any]:
     if isinstance(value, Mapping):
         for keys, read in _SHAPES:
             if any(key in value for key in keys):
-                yield from read(dict(value), request)  # type: ignore[arg-type]
+                yield from read(dict(value), request)
                 return
     raise TypeError(
         "an engine's function answers a str, a message, a list of tool calls, a whole chat completion or pieces of "

@@ -128,7 +128,7 @@ def _keep(call: Call, answer: Answer, completion: dict[str, Any]) -> None:
     store, key = call.server.store, completion["id"]
     store.put(STORED, key, stored)
     for place, message in enumerate(answer.request.messages):
-        doc = {"id": f"{key}-{place}", "name": None, "content_parts": None, **message}
+        doc: dict[str, Any] = {"id": f"{key}-{place}", "name": None, "content_parts": None, **message}
         content = message.get("content")
         if not isinstance(content, str) and content is not None:
             doc["content"], doc["content_parts"] = None, content

@@ -202,9 +202,9 @@ def _referenced(server: Server, item: Item, before: list[Item], strict: bool) ->
         if known.get("id") == item["id"]:
             return known
     for context in server.store.list(CONTEXTS):
-        for known in (*context["items"], *context["output"]):
-            if known.get("id") == item["id"]:
-                return known
+        for found in (*context["items"], *context["output"]):
+            if found.get("id") == item["id"]:
+                return dict(found)
     if strict:
         raise NotFoundError.because(f"Item with id '{item['id']}' not found.", param="input")
     return item

@@ -39,7 +39,8 @@ def chat_request(body: Mapping[str, Any], *, strict: bool = True) -> ChatRequest
 def named(item: Mapping[str, Any]) -> str:
     """The name in `{"type": "function", "function": {"name": …}}`, or where it stands beside the type."""
     inner = item.get(item.get("type", "function"))
-    return (inner if isinstance(inner, Mapping) else item).get("name", "")
+    name: str = (inner if isinstance(inner, Mapping) else item).get("name", "")
+    return name
 
 
 def _tools(request: ChatRequest, value: Sequence[Mapping[str, Any]]) -> None:
@@ -162,7 +163,7 @@ def _check_messages(messages: Sequence[Message]) -> None:
                     f"Invalid parameter: 'tool_call_id' of '{call_id}' not found in 'tool_calls' of previous message.",
                     param=f"messages.[{place}].tool_call_id",
                 )
-            open_calls.pop(call_id, None)
+            open_calls.pop(str(call_id), None)
             continue
         if open_calls:
             _unanswered(open_calls)

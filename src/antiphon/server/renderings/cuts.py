@@ -54,7 +54,7 @@ class Cut:
 
     def feed(self, piece: Piece) -> bool:
         """Take one piece; whether the turn is over with it."""
-        if piece.__class__ is str or isinstance(piece, (str, Text)):
+        if isinstance(piece, (str, Text)):
             return self._text(piece)
         if self.held:
             held = self._release()

@@ -11,24 +11,9 @@ from .. import tokens
 __all__ = ("token_logprobs",)
 
 _OTHERS = (
-    " the",
-    ",",
-    " a",
-    ".",
-    " to",
-    " and",
-    " of",
-    " in",
-    "\n",
-    " is",
-    " that",
-    " for",
-    " I",
-    " it",
-    " on",
-    " with",
+    *(" the", ",", " a", ".", " to", " and", " of", " in", "\n", " is", " that", " for", " I", " it", " on", " with"),
+    *(" you", " as", " be", " this", " are", ":"),
 )
-_OTHERS += (" you", " as", " be", " this", " are", ":")
 """Candidates that a model might have preferred."""
 
 

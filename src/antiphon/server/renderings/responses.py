@@ -152,8 +152,8 @@ class ResponseTurn:
         """Take one piece; whether the turn is over with it."""
         if not self.order:
             self.begin()
-        if piece.__class__ is str:
-            self.on_text(piece)  # type: ignore[arg-type]
+        if type(piece) is str:
+            self.on_text(piece)
             return False
         take = _TAKES.get(piece.__class__)
         if take is None:

@@ -159,7 +159,7 @@ def _called(messages: list[Message], call: dict[str, Any]) -> None:
 def _output(messages: list[Message], item: Item) -> None:
     output: Any = item.get("output")
     if isinstance(output, list):
-        output = [_part(part) for part in output]  # type: ignore[misc]
+        output = [_part(part) for part in output]
     elif not isinstance(output, str):
         output = orjson.dumps(output).decode()
     messages.append({"role": "tool", "tool_call_id": item.get("call_id") or item.get("id") or "", "content": output})
@@ -195,7 +195,7 @@ def unpacked(item: Item) -> list[Item]:
         found: Any = orjson.loads(b64decode(item.get("encrypted_content") or "", validate=True))
     except ValueError:
         return []
-    return found if isinstance(found, list) else []  # type: ignore[return-value]
+    return found if isinstance(found, list) else []
 
 
 # Options

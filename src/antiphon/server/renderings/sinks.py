@@ -97,7 +97,7 @@ def driven(
     try:
         while live:
             for source in tuple(live):
-                piece = next(source.pieces, _END)
+                piece: Any = next(source.pieces, _END)
                 while isinstance(piece, Step):
                     if out:
                         yield b"".join(out)
@@ -132,7 +132,8 @@ def settled(flow: Flow[T]) -> T | Flow[T]:
     try:
         step = next(flow)
     except StopIteration as done:
-        return done.value
+        result: T = done.value
+        return result
     return _begun(step, flow)
 
 
@@ -149,4 +150,5 @@ def _begun(step: Step[Any], flow: Flow[T]) -> Flow[T]:
             else:
                 step = flow.send(result)
     except StopIteration as done:
-        return done.value
+        value: T = done.value
+        return value
