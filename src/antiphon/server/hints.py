@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
-from functools import lru_cache
+from functools import cached_property
 from random import Random
 
 __all__ = ("Hints",)
@@ -45,23 +45,52 @@ _TEXTS = frozenset(
 )
 _PEOPLE = frozenset(("person", "author", "user", "recipient", "sender", "customer", "contact", "attendee", "owner"))
 
+_FIRST_DAY = date(2026, 1, 1)
+
 _FORMATS: dict[str, Callable[[Hints, Random], str]] = {}
 
 
 class Hints:
-    """What a conversation says, sorted by what it could fill. Made of the text once, then shared."""
+    """What a conversation says, sorted by what it could fill; each kind is looked for when it is asked for."""
 
     def __init__(self, text: str) -> None:
-        self.text = text = text[-4000:]
-        self.words: list[str] = _WORD.findall(_EMAIL.sub(" ", _URL.sub(" ", text)))
-        self.lower = text.lower()
-        self.salient = [w for w in self.words if not w.isdecimal() and re.split("['’]", w.lower())[0] not in _STOP]
-        self.numbers = [float(number) for number in _NUMBER.findall(text)]
-        self.emails: list[str] = _EMAIL.findall(text)
-        self.urls: list[str] = [url.rstrip(".,;:!?") for url in _URL.findall(text)]
-        self.dates: list[str] = _DATE.findall(text)
-        self.quoted: list[str] = [next(filter(None, found)) for found in _QUOTED.findall(text)]
-        self.names: list[str] = [name for name in _NAME.findall(text) if name.lower() not in _STOP]
+        self.text = text[-4000:]
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Every word, without addresses."""
+        return _WORD.findall(_EMAIL.sub(" ", _URL.sub(" ", self.text)))
+
+    @cached_property
+    def salient(self) -> list[str]:
+        """The words that carry something."""
+        return [w for w in self.words if not w.isdecimal() and re.split("['’]", w.lower())[0] not in _STOP]
+
+    @cached_property
+    def numbers(self) -> list[float]:
+        return [float(number) for number in _NUMBER.findall(self.text)]
+
+    @cached_property
+    def emails(self) -> list[str]:
+        return _EMAIL.findall(self.text)
+
+    @cached_property
+    def urls(self) -> list[str]:
+        return [url.rstrip(".,;:!?") for url in _URL.findall(self.text)]
+
+    @cached_property
+    def dates(self) -> list[str]:
+        return _DATE.findall(self.text)
+
+    @cached_property
+    def quoted(self) -> list[str]:
+        """What stands in quotation marks."""
+        return [next(filter(None, found)) for found in _QUOTED.findall(self.text)]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Capitalised words that do not begin a sentence."""
+        return [name for name in _NAME.findall(self.text) if name.lower() not in _STOP]
 
     def string(self, name: str, rng: Random) -> str:
         """A string for a field of that name."""
@@ -112,11 +141,13 @@ class Hints:
     def has_format(self, kind: str) -> bool:
         return kind in _FORMATS
 
+    @cached_property
+    def plain(self) -> str:
+        return self.text.lower().replace("_", " ")
+
     def mentions(self, value: object) -> bool:
         """Whether the conversation names a value."""
-        return (
-            isinstance(value, str) and bool(value) and value.lower().replace("_", " ") in self.lower.replace("_", " ")
-        )
+        return isinstance(value, str) and bool(value) and value.lower().replace("_", " ") in self.plain
 
 
 def _format(*names: str) -> Callable[[Callable[[Hints, Random], str]], Callable[[Hints, Random], str]]:
@@ -128,11 +159,6 @@ def _format(*names: str) -> Callable[[Callable[[Hints, Random], str]], Callable[
     return register
 
 
-@lru_cache(maxsize=1)
-def _first_day() -> date:
-    return date(2026, 1, 1)
-
-
 @_format("date")
 def _date(hints: Hints, rng: Random) -> str:
     for found in hints.dates:
@@ -140,7 +166,7 @@ def _date(hints: Hints, rng: Random) -> str:
             return date.fromisoformat(found).isoformat()
         except ValueError:
             continue
-    return (_first_day() + timedelta(days=rng.randrange(365))).isoformat()
+    return (_FIRST_DAY + timedelta(days=rng.randrange(365))).isoformat()
 
 
 @_format("time")

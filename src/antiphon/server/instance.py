@@ -3,8 +3,8 @@
     instance(operation("files.create").response, reflect={"filename": "a.jsonl"}, now=clock.now(), ids=server.ids)
 
 What `reflect` says is taken over wherever its type fits. Otherwise a field that may be null is null, an optional
-field that may not is left out (a map is empty), and a required one gets a value by its name: ids with the prefix of their kind of
-object, times from `now`, the status of something that went well, empty lists and zero counts.
+field that may not is left out (a map is empty), and a required one gets a value by its name: ids with the prefix of
+their kind of object, times from `now`, the status of something that went well, empty lists and zero counts.
 
 `example` makes instances of users' own JSON Schemas (structured outputs, arguments of tools): see `examples`.
 """
@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Protocol
 
 from ..schema import Schema
 from .examples import ImpossibleSchema, example
 from .ids import Ids
 from .unions import resolved
-from .validation import Accepts, accepts
+from .validation import accepts
 
 __all__ = ("IdSource", "ImpossibleSchema", "example", "id_prefix", "instance")
 
@@ -180,14 +179,8 @@ _NOTHING: dict[str, Any] = {}
 _NO_VALUE = object()
 
 
-@lru_cache(maxsize=8192)
-def _accepts_named(reference: str) -> Accepts:
-    return accepts({"$ref": reference}, unknown="allow")
-
-
 def _fits(schema: Schema, value: Any) -> bool:
-    check = _accepts_named(schema["$ref"]) if "$ref" in schema else accepts(schema, unknown="allow")
-    return check(value)
+    return accepts(schema, unknown="allow")(value)
 
 
 class _Maker:
