@@ -224,7 +224,12 @@ class WebSocketConnectionClosedError(OpenAIError):
     """The websocket is closed; what had not been sent is in `unsent_messages`."""
 
     def __init__(
-        self, message: str, *, unsent_messages: list[str | bytes] | None = None, code: int | None = None, reason: str = ""
+        self,
+        message: str,
+        *,
+        unsent_messages: list[str | bytes] | None = None,
+        code: int | None = None,
+        reason: str = "",
     ) -> None:
         super().__init__(message)
         self.unsent_messages = unsent_messages or []

@@ -76,7 +76,11 @@ class Decoder:
         Pieces as servers write them, of whole events with nothing but one line of data and perhaps a name, are
         taken apart as a whole.
         """
-        if piece[-2:] == b"\n\n" and not (self._parts or self._data or self._skip_lf or self._event) and b"\r" not in piece:
+        if (
+            piece[-2:] == b"\n\n"
+            and not (self._parts or self._data or self._skip_lf or self._event)
+            and b"\r" not in piece
+        ):
             if piece[:6] == b"data: ":
                 found = piece[6:-2].split(b"\n\ndata: ")
                 if piece.count(b"\n") == 2 * len(found):
@@ -90,8 +94,11 @@ class Decoder:
         return [(event.data, event.event) for event in self.feed(piece)]
 
     def close(self) -> bytes:
-        """What was left unfinished when the stream ended: empty when it ended between two events."""
-        left = b"\n".join(self._data) or b"".join(self._parts)
+        """The data of an event that was begun and not ended: empty when the stream ended between two events."""
+        line = b"".join(self._parts)
+        if line[:5] == b"data:":
+            self._data.append(line[5:].removeprefix(b" "))
+        left = b"\n".join(self._data)
         self._data, self._parts, self._event = [], [], None
         return left
 

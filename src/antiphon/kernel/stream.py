@@ -169,15 +169,12 @@ def _error(error: Any, response: Response) -> APIError:
 def _check_end(decoder: Decoder, response: Response) -> None:
     """Raise when the stream ended in the middle of an event. One that lacks only its blank line is dropped."""
     left = decoder.close()
-    if not left or left[:6] in (b"[DONE]", b"data: "[: len(left)]) or left[:1] == b":":
+    if not left or left[:6] == b"[DONE]":
         return
     from orjson import JSONDecodeError, loads
 
-    data = left[6:] if left[:6] == b"data: " else left
-    if data[:6] == b"[DONE]":
-        return
     try:
-        loads(data)
+        loads(left)
     except JSONDecodeError:
         raise APIConnectionError(
             message="Connection error: the stream ended in the middle of an event.", request=response.request

@@ -21,7 +21,18 @@ Wrap: TypeAlias = Callable[[Any], Any]
 _VOCABULARY = re.compile(r"(Literal\[[^\[\]]*\])(?: \| (?:str|int|float|bool|None))*")
 _PLAIN = frozenset(
     text + suffix
-    for text in ("str", "int", "float", "bool", "object", "dict[str, str]", "dict[str, object]", "list[str]", "list[int]", "list[float]")
+    for text in (
+        "str",
+        "int",
+        "float",
+        "bool",
+        "object",
+        "dict[str, str]",
+        "dict[str, object]",
+        "list[str]",
+        "list[int]",
+        "list[float]",
+    )
     for suffix in ("", " | None")
 )
 
@@ -51,7 +62,7 @@ class View:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        annotations: dict[str, str] = cls.__dict__.get("__annotations__", {})
+        annotations: dict[str, str] = cls.__annotations__
         own = {
             name: text
             for name, text in annotations.items()
@@ -60,7 +71,9 @@ class View:
         cls.__view_fields__ = {**cls.__view_fields__, **own}
         for name, text in own.items():
             key = cls._keys.get(name, name)
-            setattr(cls, name, _field(key) if text in _PLAIN or _VOCABULARY.fullmatch(text) else _wrapped(cls, key, text))
+            setattr(
+                cls, name, _field(key) if text in _PLAIN or _VOCABULARY.fullmatch(text) else _wrapped(cls, key, text)
+            )
 
     # Reading
 
@@ -393,7 +406,9 @@ def _tagged(members: list[type[View]]) -> Wrap:
         for key in literals:
             counts[key] = counts.get(key, 0) + 1
     shared = [key for key in counts if counts[key] > 1]
-    tag = max(shared, key=lambda key: (len({v for m in members for v in tags[m].get(key, ())}), counts[key]), default=None)
+    tag = max(
+        shared, key=lambda key: (len({v for m in members for v in tags[m].get(key, ())}), counts[key]), default=None
+    )
     by_tag: dict[Any, list[type[View]]] = {}
     untagged = [member for member in members if tag is None or tag not in tags[member] or tag not in _required(member)]
     for member in members:
@@ -443,7 +458,9 @@ def _literals(cls: type[View]) -> dict[str, tuple[Any, ...]]:
 
 
 def _required(cls: type[View]) -> frozenset[str]:
-    return frozenset(cls._keys.get(name, name) for name, text in cls.__view_fields__.items() if not text.endswith("| None"))
+    return frozenset(
+        cls._keys.get(name, name) for name, text in cls.__view_fields__.items() if not text.endswith("| None")
+    )
 
 
 # Dumping

@@ -70,7 +70,7 @@ def _object(cls: type[View], nested: Nested) -> Schema:
 
 def _home(cls: type[View], name: str) -> str:
     """The module that a field was declared in, whose names its annotation uses."""
-    return next(each.__module__ for each in cls.__mro__ if name in each.__dict__.get("__annotations__", ()))
+    return next(each.__module__ for each in cls.__mro__ if name in getattr(each, "__annotations__", ()))
 
 
 def _schema(annotation: Any, nested: Nested) -> Schema:

@@ -137,7 +137,18 @@ def test_because_takes_another_status_and_type() -> None:
 texts = st.text(max_size=20)
 
 
-@given(st.sampled_from([kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, APIStatusError) and kind is not OAuthError]), texts, st.none() | texts, st.none() | texts)
+@given(
+    st.sampled_from(
+        [
+            kind
+            for kind in vars(errors).values()
+            if isinstance(kind, type) and issubclass(kind, APIStatusError) and kind is not OAuthError
+        ]
+    ),
+    texts,
+    st.none() | texts,
+    st.none() | texts,
+)
 def test_errors_survive_the_wire(kind: type[APIStatusError], message: str, param: str | None, code: str | None) -> None:
     raised = kind.because(message, param=param, code=code)
     caught = from_response(raised.to_response())

@@ -27,7 +27,9 @@ def body_of(encoded: tuple[str, bytes | Upload]) -> bytes:
 
 def test_a_form_of_bytes_is_bytes() -> None:
     content_type, body = encode(
-        [("purpose", "é"), ("raw", b"\xff")], [FilePart("file", "a.txt", b"hi"), FilePart("x", None, b"{}", "application/json")], boundary="B"
+        [("purpose", "é"), ("raw", b"\xff")],
+        [FilePart("file", "a.txt", b"hi"), FilePart("x", None, b"{}", "application/json")],
+        boundary="B",
     )
     assert content_type == "multipart/form-data; boundary=B"
     assert body == (
@@ -204,7 +206,9 @@ def cut(body: bytes, data: Any) -> Iterator[bytes]:
 
 
 @given(fields, st.data())
-def test_what_is_written_is_read_back_in_any_split(given_fields: list[tuple[str, str | None, bytes]], data: Any) -> None:
+def test_what_is_written_is_read_back_in_any_split(
+    given_fields: list[tuple[str, str | None, bytes]], data: Any
+) -> None:
     boundary = "Bb0undary"
     plain = [(name, content) for name, filename, content in given_fields if filename is None]
     files = [FilePart(name, filename, content) for name, filename, content in given_fields if filename is not None]
@@ -222,6 +226,21 @@ def test_what_is_written_is_read_back_in_any_split(given_fields: list[tuple[str,
     assert [tuple(each) for each in found] == expected
 
 
+def test_a_form_is_read_byte_by_byte() -> None:
+    content_type, body = encode([("a", "1"), ("empty", "")], [FilePart("f", None, b"x\r\n--"), FilePart("g", "", b"")])
+    assert isinstance(body, bytes)
+    whole = decode(content_type, body)
+    assert [(part.name, part.filename, part.content_type) for part in whole[2:]] == [
+        ("f", None, None),
+        ("g", None, None),
+    ]
+    decoder = Decoder(boundary_of(content_type))
+    events = [event for at in range(len(body)) for event in decoder.feed(body[at : at + 1])]
+    names = [event.name for event in events if isinstance(event, Part)]
+    assert names == [part.name for part in whole] == ["a", "empty", "f", "g"]
+    assert b"".join(event for event in events if isinstance(event, bytes)) == b"1x\r\n--"
+
+
 @pytest.mark.parametrize(
     ("disposition", "name", "filename"),
     [
@@ -231,14 +250,16 @@ def test_what_is_written_is_read_back_in_any_split(given_fields: list[tuple[str,
         ('form-data; name="a\\"b\\\\c"', 'a"b\\c', None),
         ('form-data; name="a%22b"', 'a"b', None),
         ('form-data; name="a"; filename="C:\\dir\\f.txt"', "a", "C:\\dir\\f.txt"),
-        ("form-data; name=\"a\"; filename=\"x\"; filename*=UTF-8''na%C3%AFve.txt", "a", "naïve.txt"),
+        ('form-data; name="a"; filename="x"; filename*=UTF-8\'\'na%C3%AFve.txt', "a", "naïve.txt"),
         ("form-data; name=\"a\"; filename*=odd-8''x%41", "a", "x%41"),
         ('form-data; name="a"; flag', "a", None),
         ('form-data; name="a', "a", None),
     ],
 )
 def test_dispositions(disposition: str, name: str, filename: str | None) -> None:
-    [part] = decode("multipart/form-data; boundary=B", f"--B\r\nContent-Disposition: {disposition}\r\n\r\nx\r\n--B--".encode())
+    [part] = decode(
+        "multipart/form-data; boundary=B", f"--B\r\nContent-Disposition: {disposition}\r\n\r\nx\r\n--B--".encode()
+    )
     assert (part.name, part.filename, part.content) == (name, filename, b"x")
 
 
@@ -247,6 +268,9 @@ def test_what_stands_around_the_parts_is_passed_over() -> None:
     [part] = decode('multipart/form-data; charset=utf-8; boundary="B"', body)
     assert (part.content, part.content_type, part.headers["x"]) == (b"1", "t/x", "y")
     assert decode("multipart/form-data; boundary=B", b"--B--") == []
+    # A part whose blank line is the line break before the next boundary is empty.
+    [part] = decode("multipart/form-data; boundary=B", b'--B\r\ncontent-disposition: form-data; name="a"\r\n\r\n--B--')
+    assert part.content == b""
 
 
 @pytest.mark.parametrize(

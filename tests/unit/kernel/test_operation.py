@@ -45,7 +45,13 @@ class Things(Resource[V]):
         rename={"class_": "class", "options.from_": "from"},
     )
     def change(
-        self, thing_id: str, *, class_: str | Any = omit, options: Any = omit, dry_run: bool | Any = omit, key: str | Any = omit
+        self,
+        thing_id: str,
+        *,
+        class_: str | Any = omit,
+        options: Any = omit,
+        dry_run: bool | Any = omit,
+        key: str | Any = omit,
     ) -> Thing:
         raise NotImplementedError
 
@@ -115,7 +121,9 @@ def test_a_deprecated_call_says_so_where_it_is_made() -> None:
 
 
 def test_arguments_go_where_the_declaration_puts_them() -> None:
-    bound = Things.retrieve.bind(("p 1",), {"thing_id": "t/1", "include": ["a"], "timeout": 3, "extra_headers": {"x": "y"}})
+    bound = Things.retrieve.bind(
+        ("p 1",), {"thing_id": "t/1", "include": ["a"], "timeout": 3, "extra_headers": {"x": "y"}}
+    )
     assert bound.path == "/things/t%2F1/parts/p%201"
     assert bound.query == {"include": ["a"]}
     assert bound.body is None

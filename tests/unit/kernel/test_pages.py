@@ -27,7 +27,9 @@ class Lists(Resource[V]):
         raise NotImplementedError
 
     @get_page("/conversation")
-    def conversation(self, *, after: str | Any = omit, limit: int | Any = omit) -> pages.SyncConversationCursorPage[Item]:
+    def conversation(
+        self, *, after: str | Any = omit, limit: int | Any = omit
+    ) -> pages.SyncConversationCursorPage[Item]:
         raise NotImplementedError
 
     @get_page("/next")
@@ -69,7 +71,9 @@ class Server:
         items = self.items[start : start + kwargs.get("limit", 2)]
         more = start + len(items) < len(self.items)
         last = items[-1] if items else None
-        page = kind.of({"data": [{"id": id} for id in items], "has_more": more, "last_id": last, "next": last if more else None})
+        page = kind.of(
+            {"data": [{"id": id} for id in items], "has_more": more, "last_id": last, "next": last if more else None}
+        )
         page._fetch = Fetch(self, operation, args, kwargs)
         page._item = item
         return page

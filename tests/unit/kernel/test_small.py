@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
+from os import PathLike
 from types import ModuleType
 from typing import Any
 
@@ -56,6 +57,16 @@ def test_annotations_see_the_module_then_builtins_then_typing(module: Any) -> No
     module.int = str
     assert evaluate("dict[str, int]", module.__name__) == dict[str, str]
     assert evaluate("Literal['a'] | None", module.__name__) is not None
+
+
+def test_what_a_call_takes_as_a_file() -> None:
+    from typing import IO, get_args
+
+    from antiphon.kernel import files
+
+    kinds = get_args(files.FileTypes)
+    assert kinds[:3] == (IO[bytes], bytes, PathLike[str])
+    assert [len(get_args(kind)) for kind in kinds[3:]] == [2, 3, 4]
 
 
 def test_the_text_of_a_response_is_that_of_its_messages() -> None:

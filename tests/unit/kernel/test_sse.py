@@ -60,7 +60,14 @@ def test_streams_read_as_the_standard_says(stream: bytes, events: list[Event]) -
 
 
 def test_what_was_left_unfinished_is_told_at_the_end() -> None:
-    for stream, left in ((b"data: a\n\n", b""), (b"data: a\ndata: b\nda", b"a\nb"), (b"data: {", b"data: {"), (b"\xef", b"\xef")):
+    for stream, left in (
+        (b"data: a\n\n", b""),
+        (b"data: a\ndata: b\nda", b"a\nb"),
+        (b"data: a\ndata: {", b"a\n{"),
+        (b"data: {", b"{"),
+        (b"event: x\n: note", b""),
+        (b"\xef", b""),
+    ):
         decoder = Decoder()
         list(decoder.feed(stream))
         assert decoder.close() == left
@@ -106,7 +113,37 @@ def test_events_survive_any_split(stream: bytes, data: Any) -> None:
     assert decode(*(stream[at : at + 1] for at in range(len(stream)))) == whole
 
 
-@given(st.lists(st.tuples(st.text(max_size=20), st.none() | st.sampled_from(["done", "thread.run"])), max_size=6), st.data())
+def test_taking_whole_pieces_apart() -> None:
+    decoder = Decoder()
+    assert decoder.data(b"data: a\n\ndata: b\n\n") == [(b"a", None), (b"b", None)]
+    assert decoder.data(b"event: x\ndata: a\n\nevent: \ndata: b\n\n") == [(b"a", "x"), (b"b", None)]
+    assert decoder.data(b"data: a\ndata: b\n\n") == [(b"a\nb", None)]
+    assert decoder.data(b"event: x\nid: 1\n\nevent: y\ndata: b\n\n") == [(b"b", "y")]
+    assert decoder.data(b"id: 1\ndata: c\n\n") == [(b"c", None)]
+    assert decoder.data(b"data: half") == []
+
+
+blocks = st.lists(
+    st.sampled_from(
+        [b"data: a\n\n", b"data: b\ndata: c\n\n", b"event: x\ndata: a\n\n", b"event: y\nid: 1\n\n", b"event:\n", b": c\n\n",
+         b"data: \n\n", b"event: \ndata: z\n\n", b"\n", b"event: x\n\n", b"data: \xff\r\n\r\n", b"data:", b"event:  s\ndata: a\n\n"]
+    ),
+    max_size=5,
+).map(b"".join)  # fmt: skip
+
+
+@given(st.lists(blocks | streams, max_size=5))
+def test_taking_whole_pieces_apart_gives_the_same_data_and_names(pieces: list[bytes]) -> None:
+    slow, quick = Decoder(), Decoder()
+    for piece in pieces:
+        assert quick.data(piece) == [(event.data, event.event) for event in slow.feed(piece)]
+    assert quick.close() == slow.close()
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=20), st.none() | st.sampled_from(["done", "thread.run"])), max_size=6),
+    st.data(),
+)
 def test_what_is_written_is_read_back(events: list[tuple[str, str | None]], data: Any) -> None:
     stream = b"".join(encode(text, name) for text, name in events)
     expected = [(text.replace("\r\n", "\n").replace("\r", "\n").encode(), name) for text, name in events]
@@ -114,11 +151,21 @@ def test_what_is_written_is_read_back(events: list[tuple[str, str | None]], data
     assert [(event.data, event.event) for event in decode(stream[:cut], stream[cut:])] == expected
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\r\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", exclude_categories=["Cs"]), max_size=12), max_size=5))
+@given(
+    st.lists(
+        st.text(
+            st.characters(exclude_characters="\r\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", exclude_categories=["Cs"]),
+            max_size=12,
+        ),
+        max_size=5,
+    )
+)
 def test_the_official_decoder_reads_the_same_where_it_is_right(texts: list[str]) -> None:
     # It splits lines at every character Python takes for a line's end, which the standard does not.
     stream = b": hello\n\n" + b"".join(encode(text, "e", id="1", retry=2) for text in texts)
-    official = [(event.data.encode(), event.event, event.id, event.retry) for event in SSEDecoder().iter_bytes(iter([stream]))]
+    official = [
+        (event.data.encode(), event.event, event.id, event.retry) for event in SSEDecoder().iter_bytes(iter([stream]))
+    ]
     assert [tuple(event) for event in decode(stream)] == official
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from typing import Any, ClassVar, Generic, Literal, Optional, TypeVar, Union
+from typing import Annotated, Any, ClassVar, Generic, Literal, Optional, TypeVar, Union
 
 import openai.types as official
 import openai.types.chat as official_chat
@@ -81,6 +81,8 @@ class Box(View, Generic[T]):
 
 
 class Holder(View):
+    boxes: list[Box[int]] | None = None
+    noted: Annotated[Point | list[Point], "a note"] | None = None
     box: Box[int] | None = None
     either: Box[int] | str | None = None
 
@@ -229,6 +231,9 @@ def test_inherited_and_generic_types() -> None:
     assert holder.box.item is not None
     assert holder.box.item.x == 1
     assert isinstance(holder.either, Box)
+    assert isinstance(Holder.of({"boxes": [{}]}).boxes[0], Box)  # type: ignore[index]
+    assert isinstance(Holder.of({"noted": {"x": 1}}).noted, Point)
+    assert isinstance(Holder.of({"noted": [{"x": 1}]}).noted[0], Point)  # type: ignore[index]
     assert isinstance(Box[int](item=Point(x=1)).item, Point)
 
 
@@ -267,7 +272,9 @@ def test_annotations_that_are_read_as_they_stand() -> None:
 
 
 def test_a_view_is_made_of_its_fields() -> None:
-    view = Drawing(id="d", shapes=[Circle(type="circle", centre=Point(x=1, y=2), radius=1.5)], schema_=Point(x=3), more=[1])  # type: ignore[call-arg]
+    view = Drawing(
+        id="d", shapes=[Circle(type="circle", centre=Point(x=1, y=2), radius=1.5)], schema_=Point(x=3), more=[1]
+    )  # type: ignore[call-arg]
     assert view.to_dict() == {
         "id": "d",
         "shapes": [{"type": "circle", "centre": {"x": 1, "y": 2}, "radius": 1.5}],
@@ -497,14 +504,36 @@ def test_a_dump_is_a_copy() -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=12,
 )
-names = st.sampled_from([*sorted(Drawing.__view_fields__.keys() - {"schema_", "class_"}), "schema", "class", "type", "x", "y", "centre", "points", "other"])
+names = st.sampled_from(
+    [
+        *sorted(Drawing.__view_fields__.keys() - {"schema_", "class_"}),
+        "schema",
+        "class",
+        "type",
+        "x",
+        "y",
+        "centre",
+        "points",
+        "other",
+    ]
+)
 
 
-@given(st.dictionaries(names, st.recursive(json_values, lambda inner: st.dictionaries(names, inner, max_size=4) | st.lists(inner, max_size=3), max_leaves=10), max_size=8))
+@given(
+    st.dictionaries(
+        names,
+        st.recursive(
+            json_values,
+            lambda inner: st.dictionaries(names, inner, max_size=4) | st.lists(inner, max_size=3),
+            max_leaves=10,
+        ),
+        max_size=8,
+    )
+)
 def test_no_json_object_makes_a_view_raise(data: dict[str, Any]) -> None:
     before = copy.deepcopy(data)
     view = Drawing.of(data)

@@ -77,9 +77,7 @@ def test_a_schema_of_its_own() -> None:
         "properties": {
             "colour": {"anyOf": [{"enum": ["green", "brown"]}, {"type": "string"}]},
             "kind": {"const": "leaf"},
-            "schema": {
-                "anyOf": [{"type": "object", "additionalProperties": {"type": "integer"}}, {"type": "null"}]
-            },
+            "schema": {"anyOf": [{"type": "object", "additionalProperties": {"type": "integer"}}, {"type": "null"}]},
         },
         "required": ["colour", "kind"],
     }
