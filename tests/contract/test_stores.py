@@ -53,6 +53,6 @@ async def test_messages_of_a_thread(api: Any) -> None:
 
 async def test_an_api_that_is_only_a_shape_answers_in_shape(api: Any) -> None:
     answer = await api.call("moderations.create", input="hello", model="omni-moderation-latest")
-    assert answer.id.startswith("modr-")
+    assert answer.id
     assert answer.model == "omni-moderation-latest"
     assert isinstance(answer.results, list)
