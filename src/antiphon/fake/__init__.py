@@ -162,13 +162,16 @@ class FakeOpenAI:
         """A client of this package that calls the fake in process. Takes the options of `OpenAI`."""
         from ..client import OpenAI
 
-        return OpenAI(**{"api_key": "fake", "base_url": f"{ORIGIN}/v1", "transport": self.server, **options})
+        return OpenAI(**self._connected(options))
 
     def async_client(self, **options: Any) -> AsyncOpenAI:
         """An async client of this package that calls the fake in process. Takes the options of `AsyncOpenAI`."""
         from ..client import AsyncOpenAI
 
-        return AsyncOpenAI(**{"api_key": "fake", "base_url": f"{ORIGIN}/v1", "transport": self.server, **options})
+        return AsyncOpenAI(**self._connected(options))
+
+    def _connected(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {"api_key": "fake", "base_url": f"{ORIGIN}/v1", "transport": self.server, **options}
 
     def official_transport(self) -> HandlerTransport:
         """A transport of httpx2 that calls the fake in process, for clients of the official package.
