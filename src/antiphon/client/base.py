@@ -113,6 +113,9 @@ class BaseClient:
         object.__setattr__(self, name, value)
         vars(self)["_bases"] = {}
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._base_url}>"
+
     # Settings
 
     @property

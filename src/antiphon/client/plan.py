@@ -68,7 +68,7 @@ class Plan:
         result = evaluate(self.operation.spec.__annotations__["return"], self.operation.module)
         members = [each for each in _members(result) if get_origin(each) is not Stream]
         self.makes_text = str in members and len(members) > 1
-        if not members or members == [type(None)]:
+        if members in ([None], [type(None)]):
             return _nothing
         if members == [HttpxBinaryResponseContent]:
             return HttpxBinaryResponseContent
