@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .official import CASES, SKIPPED, run_suite
+from tests.conformance.official import CASES, SKIPPED, run_suite
 
 SCOPE = os.environ.get("ANTIPHON_CONFORMANCE", "")
 

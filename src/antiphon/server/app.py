@@ -16,6 +16,7 @@ from time import perf_counter
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ..kernel.flow import Pause
 from ..kernel.http import Request, Response
 from .auth import authenticated
 from .blobs import linked
@@ -143,21 +144,21 @@ class Server:
         return self._envelope.sealed(answer, request, request_id, perf_counter() - began)
 
     def _streamed(self, answer: Response, request: Request, request_id: str, began: float) -> Response | Flow[Response]:
-        """Take the first piece of a stream before the answer begins, so that an error in it is an answer of its own."""
+        """Take the first piece of a stream before the answer begins, so that an error in it is an answer of its own.
+
+        Latency belongs to the body: an answer whose body begins with a pause begins before it.
+        """
         pieces = iter(answer.body)
         first = next(pieces, None)
-        if first is None or first.__class__ is bytes:
+        if first is None or isinstance(first, (bytes, Pause)):
             return self._begun(answer, first, pieces, request, request_id, began)
         return self._awaited(answer, first, pieces, request, request_id, began)
 
     def _awaited(
         self, answer: Response, step: Any, pieces: Any, request: Request, request_id: str, began: float
     ) -> Flow[Response]:
-        from ..kernel.flow import Pause
-
         send = getattr(pieces, "send", None)
         try:
-            # Latency belongs to the body: an answer whose body begins with a pause begins before it.
             while step is not None and not isinstance(step, (bytes, Pause)):
                 try:
                     result = yield step

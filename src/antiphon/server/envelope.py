@@ -33,7 +33,6 @@ CORS: Final = [
     ("access-control-expose-headers", "*"),
 ]
 PREFLIGHT: Final = [
-    *CORS,
     ("access-control-allow-headers", "*, authorization"),
     ("access-control-max-age", "86400"),
 ]

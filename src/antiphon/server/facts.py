@@ -29,6 +29,8 @@ def made(server: Server, schema: Schema | str, known: Mapping[str, Any], ids: Id
         described = endpoint(schema).schema.response
         assert described is not None, f"{schema} answers no JSON"
         schema = described
+    fields = properties(schema)
+    known = {name: value for name, value in known.items() if name in fields}
     doc: dict[str, Any] = instance(schema, reflect=known, now=int(server.clock.now()), ids=ids or server.ids)
     return doc
 

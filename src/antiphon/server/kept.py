@@ -222,6 +222,7 @@ class Keeper:
         each = self.each
         for field, resource in each.refers.items():
             check_reference(call, field, resource)
+        self.seed(call.server, call.params)
         doc = self.document(call, None)
         call.server.store.put(self.place(call.params), str(doc[each.key]), doc)
         if each.created is not None:
@@ -336,8 +337,9 @@ class Keeper:
         known = {**call.params, **_values(call, each.new)}
         if id is None:
             known |= _renamed(call.body, each.names) | _values(call, each.forced)
-            given = call.body.get(each.given) if each.given else None
-            known[each.key] = call.server.ids.new(each.prefix) if given is None else given
+            if each.key not in each.forced:
+                given = call.body.get(each.given) if each.given else None
+                known[each.key] = call.server.ids.new(each.prefix) if given is None else given
         else:
             known[each.key] = id
         # What is made up for an id is the same every time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -44,8 +45,15 @@ def _literals(annotation: Any) -> Iterator[str]:
 
 
 def model_ids(server: Server) -> list[str]:
-    """The models of a server: those it was told of, or else those of the API; the ones its engines name first."""
-    named = list(server.models) if server.models is not None else [*server.engines.names, *known_models()]
-    if server.engines.models is not None:
-        named = [name for name in named if name in server.engines.names]
-    return list(dict.fromkeys(named))
+    """The models of a server: those it was told of, by name or pattern, or else those of its engines and of the API."""
+    allowed = server.models if server.models is not None else server.engines.models
+    if allowed is None:
+        return list(dict.fromkeys([*server.engines.names, *known_models()]))
+    patterns = [name for name in allowed if _is_pattern(name)]
+    exact = [name for name in allowed if not _is_pattern(name)]
+    fitting = [name for name in known_models() if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    return list(dict.fromkeys([*exact, *fitting]))
+
+
+def _is_pattern(name: str) -> bool:
+    return any(character in "*?[" for character in name)
