@@ -97,7 +97,8 @@ class DrawnImages:
                 _fitted(other, (side, side)), (size[0] - (side + 8) * (at % 5 + 1), 8 + (at // 5) * (side + 8))
             )
         result = edited if request.transparent else _opaque(edited)
-        return _captioned(result, request.prompt) if self.caption else result
+        # With a mask, the foot of the picture may be what is to be kept.
+        return _captioned(result, request.prompt) if self.caption and request.mask is None else result
 
     def _vary(self, request: ImageRequest, index: int, frame: int) -> Image:
         import PIL.Image

@@ -46,7 +46,7 @@ class Scene(NamedTuple):
 
 HUES = {
     "red": 0.0, "rose": 0.95, "pink": 0.92, "orange": 0.07, "autumn": 0.07, "fire": 0.04, "sunset": 0.06,
-    "gold": 0.12, "yellow": 0.14, "desert": 0.1, "sand": 0.11, "sun": 0.12, "green": 0.35, "forest": 0.36,
+    "gold": 0.12, "golden": 0.12, "yellow": 0.14, "desert": 0.1, "sand": 0.11, "sun": 0.12, "green": 0.35, "forest": 0.36,
     "grass": 0.3, "jungle": 0.38, "teal": 0.49, "sea": 0.53, "ocean": 0.55, "water": 0.54, "otter": 0.56,
     "blue": 0.6, "sky": 0.57, "ice": 0.54, "winter": 0.58, "snow": 0.57, "indigo": 0.68, "purple": 0.77,
     "violet": 0.76, "magenta": 0.85,
@@ -60,8 +60,10 @@ def compose(prompt: str, seed: int | str = 0, detail: float = 1.0) -> Scene:
     """The scene for a prompt; always the same for the same prompt and seed. `detail` multiplies what is in it."""
     random = Random(int.from_bytes(sha256(f"{seed}\0{prompt}".encode("utf-8", "replace")).digest(), "big"))
     words = findall(r"\w+", prompt.lower())
-    hue = next((HUES[word] for word in words if word in HUES), random.random())
-    night = not DARK.isdisjoint(words) or random.random() < 0.2
+    named = next((HUES[word] for word in words if word in HUES), None)
+    hue, chance = random.random(), random.random()
+    night = not DARK.isdisjoint(words) or (named is None and chance < 0.2)
+    hue = hue if named is None else named
     return random.choice(_KINDS)(random, hue, night, detail)
 
 
