@@ -86,7 +86,8 @@ class Endpoint:
         from .validation import compile_body, compile_form, compile_query
 
         _load_behaviours()
-        own, generic = BEHAVIOURS.get(self.name), kept().get(self.name)
+        own = BEHAVIOURS.get(self.name)
+        generic = kept().get(self.name) if own is None else None
         self.tier = "behaves" if own is not None else "generic" if generic is not None else "shape"
         self.behaviour = own or generic or shape
         module = import_module(f"antiphon.api.{self._module}")

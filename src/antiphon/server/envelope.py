@@ -84,7 +84,7 @@ class Envelope:
             _MILLISECONDS[milliseconds] if milliseconds < 1000 else ("openai-processing-ms", str(milliseconds)),
             *self._fixed,
             ("x-ratelimit-remaining-tokens", str(max(0, TOKENS_PER_MINUTE - tokens))),
-            ("x-ratelimit-reset-tokens", f"{tokens * 60_000 // TOKENS_PER_MINUTE}ms"),
+            ("x-ratelimit-reset-tokens", f"{tokens * 60_000 // TOKENS_PER_MINUTE}ms" if tokens >= 34 else "0s"),
         ]
         if len(own) > 1:
             pairs = _first(pairs)

@@ -115,11 +115,11 @@ class Kept(NamedTuple):
     def operations(self) -> dict[str, tuple[str, Endpoint]]:
         """The operations of the family by name, each with its role: one of the five, or its own name for an action."""
         found: dict[str, tuple[str, Endpoint]] = {}
-        for name, each in endpoints().items():
-            resource, _, method = name.rpartition(".")
+        for each in _by_resource().get(self.resource, ()):
+            method = each.name.rpartition(".")[2]
             known = method in _CRUD or method in self.actions or method in self.answers
-            if resource == self.resource and known and method not in self.others:
-                found[name] = (method, each)
+            if known and method not in self.others:
+                found[each.name] = (method, each)
         return found | {name: (role, endpoints()[name]) for role, name in self.ops.items()}
 
     @property
@@ -159,7 +159,7 @@ class Single(NamedTuple):
 
     def behaviours(self) -> dict[str, Behaviour]:
         """The behaviour of each operation."""
-        names = [name for name in endpoints() if name.rpartition(".")[0] == self.resource]
+        names = [each.name for each in _by_resource()[self.resource]]
         roles: dict[str, Callable[[Call], Any]] = {
             "retrieve": self._retrieve,
             "update": self._update,
@@ -462,6 +462,14 @@ def _same(one: Schema, other: Schema) -> bool:
 
 
 # The registry
+
+
+@cache
+def _by_resource() -> dict[str, list[Endpoint]]:
+    found: dict[str, list[Endpoint]] = {}
+    for name, each in endpoints().items():
+        found.setdefault(name.rpartition(".")[0], []).append(each)
+    return found
 
 
 @cache
