@@ -23,6 +23,8 @@ from .lazy import evaluate
 from .omit import omit
 
 if TYPE_CHECKING:
+    from .flow import Flow
+    from .helper import Answer
     from .pages import (
         AsyncConversationCursorPage,
         AsyncCursorPage,
@@ -85,7 +87,17 @@ AsyncT = TypeVar("AsyncT")
 class Core(Protocol[V]):
     """What stands behind a resource: takes an operation and its arguments and has them done."""
 
-    def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+    def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The operation's result, or a coroutine of it."""
+        ...
+
+    def _ask(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Answer[Any]]:
+        """The operation as a flow, for helpers."""
+        ...
+
+    def _drive(self, flow: Flow[Any]) -> Any:
+        """The result of a helper's flow, or a coroutine of it."""
+        ...
 
 
 class Resource(Generic[V]):
