@@ -12,7 +12,7 @@ import re
 from array import array
 from functools import lru_cache
 from hashlib import shake_128
-from inspect import isawaitable, iscoroutinefunction, signature
+from inspect import isawaitable, iscoroutinefunction, isgeneratorfunction, signature
 from math import log2, sqrt
 from sys import byteorder
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -151,7 +151,7 @@ class EmbeddingFunction:
 
     `function` gets the inputs of one request and gives a vector for each, in order. `dimensions` of a request are
     honoured by shortening the vectors; a function with a parameter `dimensions` is given them too (`None` for the
-    model's own).
+    model's own). A function whose first parameter is named `request` gets the whole `EmbeddingRequest` instead.
     """
 
     never_blocks: ClassVar[bool] = True
@@ -160,28 +160,41 @@ class EmbeddingFunction:
         """`blocks`: whether the function may take long, so that it has to run on a thread of its own."""
         self.function = function
         self._in_thread = blocks and not iscoroutinefunction(function)
-        self._takes_dimensions = _takes(function, "dimensions")
+        parameters = parameters_of(function)
+        self._takes_request = parameters[:1] == ["request"]
+        self._takes_dimensions = "dimensions" in parameters
 
     def __call__(self, request: EmbeddingRequest) -> Flow[Vectors]:
-        texts = list(request.inputs)
+        asked: Any = request if self._takes_request else list(request.inputs)
         options = {"dimensions": request.dimensions} if self._takes_dimensions else {}
-        found = (yield Call(self.function, texts, **options)) if self._in_thread else self.function(texts, **options)
+        found = (yield Call(self.function, asked, **options)) if self._in_thread else self.function(asked, **options)
         vectors: Vectors = (yield Await(found)) if isawaitable(found) else found
         return [list(shortened(vector, request.dimensions)) for vector in vectors]
 
+    def __repr__(self) -> str:
+        return f"EmbeddingFunction({getattr(self.function, '__name__', self.function)!r})"
 
-def _takes(function: Callable[..., object], parameter: str) -> bool:
+
+def parameters_of(function: Callable[..., object]) -> list[str]:
+    """The names of a function's parameters; none for a function that does not say."""
     try:
-        return parameter in signature(function).parameters
-    except (TypeError, ValueError):  # some functions written in C do not say
-        return False
+        return list(signature(function).parameters)
+    except (TypeError, ValueError):  # some functions written in C
+        return []
 
 
 def embedding_engine(source: Any = None) -> EmbeddingEngine:
     """The engine that `source` stands for: an engine, a function of texts, or none for `HashEmbeddings`.
 
-    A callable with a true attribute `never_blocks` is an engine; any other is a function.
+    What has a true attribute `never_blocks`, or yields steps, is an engine; any other callable is a function. Raises
+    `TypeError` for what cannot be called.
     """
     if source is None:
         return HashEmbeddings()
-    return source if getattr(source, "never_blocks", False) else EmbeddingFunction(source)
+    if not callable(source):
+        raise TypeError(f"an embedding engine is a function of texts, not {source!r}")
+    function: Any = source
+    if getattr(function, "never_blocks", False) or isgeneratorfunction(function):
+        engine: EmbeddingEngine = function
+        return engine
+    return EmbeddingFunction(function)

@@ -8,15 +8,16 @@ Needs pillow, which is part of `antiphon[server]`.
 
 from __future__ import annotations
 
-from inspect import isawaitable, iscoroutinefunction
+from inspect import isawaitable, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from ..kernel.flow import Await, Call
 from ..server.pictures import decoded, encoded
+from .embeddings import parameters_of
 from .scenes import Disc, Scene, compose
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from PIL.Image import Image
 
@@ -238,31 +239,52 @@ def _opaque(image: Image) -> Image:
 class ImageFunction:
     """An engine made of a function from a prompt to a picture: encoded bytes, or an image of pillow's.
 
-    The function may block or be async, and is called once for each picture. Bytes are passed on as they are.
+    The function may block or be async, and is called once for each picture. One whose first parameter is named
+    `request` gets the whole `ImageRequest` instead, is called once for all, and may give a list of pictures. Bytes
+    are passed on as they are.
     """
 
     never_blocks: ClassVar[bool] = True
 
-    def __init__(self, function: Callable[[str], Any | Awaitable[Any]], *, blocks: bool = True) -> None:
+    def __init__(self, function: Callable[..., Any], *, blocks: bool = True) -> None:
         """`blocks`: whether the function may take long, so that it has to run on a thread of its own."""
         self.function = function
         self._in_thread = blocks and not iscoroutinefunction(function)
+        self._takes_request = parameters_of(function)[:1] == ["request"]
 
     def __call__(self, request: ImageRequest) -> Flow[list[bytes]]:
         files: list[bytes] = []
-        for _ in range(request.n):
-            made = (yield Call(self.function, request.prompt)) if self._in_thread else self.function(request.prompt)
+        asked: Any = request if self._takes_request else request.prompt
+        while len(files) < request.n:
+            made = (yield Call(self.function, asked)) if self._in_thread else self.function(asked)
             if isawaitable(made):
                 made = yield Await(made)
-            files.append(made if isinstance(made, bytes) else encoded([made], request.format, request.compression))
+            pictures: list[Any] = made if isinstance(made, list) else [made]
+            files += [_file(picture, request) for picture in pictures]
+            if self._takes_request:
+                break
         return files
+
+    def __repr__(self) -> str:
+        return f"ImageFunction({getattr(self.function, '__name__', self.function)!r})"
+
+
+def _file(picture: Any, request: ImageRequest) -> bytes:
+    return picture if isinstance(picture, bytes) else encoded([picture], request.format, request.compression)
 
 
 def image_engine(source: Any = None, *, seed: int | str = 0) -> ImageEngine:
     """The engine that `source` stands for: an engine, a function of a prompt, or none for `DrawnImages`.
 
-    A callable with a true attribute `never_blocks` is an engine; any other is a function.
+    What has a true attribute `never_blocks`, or yields steps, is an engine; any other callable is a function. Raises
+    `TypeError` for what cannot be called.
     """
     if source is None:
         return DrawnImages(seed)
-    return source if getattr(source, "never_blocks", False) else ImageFunction(source)
+    if not callable(source):
+        raise TypeError(f"an image engine is a function of a prompt, not {source!r}")
+    function: Any = source
+    if getattr(function, "never_blocks", False) or isgeneratorfunction(function):
+        engine: ImageEngine = function
+        return engine
+    return ImageFunction(function)

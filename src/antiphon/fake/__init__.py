@@ -11,11 +11,12 @@ Two fakes share nothing, and with the same seed they say the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from ..engines.embeddings import HashEmbeddings
+from ..engines.embeddings import embedding_engine
 from ..engines.functions import engine as made
-from ..engines.images import DrawnImages
+from ..engines.images import image_engine
 from ..engines.paced import Paced
 from ..server.app import Server
 from ..server.engine import Engines
@@ -43,8 +44,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Answers: TypeAlias = str | ChatEngine | Callable[[Any], Any] | None
+    Embeds: TypeAlias = EmbeddingEngine | Callable[[list[str]], Any] | None
+    Draws: TypeAlias = ImageEngine | Callable[[str], Any] | None
 else:
-    Answers = object
+    Answers = Embeds = Draws = object
 
 
 class FakeOpenAI:
@@ -53,8 +56,9 @@ class FakeOpenAI:
     What models say:
         `engine` answers for every model: an engine, a function of a request, or the name of a built-in one
         (`default`, `lorem`, `echo`, `reverse`). `engines` has others for some models, by name or by a pattern such
-        as `gpt-4o*`. `embeddings` and `images` do what their names say. `models` limits which models exist; without
-        it any name is answered. `latency` is the seconds before a model's first word, or a pair: those, and the
+        as `gpt-4o*`. `embeddings` is an engine or a function from texts to vectors, `images` an engine or a function
+        from a prompt to a picture; either may be a mapping from model names. `models` limits which models exist;
+        without it any name is answered. `latency` is the seconds before a model's first word, or a pair: those, and the
         seconds between its further pieces.
     State:
         `seed` decides what is made up: the same requests get the same answers and ids. `store` keeps what is
@@ -72,8 +76,8 @@ class FakeOpenAI:
         engine: Answers = None,
         engines: Mapping[str, Answers] | None = None,
         *,
-        embeddings: EmbeddingEngine | Mapping[str, EmbeddingEngine] | None = None,
-        images: ImageEngine | Mapping[str, ImageEngine] | None = None,
+        embeddings: Embeds | Mapping[str, Embeds] = None,
+        images: Draws | Mapping[str, Draws] = None,
         models: Sequence[str] | None = None,
         latency: float | tuple[float, float] = 0.0,
         seed: int | str = 0,
@@ -94,8 +98,8 @@ class FakeOpenAI:
         self.server = Server(
             Engines(
                 chat,
-                _with_default(embeddings, HashEmbeddings()),
-                _with_default(images, DrawnImages(seed)),
+                _by_name(embeddings, embedding_engine),
+                _by_name(images, partial(image_engine, seed=seed)),
                 models=models,
             ),
             store=store,
@@ -185,7 +189,7 @@ class FakeOpenAI:
         return HandlerTransport(self.server)
 
 
-def _with_default(given: Any, default: Any) -> Any:
-    if given is None:
-        return default
-    return {"*": default, **given} if isinstance(given, Mapping) else given
+def _by_name(given: Any, made: Callable[..., Any]) -> dict[str, Any]:
+    """Engines by model, with one for every other; functions as engines."""
+    named = given if isinstance(given, Mapping) else {"*": given}
+    return {"*": made(), **{name: made(source) for name, source in named.items()}}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from antiphon.engines.embeddings import EmbeddingFunction, HashEmbeddings, shortened
 from antiphon.kernel.errors import BadRequestError
-from antiphon.kernel.flow import World, arun, run
+from antiphon.kernel.flow import Call, World, arun, run
 from antiphon.server.engine import EmbeddingRequest
 
 
@@ -160,3 +160,23 @@ def test_a_function_that_takes_dimensions_is_told_them() -> None:
     engine = EmbeddingFunction(lambda texts, dimensions: [[1.0] * (dimensions or 5)] * len(texts))
     assert run(engine(EmbeddingRequest("m", ["a"], 2)), World()) == [[1, 1]]
     assert run(engine(EmbeddingRequest("m", ["a"])), World()) == [[1, 1, 1, 1, 1]]
+
+
+def test_what_stands_for_an_engine() -> None:
+    from antiphon.engines.embeddings import embedding_engine
+
+    def whole(request: EmbeddingRequest) -> list[list[float]]:
+        return [[float(request.dimensions or 0)] for _ in request.inputs]
+
+    def steps(request: EmbeddingRequest) -> Any:
+        return (yield Call(lambda: [[7.0]]))
+
+    assert isinstance(embedding_engine(), HashEmbeddings)
+    assert embedding_engine(steps) is steps
+    made = embedding_engine(whole)
+    assert run(made(EmbeddingRequest("m", ["a"], 3)), World()) == [[3.0]]  # type: ignore[arg-type]
+    assert repr(made) == "EmbeddingFunction('whole')"
+    assert embedding_engine(made) is made
+    with pytest.raises(TypeError, match="not 5"):
+        embedding_engine(5)
+    assert repr(EmbeddingFunction(min)).startswith("EmbeddingFunction(")  # type: ignore[arg-type]

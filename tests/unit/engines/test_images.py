@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from antiphon.engines.images import DrawnImages, ImageFunction, painted
+from antiphon.engines.images import DrawnImages, ImageFunction, image_engine, painted
 from antiphon.engines.scenes import Disc, Scene, compose
-from antiphon.kernel.flow import World, arun, run
+from antiphon.kernel.flow import Call, World, arun, run
 from antiphon.server.behaviour import UploadedFile
 from antiphon.server.engine import ImageRequest
 
@@ -134,3 +134,31 @@ def test_functions_in_both_colours() -> None:
             engine = ImageFunction(function, blocks=blocks)
             assert run(engine(request), World()) == [b"p", b"p"]
             assert asyncio.run(arun(engine(request), World())) == [b"p", b"p"]
+
+
+def test_what_stands_for_an_engine() -> None:
+    def whole(request: ImageRequest) -> list[Any]:
+        return [b"%d" % at for at in range(request.n)]
+
+    def steps(request: ImageRequest) -> Any:
+        return (yield Call(lambda: [b"x"]))
+
+    assert isinstance(image_engine(seed=3), DrawnImages)
+    assert image_engine(steps) is steps
+    made = image_engine(whole)
+    assert run(made(ImageRequest("m", "p", n=2)), World()) == [b"0", b"1"]  # type: ignore[arg-type]
+    assert repr(made) == "ImageFunction('whole')"
+    assert image_engine(made) is made
+    with pytest.raises(TypeError, match="not 'png'"):
+        image_engine("png")
+
+
+def test_functions_are_engines_of_a_fake() -> None:
+    from antiphon.fake import FakeOpenAI
+
+    fake = FakeOpenAI(embeddings={"mine": lambda texts: [[1.0, 2.0]]}, images=lambda prompt: prompt.encode())
+    with fake.client() as client:
+        assert client.embeddings.create(model="mine", input="x").data[0].embedding == [1.0, 2.0]
+        assert len(client.embeddings.create(model="other", input="x").data[0].embedding) == 1536
+        [item] = client.images.generate(prompt="p", response_format="b64_json").data or []
+        assert item.b64_json == "cA=="
