@@ -1,19 +1,18 @@
 """From the bytes of a request to its fields: JSON objects, forms and files.
 
 The API reads `application/json`; operations that take files read `multipart/form-data` as well. Anything else
-is refused with 400 and the code `unsupported_content_type`, as the API does; it does not use 415. A body without
-a content type is read as JSON.
+(`application/x-www-form-urlencoded` too) is refused with 400 and the code `unsupported_content_type`, as the API
+does; it does not use 415. A body without a content type is read as JSON.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
-from urllib.parse import unquote
 
 import orjson
 
 from ..kernel.errors import APIStatusError, BadRequestError
+from ..kernel.multipart import decode
 from .behaviour import UploadedFile
 
 __all__ = ("read_form", "read_json", "too_large", "unsupported")
@@ -54,65 +53,24 @@ def read_form(body: bytes, content_type: str) -> list[tuple[str, str | UploadedF
 
     Raises `BadRequestError` when the body is not what its content type says.
     """
-    boundary = _boundary(content_type)
-    if not boundary:
-        raise BadRequestError.because("Could not parse multipart form: the content type names no boundary.")
-    fields: list[tuple[str, str | UploadedFile]] = []
-    sections = (b"\r\n" + body).split(b"\r\n--" + boundary)
-    if len(sections) < 2 or not sections[-1].startswith(b"--"):
-        raise BadRequestError.because("Could not parse multipart form: the closing boundary is missing.")
-    for section in sections[1:-1]:
-        head, blank, content = section.partition(b"\r\n\r\n")
-        if not blank:
-            raise BadRequestError.because("Could not parse multipart form: a part has no headers.")
-        headers = _part_headers(head)
-        disposition = _parameters(headers.get("content-disposition", ""))
-        name = disposition.get("name")
-        if name is None:
-            raise BadRequestError.because("Could not parse multipart form: a part has no name.")
-        filename = disposition.get("filename")
-        kind = headers.get("content-type", "")
-        if filename is not None:
-            fields.append((name, UploadedFile(filename, kind or "application/octet-stream", content)))
-        else:
-            fields.append((name, content.decode("utf-8", "replace")))
-    return fields
+    try:
+        parts = decode(content_type, body)
+    except ValueError as error:
+        raise BadRequestError.because(f"Could not parse multipart form: {error}.") from None
+    return [
+        (
+            _clean(part.name),
+            part.content.decode("utf-8", "replace")
+            if part.filename is None
+            else UploadedFile(_clean(part.filename), part.content_type or "application/octet-stream", part.content),
+        )
+        for part in parts
+    ]
 
 
-def _boundary(content_type: str) -> bytes:
-    return _parameters(content_type).get("boundary", "").encode("latin-1")
-
-
-def _part_headers(head: bytes) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for line in head.split(b"\r\n"):
-        name, colon, value = line.decode("utf-8", "replace").partition(":")
-        if colon:
-            headers[name.strip().lower()] = value.strip()
-    return headers
-
-
-_PARAMETER = re.compile(r';\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))')
-_ESCAPED = re.compile(r"\\(.)|%(22|0[AaDd])")
-"""How clients write quotes and line breaks within quotes: with a backslash, or as browsers do, percent-encoded."""
-
-
-def _parameters(value: str) -> dict[str, str]:
-    """The parameters of a header: `form-data; name="a"; filename="b"`. `filename*=UTF-8''…` wins over `filename=`."""
-    found: dict[str, str] = {}
-    extended: dict[str, str] = {}
-    for name, quoted, bare in _PARAMETER.findall(value):
-        text = _ESCAPED.sub(_unescaped, quoted) if quoted else bare.strip()
-        if name.endswith("*"):
-            charset, _, encoded = text.partition("'")
-            extended[name[:-1].lower()] = unquote(encoded.partition("'")[2], charset or "utf-8")
-        else:
-            found.setdefault(name.lower(), text)
-    return found | extended
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    return match[1] or chr(int(match[2], 16))
+def _clean(text: str) -> str:
+    """Text without the halves of surrogates that stand for bytes which were no UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def unsupported(content_type: str, accepted: str) -> APIStatusError:

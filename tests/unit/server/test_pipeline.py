@@ -239,6 +239,15 @@ def test_names_of_files_are_read_as_clients_write_them() -> None:
     assert name('filename="größe.txt"') == "größe.txt"
 
 
+def test_a_name_that_is_no_utf8() -> None:
+    part = b'--B\r\nContent-Disposition: form-data; name="file"; filename="\xff.txt"\r\n\r\nx\r\n'
+    body = part + b'--B\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nassistants\r\n--B--\r\n'
+    answer = ask(
+        Server(), "POST", "/v1/files", body, headers={**KEY, "content-type": "multipart/form-data; boundary=B"}
+    )
+    assert answer.json["filename"] == "\ufffd.txt"
+
+
 def test_an_offer_may_be_the_whole_body() -> None:
     headers = {**KEY, "content-type": "application/sdp"}
     answer = ask(Server(), "POST", "/v1/realtime/calls", b"v=0\r\n", headers=headers)
