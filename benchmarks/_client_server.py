@@ -1,8 +1,8 @@
 """The server both clients are measured against: constant answers over raw asyncio. Prints its port.
 
-    POST /v1/…           a chat completion
-    POST /v1/each/…      a stream of N chunks, one write and one HTTP chunk for each
-    POST /v1/burst/…     the same, 16 chunks to a write
+POST /v1/…           a chat completion
+POST /v1/each/…      a stream of N chunks, one write and one HTTP chunk for each
+POST /v1/burst/…     the same, 16 chunks to a write
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ USAGE = b'"usage":{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29}'
 COMPLETION = (
     b'{"id":"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT","object":"chat.completion","created":1741569952,'
     b'"model":"gpt-4.1-2025-04-14","choices":[{"index":0,"message":{"role":"assistant","content":"Hello! How can I '
-    b'assist you today?","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],' + USAGE
+    b'assist you today?","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],'
+    + USAGE
     + b',"service_tier":"default","system_fingerprint":"fp_1a2b3c"}'
 )
 CHUNK = (

@@ -75,7 +75,9 @@ def figure(subject: str, case: str, port: int) -> float | None:
     if case in SCRIPTS or case == "memory":
         if subject == "bare":
             return None
-        time, size = script(SCRIPTS["script" if case == "memory" else case].replace("PACKAGE", subject).replace("PORT", str(port)))
+        time, size = script(
+            SCRIPTS["script" if case == "memory" else case].replace("PACKAGE", subject).replace("PORT", str(port))
+        )
         return size if case == "memory" else time - script("pass")[0]
     command = [sys.executable, str(HERE / "_client_cases.py"), subject, case, str(port)]
     return float(subprocess.run(command, check=True, capture_output=True).stdout)
@@ -88,7 +90,9 @@ def main(chosen: list[str]) -> None:
             if chosen and name not in chosen:
                 continue
             # In turns, so that what else the machine does meets all three; the least of each.
-            rounds = [[figure(subject, name, port) for subject in ("openai", "antiphon", "bare")] for _ in range(ROUNDS)]
+            rounds = [
+                [figure(subject, name, port) for subject in ("openai", "antiphon", "bare")] for _ in range(ROUNDS)
+            ]
             official, ours, bare = (min(each) if None not in each else None for each in zip(*rounds, strict=True))
             assert official is not None and ours is not None
             less, goal = official / ours, case.times_less

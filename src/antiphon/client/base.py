@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..kernel.errors import OpenAIError
 from ..kernel.flow import World
+from ..kernel.helper import Answer
 from ..kernel.http import Headers, Request, Response
 from ..kernel.omit import NotGiven, Omit, not_given
 from ..kernel.operation import AnyOperation, Bound
 from ..kernel.options import Timeout
+from ..kernel.pages import Fetch
 from ..version import __version__
 from . import log
 from .encoding import form, to_json
+from .flow import exchange
 from .plan import Plan, Prepared, plan_of
 
 if TYPE_CHECKING:
+    from ..kernel.flow import Flow
     from ..kernel.options import Query
 
 __all__ = ("DEFAULT_BASE_URL", "DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT", "BaseClient", "ClientWorld")
@@ -193,6 +197,19 @@ class BaseClient:
         raise NotImplementedError
 
     # Requests
+
+    def _ask(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Answer[Any]]:
+        """An operation as a flow, for the helpers that are made of several. `_call` does the same without detour."""
+        plan = plan_of(operation, self._is_async)
+        bound = operation.bind(args, kwargs)
+        body = bound.body
+        special = plan.special is not None and body is not None and plan.special.before(body)
+        prepared = self._prepare(plan, bound)
+        response = yield from exchange(prepared, self._token(operation), self.max_retries)
+        result = self._finish(plan, prepared, response, body, special)
+        if operation.paged and not isinstance(result, str):
+            result._fetch = Fetch(self, operation, args, dict(kwargs))
+        return Answer(result, response)
 
     def _prepare(self, plan: Plan, bound: Bound) -> Prepared:
         """The request of a call."""

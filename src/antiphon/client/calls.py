@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..kernel.flow import arun, run
@@ -12,10 +13,13 @@ from .flow import exchange
 from .plan import Plan, plan_of
 
 if TYPE_CHECKING:
+    from ..kernel.flow import Flow
     from ..kernel.operation import AnyOperation
     from ..transports import AsyncTransport, Transport
 
 __all__ = ("AsyncClient", "SyncClient")
+
+_making = allocate_lock()
 
 
 class SyncClient(BaseClient):
@@ -41,15 +45,19 @@ class SyncClient(BaseClient):
             result._fetch = fetch
         return result
 
+    def _drive(self, flow: Flow[Any]) -> Any:
+        return run(flow, self._world)
+
     @property
     def transport(self) -> Transport:
         """What the requests are sent with. Made when the first one is."""
-        made: Transport | None = self._transport
-        if made is None:
-            if self._closed:
-                raise RuntimeError("Cannot send a request: the client has been closed.")
-            made = transport(self._given_transport)
-            vars(self).update(_transport=made, _world=ClientWorld(made))
+        with _making:
+            made: Transport | None = self._transport
+            if made is None:
+                if self._closed:
+                    raise RuntimeError("Cannot send a request: the client has been closed.")
+                made = transport(self._given_transport)
+                vars(self).update(_transport=made, _world=ClientWorld(made))
         return made
 
     def _shared_transport(self) -> Any:
@@ -109,15 +117,19 @@ class AsyncClient(BaseClient):
             result._fetch = fetch
         return result
 
+    async def _drive(self, flow: Flow[Any]) -> Any:
+        return await arun(flow, self._world)
+
     @property
     def transport(self) -> AsyncTransport:
         """What the requests are sent with. Made when the first one is."""
-        made: AsyncTransport | None = self._transport
-        if made is None:
-            if self._closed:
-                raise RuntimeError("Cannot send a request: the client has been closed.")
-            made = async_transport(self._given_transport)
-            vars(self).update(_transport=made, _world=ClientWorld(made))
+        with _making:
+            made: AsyncTransport | None = self._transport
+            if made is None:
+                if self._closed:
+                    raise RuntimeError("Cannot send a request: the client has been closed.")
+                made = async_transport(self._given_transport)
+                vars(self).update(_transport=made, _world=ClientWorld(made))
         return made
 
     def _shared_transport(self) -> Any:

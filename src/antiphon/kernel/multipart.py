@@ -48,7 +48,8 @@ def file_part(name: str, file: FileTypes) -> FilePart:
     content = _content(name, file)
     known = getattr(content, "name", None)
     # An open descriptor has its number for a name.
-    return FilePart(name, os.path.basename(known) if isinstance(known, str) and known else "upload", content)
+    path = os.fspath(known) if isinstance(known, (str, os.PathLike)) else ""
+    return FilePart(name, (os.path.basename(path) if isinstance(path, str) else os.fsdecode(path)) or "upload", content)
 
 
 def _content(name: str, content: Any) -> Any:

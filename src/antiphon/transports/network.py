@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from pyreqwest import exceptions as failures
@@ -108,12 +109,13 @@ class NetworkTransport:
                 client.close()
 
     def _client(self, timeout: Any, body: Any) -> SyncClient:
-        key = self._key(timeout, body)
-        client = self._clients.get(key)
-        if client is None:
-            if len(self._clients) >= _MOST_CLIENTS:
-                self._clients.pop(next(iter(self._clients)))
-            client = self._clients[key] = self._configured(SyncClientBuilder(), key).build()
+        with _making:
+            key = self._key(timeout, body)
+            client = self._clients.get(key)
+            if client is None:
+                if len(self._clients) >= _MOST_CLIENTS:
+                    self._clients.pop(next(iter(self._clients)))
+                client = self._clients[key] = self._made(SyncClientBuilder(), key)
         if isinstance(body, bytes):
             self._last = (timeout, client)
         return client
@@ -165,13 +167,14 @@ class NetworkTransport:
                 await client.close()
 
     def _async_client(self, timeout: Any, body: Any) -> Client:
-        key = self._key(timeout, body)
-        client = self._async_clients.get(key)
-        if client is None:
-            if len(self._async_clients) >= _MOST_CLIENTS:
-                self._async_clients.pop(next(iter(self._async_clients)))
-            _settle_at_exit()
-            client = self._async_clients[key] = self._configured(ClientBuilder(), key).build()
+        with _making:
+            key = self._key(timeout, body)
+            client = self._async_clients.get(key)
+            if client is None:
+                if len(self._async_clients) >= _MOST_CLIENTS:
+                    self._async_clients.pop(next(iter(self._async_clients)))
+                _settle_at_exit()
+                client = self._async_clients[key] = self._made(ClientBuilder(), key)
         if isinstance(body, bytes):
             self._alast = (timeout, client)
         return client
@@ -193,6 +196,18 @@ class NetworkTransport:
         self._clients, self._async_clients = {}, {}
         self._last = self._alast = (None, None)
         self._process = os.getpid()
+
+    def _made(self, builder: Any, key: tuple[float | None, float | None, float | None]) -> Any:
+        try:
+            return self._configured(builder, key).build()
+        except RuntimeError as error:
+            if "fork" not in str(error):
+                raise
+            raise RuntimeError(
+                "This process was forked from one that had sent requests already, and threads do not follow a fork. "
+                "Send the first request after forking, start processes with 'spawn' or 'forkserver', or give the client "
+                "transport=httpx2.Client()."
+            ) from error
 
     def _configured(self, builder: Any, key: tuple[float | None, float | None, float | None]) -> Any:
         connect, read, pool = key
@@ -230,6 +245,7 @@ class NetworkTransport:
 
 
 _LEFT_IN_PARENT: list[Any] = []
+_making = RLock()
 _settling = False
 
 

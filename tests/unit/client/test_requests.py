@@ -60,7 +60,9 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     ),
     "query of a post": lambda c: c.beta.threads.runs.create("t", assistant_id="a", include=["x"]),
     "fixed query": lambda c: c.beta.responses.delete("r"),
-    "header parameters": lambda c: c.beta.responses.retrieve("r", betas=["responses_multi_agent=v1", "b"], include=["x"]),
+    "header parameters": lambda c: c.beta.responses.retrieve(
+        "r", betas=["responses_multi_agent=v1", "b"], include=["x"]
+    ),
     "assistants": lambda c: c.beta.assistants.create(model="m"),
     "vector stores": lambda c: c.vector_stores.search("v", query=["a", "b"]),
     "chatkit": lambda c: c.beta.chatkit.sessions.create(user="u", workflow={"id": "w"}),
@@ -90,7 +92,9 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     ),
     "form with a file in memory": lambda c: c.files.create(file=io.BytesIO(b"abc"), purpose="fine-tune"),
     "form with a file with a name": lambda c: c.files.create(file=named(b"abc", "/x/y.jsonl"), purpose="fine-tune"),
-    "form with a name to be quoted": lambda c: c.files.create(file=('naïve "x"\\\n.jsonl', b"abc"), purpose="fine-tune"),
+    "form with a name to be quoted": lambda c: c.files.create(
+        file=('naïve "x"\\\n.jsonl', b"abc"), purpose="fine-tune"
+    ),
     "form with a content type": lambda c: c.files.create(
         file=("x.png", io.BytesIO(b"abc"), "image/x"), purpose="fine-tune"
     ),
@@ -129,7 +133,9 @@ def server() -> Iterator[Wire]:
 
 def seen(received: Received) -> tuple[Any, ...]:
     """A request as far as servers care: order of headers, of JSON's keys and of a form's fields apart."""
-    headers = {name: value for name, value in received.headers if name not in OWN and not name.startswith("x-stainless")}
+    headers = {
+        name: value for name, value in received.headers if name not in OWN and not name.startswith("x-stainless")
+    }
     body: Any = received.body
     kind, _, boundary = headers.get("content-type", "").partition("; boundary=")
     if boundary:
@@ -153,7 +159,10 @@ def ask(client: Any, call: Callable[[Any], Any]) -> None:
 def test_a_request_is_the_official_one(server: Wire, name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        for client in (openai.OpenAI(base_url=server.base, **SETTINGS), antiphon.OpenAI(base_url=server.base, **SETTINGS)):
+        for client in (
+            openai.OpenAI(base_url=server.base, **SETTINGS),
+            antiphon.OpenAI(base_url=server.base, **SETTINGS),
+        ):
             with client:
                 ask(client, CALLS[name])
         official, ours = map(seen, server.received[-2:])

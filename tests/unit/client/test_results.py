@@ -19,7 +19,7 @@ import pydantic
 import pytest
 
 import antiphon
-from antiphon import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAI
+from antiphon import APIConnectionError, AsyncOpenAI, OpenAI
 from antiphon.kernel.binary import HttpxBinaryResponseContent
 from antiphon.kernel.errors import from_response
 from antiphon.kernel.http import Headers, Request, Response, json_response
@@ -39,22 +39,30 @@ def answered(kind: Any, response: Response, call: Any) -> Any:
 
 @KINDS
 def test_objects_are_views(kind: Any) -> None:
-    model = answered(kind, json_response(200, {**MODEL, "new": 1}, [("x-request-id", "req_1")]), lambda c: c.models.retrieve("m"))
+    model = answered(
+        kind, json_response(200, {**MODEL, "new": 1}, [("x-request-id", "req_1")]), lambda c: c.models.retrieve("m")
+    )
     assert isinstance(model, Model)
     assert (model.id, model.owned_by, model.new, model._request_id) == ("m", "o", 1, "req_1")
     assert answered(kind, OK, lambda c: c.models.retrieve("m"))._request_id is None
 
 
 @KINDS
-@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "application/vnd.x+json", "text/plain", ""])
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=utf-8", "application/vnd.x+json", "text/plain", ""]
+)
 def test_json_is_json_by_whatever_name(kind: Any, content_type: str) -> None:
-    response = Response(200, Headers({"content-type": content_type} if content_type else {}), json.dumps(MODEL).encode())
+    response = Response(
+        200, Headers({"content-type": content_type} if content_type else {}), json.dumps(MODEL).encode()
+    )
     assert answered(kind, response, lambda c: c.models.retrieve("m")).id == "m"
 
 
 @KINDS
 def test_what_is_not_json_is_text(kind: Any) -> None:
-    page = Response(200, Headers({"content-type": "text/html; charset=latin-1"}), "<h1>Gr\xfc\xdf</h1>".encode("latin-1"))
+    page = Response(
+        200, Headers({"content-type": "text/html; charset=latin-1"}), "<h1>Gr\xfc\xdf</h1>".encode("latin-1")
+    )
     for call in (lambda c: c.models.retrieve("m"), lambda c: c.models.list()):
         assert answered(kind, page, call) == "<h1>Grüß</h1>"
 
@@ -83,7 +91,12 @@ def test_nothing_text_and_bytes(kind: Any) -> None:
     ("options", "content_type", "body", "expected"),
     [
         ({}, "application/json", b'{"text": "hi"}', Transcription),
-        ({"response_format": "verbose_json"}, "application/json", b'{"text": "hi", "duration": 1.0, "language": "en"}', TranscriptionVerbose),
+        (
+            {"response_format": "verbose_json"},
+            "application/json",
+            b'{"text": "hi", "duration": 1.0, "language": "en"}',
+            TranscriptionVerbose,
+        ),
         ({"response_format": "text"}, "text/plain", b"123", "123"),
         ({"response_format": "srt"}, "application/json", b'{"text": "as it is"}', '{"text": "as it is"}'),
         ({"response_format": "vtt"}, "text/vtt; charset=utf-8", "WEBVTT ü".encode(), "WEBVTT ü"),
@@ -103,7 +116,10 @@ def test_transcriptions_in_every_format(kind: Any, options: Any, content_type: s
 def test_embeddings_travel_as_base64_and_arrive_as_floats(kind: Any) -> None:
     floats = [0.5, -0.25, 1e-7, 3.0]
     encoded = base64.b64encode(struct.pack("<4f", *floats)).decode()
-    data = [{"object": "embedding", "index": 0, "embedding": encoded}, {"object": "embedding", "index": 1, "embedding": [1.0]}]
+    data = [
+        {"object": "embedding", "index": 0, "embedding": encoded},
+        {"object": "embedding", "index": 1, "embedding": [1.0]},
+    ]
     handler = Scripted(json_response(200, {"object": "list", "data": data}))
     (answer,) = both(lambda c: c.embeddings.create(model="m", input="x"), kind(api_key="k", transport=handler))
     assert json.loads(handler.last.content())["encoding_format"] == "base64"
@@ -131,7 +147,9 @@ def test_embeddings_as_the_caller_wants_them(kind: Any) -> None:
 def pages(request: Request) -> Response:
     after = int(dict(pair.split("=") for pair in request.query.split("&") if pair).get("after", 0))
     items = [{"id": str(after + n), "object": "file"} for n in (1, 2)]
-    return json_response(200, {"object": "list", "data": items, "has_more": after < 4}, [("x-request-id", f"req_{after}")])
+    return json_response(
+        200, {"object": "list", "data": items, "has_more": after < 4}, [("x-request-id", f"req_{after}")]
+    )
 
 
 def test_pages_are_walked() -> None:
@@ -180,8 +198,16 @@ class Pydantic(pydantic.BaseModel):
         (Pydantic(name="x", alias=3), '{"name":"x","byAlias":3}'),
         ([Pydantic(name="x", when=datetime.date(2024, 2, 3))], '[{"name":"x","when":"2024-02-03"}]'),
         (ChatCompletionMessage(role="assistant", content="x"), '{"role":"assistant","content":"x"}'),
-        ({"nested": [ChatCompletionMessage(role="assistant", content=None)]}, '{"nested":[{"role":"assistant","content":null}]}'),
-        ({"a", }, '["a"]'),
+        (
+            {"nested": [ChatCompletionMessage(role="assistant", content=None)]},
+            '{"nested":[{"role":"assistant","content":null}]}',
+        ),
+        (
+            {
+                "a",
+            },
+            '["a"]',
+        ),
         ({}.keys(), "[]"),
         (map(str, range(2)), '["0","1"]'),
         ({5: 2, None: 3, True: 4}, '{"5":2,"null":3,"true":4}'),
@@ -208,7 +234,9 @@ def test_what_has_no_json_is_refused(value: Any) -> None:
 # Errors
 
 
-@pytest.mark.parametrize("status", [300, 304, 400, 401, 402, 403, 404, 405, 408, 409, 413, 418, 422, 429, 499, 500, 503, 599])
+@pytest.mark.parametrize(
+    "status", [300, 304, 400, 401, 402, 403, 404, 405, 408, 409, 413, 418, 422, 429, 499, 500, 503, 599]
+)
 @KINDS
 def test_errors_are_the_official_ones(kind: Any, status: int) -> None:
     body = {"error": {"message": "the message", "type": "t", "param": "p", "code": "c"}}
@@ -248,7 +276,11 @@ def test_bodies_of_errors_of_any_shape(body: bytes, content_type: str) -> None:
     official = _official(502, body, content_type)
     assert isinstance(error, antiphon.InternalServerError)
     # A message that is the error itself is told too.
-    assert str(error).startswith(str(official)) if b"a string" in body or body == b'"text"' else str(error) == str(official)
+    assert (
+        str(error).startswith(str(official))
+        if b"a string" in body or body == b'"text"'
+        else str(error) == str(official)
+    )
     if body and body[:1] in b"{[":
         assert (error.body, error.code) == (official.body, official.code)
 
@@ -269,7 +301,12 @@ def test_errors_can_be_pickled_and_copied(kind: Any) -> None:
     error = answered(kind, failure(404, {"x-request-id": "req_9"}), lambda c: c.models.retrieve("m"))
     for other in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(other) is antiphon.NotFoundError
-        assert (str(other), other.request_id, other.status_code, other.body) == (str(error), "req_9", 404, {"message": "no"})
+        assert (str(other), other.request_id, other.status_code, other.body) == (
+            str(error),
+            "req_9",
+            404,
+            {"message": "no"},
+        )
         assert other.response.headers["x-request-id"] == "req_9"
         assert other.request.path == "/v1/models/m"
     lost = pickle.loads(pickle.dumps(APIConnectionError(request=error.request)))

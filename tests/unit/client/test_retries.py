@@ -31,7 +31,10 @@ def official_sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 MATRIX: list[tuple[int, dict[str, str]]] = [
-    *((status, {}) for status in (300, 304, 400, 401, 403, 404, 405, 408, 409, 413, 418, 422, 425, 429, 500, 502, 503, 599)),
+    *(
+        (status, {})
+        for status in (300, 304, 400, 401, 403, 404, 405, 408, 409, 413, 418, 422, 425, 429, 500, 502, 503, 599)
+    ),
     *((status, {"x-should-retry": "true"}) for status in (400, 404, 429)),
     *((status, {"x-should-retry": "false"}) for status in (400, 429, 503)),
     (429, {"x-should-retry": "yes"}),

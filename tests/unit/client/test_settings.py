@@ -39,7 +39,15 @@ KINDS = pytest.mark.parametrize("kind", [OpenAI, AsyncOpenAI])
 
 @KINDS
 def test_everything_comes_from_the_environment(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = ("sk-e", "admin-e", "org-e", "proj-e", "whsec-e", "https://host.test:8443/base/", "X-A: 1\nbad\nX-B:two: three \n")
+    values = (
+        "sk-e",
+        "admin-e",
+        "org-e",
+        "proj-e",
+        "whsec-e",
+        "https://host.test:8443/base/",
+        "X-A: 1\nbad\nX-B:two: three \n",
+    )
     for name, value in zip(VARIABLES, values, strict=False):
         monkeypatch.setenv(name, value)
     client = kind()
@@ -120,7 +128,13 @@ def test_headers_of_the_client_the_operation_and_the_call() -> None:
     client = OpenAI(
         api_key="k",
         organization="org",
-        default_headers={"Accept": "client/x", "openai-beta": "client", "X-Gone": "x", "User-Agent": "me", "OpenAI-Organization": omit},
+        default_headers={
+            "Accept": "client/x",
+            "openai-beta": "client",
+            "X-Gone": "x",
+            "User-Agent": "me",
+            "OpenAI-Organization": omit,
+        },
         transport=handler,
     )
     with pytest.deprecated_call():
@@ -171,7 +185,10 @@ def test_an_address_that_is_none(url: str) -> None:
 def test_queries_of_the_address_the_client_the_operation_and_the_call() -> None:
     handler = Scripted(OK)
     client = OpenAI(
-        api_key="k", base_url="http://h/v1?a=base&b=base", default_query={"b": "client", "c": "client"}, transport=handler
+        api_key="k",
+        base_url="http://h/v1?a=base&b=base",
+        default_query={"b": "client", "c": "client"},
+        transport=handler,
     )
     client.files.list(purpose="p", extra_query={"c": "call", "purpose": "q"})
     assert handler.last.query == "a=base&b=client&c=call&purpose=q"
@@ -226,7 +243,12 @@ def test_timeouts_in_every_form(kind: Any) -> None:
 def test_a_copy_differs_where_it_was_told_to(kind: Any) -> None:
     handler = Scripted(OK)
     client = kind(
-        api_key="k", organization="o", default_headers={"a": "1"}, default_query={"q": 1}, max_retries=4, transport=handler
+        api_key="k",
+        organization="o",
+        default_headers={"a": "1"},
+        default_query={"q": 1},
+        max_retries=4,
+        transport=handler,
     )
     copy = client.with_options(project="p", default_headers={"b": "2"}, default_query={"r": 2}, timeout=None)
     assert isinstance(copy, kind)
@@ -236,7 +258,10 @@ def test_a_copy_differs_where_it_was_told_to(kind: Any) -> None:
     alone = client.copy(set_default_headers={}, set_default_query={"s": 3}, max_retries=0)
     assert "a" not in alone.default_headers
     assert (alone.default_query, alone.max_retries, client.max_retries) == ({"s": 3}, 0, 4)
-    for both_ways in ({"default_headers": {}, "set_default_headers": {}}, {"default_query": {}, "set_default_query": {}}):
+    for both_ways in (
+        {"default_headers": {}, "set_default_headers": {}},
+        {"default_query": {}, "set_default_query": {}},
+    ):
         with pytest.raises(ValueError, match="give one"):
             client.copy(**both_ways)
     both(lambda c: c.models.retrieve("m"), copy)

@@ -45,7 +45,9 @@ def chunk(piece: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(piece), piece)
 
 
-STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nx-request-id: req_s\r\n\r\n"
+STREAM = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nx-request-id: req_s\r\n\r\n"
+)
 END = b"0\r\n\r\n"
 
 
@@ -146,9 +148,10 @@ class Wire:
         if ("transfer-encoding", "chunked") in headers:
             body, buffer = self._chunked(connection, buffer)
         else:
-            while len(buffer) < length:
-                buffer += connection.recv(65536)
-            body, buffer = buffer[:length], buffer[length:]
+            pieces = bytearray(buffer)
+            while len(pieces) < length:
+                pieces += connection.recv(1 << 20)
+            body, buffer = bytes(pieces[:length]), bytes(pieces[length:])
         return Received(method, target, headers, body, number), buffer
 
     def _chunked(self, connection: socket.socket, buffer: bytes) -> tuple[bytes, bytes]:
