@@ -107,6 +107,14 @@ def _child(name: str, target: str, found: dict[str, Resource], package: str) -> 
     )
 
 
+def _bases(path: str) -> list[tuple[str, str]]:
+    """The bases of a resource's class, each with the module it comes from."""
+    helpers = [each.partition(":") for each in HELPERS.get(path, "").split()]
+    if not helpers:
+        return [("antiphon.kernel.operation", "Resource")]
+    return [(f"antiphon.api._helpers.{home}", name) for home, _, name in helpers]
+
+
 class _Writer:
     """The module of one resource."""
 
@@ -126,8 +134,8 @@ class _Writer:
         members = [_child(name, target, self.found, self.package) for name, target in resource.children.items()]
         members += [self._operation(operation) for operation in resource.operations]
         body = indent(f'"""{resource_doc(resource.path)}"""\n\n', *members)
-        _, _, helper = HELPERS.get(resource.path, "").partition(":")
-        return self._assemble(f"class {resource.class_name}({helper or 'Resource'}[V]):\n{body}")
+        bases = ", ".join(f"{name}[V]" for _, name in _bases(resource.path))
+        return self._assemble(f"class {resource.class_name}({bases}):\n{body}")
 
     # Operations
 
@@ -210,8 +218,8 @@ class _Writer:
         used = set(self.annotations.used)
         at_run_time, checked = Imports(), Imports()
         lazy: dict[str, str] = {}
-        home, _, helper = HELPERS.get(resource.path, "antiphon.kernel.operation:Resource").rpartition(":")
-        at_run_time.add(home if resource.path not in HELPERS else f"antiphon.api._helpers.{home}", helper)
+        for home, base in _bases(resource.path):
+            at_run_time.add(home, base)
         at_run_time.add("antiphon.kernel.operation", "V")
         typing: set[str] = set()
         if resource.operations:

@@ -22,10 +22,19 @@ BASES = {
 }
 """Classes with behaviour of their own: the base in `antiphon.kernel.extras` that has it."""
 
-HELPERS: dict[str, str] = {}
+HELPERS: dict[str, str] = {
+    "beta.threads": "polling:ThreadPolling",
+    "beta.threads.runs": "polling:RunPolling",
+    "files": "polling:FileProcessing",
+    "uploads": "polling:ChunkedUploads",
+    "vector_stores.files": "polling:VectorStoreFilePolling",
+    "vector_stores.file_batches": "polling:FileBatchPolling",
+    "videos": "polling:VideoPolling",
+}
 """Resources with methods of their own beside operations, such as `chat.completions` with `parse` and `stream`: the
-class that has them, by the path of the resource, as `module:Class` of `antiphon.api._helpers`. That folder is written
-by hand; the class is generic in the voice like any resource, and becomes the base of the generated one.
+class that has them, by the path of the resource, as `module:Class` of `antiphon.api._helpers`; several are separated
+by spaces. That folder is written by hand; the class is generic in the voice like any resource, and becomes a base of
+the generated one.
 """
 
 DROPPED_PARAMETERS = {

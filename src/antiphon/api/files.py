@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from antiphon.api._helpers.polling import FileProcessing
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from antiphon.kernel.binary import HttpxBinaryResponseContent
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ("Files",)
 
 
-class Files(Resource[V]):
+class Files(FileProcessing[V]):
     """`client.files`: files."""
 
     @op.post("/files", files=("file",), form=True)

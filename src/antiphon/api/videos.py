@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from antiphon.api._helpers.polling import VideoPolling
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from antiphon.kernel.binary import HttpxBinaryResponseContent
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ("Videos",)
 
 
-class Videos(Resource[V]):
+class Videos(VideoPolling[V]):
     """`client.videos`: videos."""
 
     @op.post("/videos", files=("input_reference",), form=True, deprecated="the video API ends on 24 September 2026")

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.api._helpers.polling import ChunkedUploads
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from antiphon.kernel.options import Body, Headers, Query, Timeout
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ("Uploads",)
 
 
-class Uploads(Resource[V]):
+class Uploads(ChunkedUploads[V]):
     """`client.uploads`: uploads."""
 
     @cached_property

@@ -4,10 +4,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from antiphon.api._helpers.polling import FileBatchPolling
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from antiphon.kernel.options import Body, Headers, Query, Timeout
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ("FileBatches",)
 
 
-class FileBatches(Resource[V]):
+class FileBatches(FileBatchPolling[V]):
     """`client.vector_stores.file_batches`: file batches."""
 
     @op.post("/vector_stores/{vector_store_id}/file_batches", fixed_headers={"OpenAI-Beta": "assistants=v2"})

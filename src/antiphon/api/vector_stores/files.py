@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from antiphon.api._helpers.polling import VectorStoreFilePolling
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from antiphon.kernel.options import Body, Headers, Query, Timeout
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ("Files",)
 
 
-class Files(Resource[V]):
+class Files(VectorStoreFilePolling[V]):
     """`client.vector_stores.files`: files."""
 
     @op.post("/vector_stores/{vector_store_id}/files", fixed_headers={"OpenAI-Beta": "assistants=v2"})

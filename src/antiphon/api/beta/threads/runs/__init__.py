@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
+from antiphon.api._helpers.polling import RunPolling
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -164,7 +165,7 @@ if TYPE_CHECKING:
 __all__ = ("Runs",)
 
 
-class Runs(Resource[V]):
+class Runs(RunPolling[V]):
     """`client.beta.threads.runs`: runs."""
 
     @cached_property

@@ -1,0 +1,1 @@
+"""Methods of resources that are more than one operation, written by hand: the bases of the generated resources."""
