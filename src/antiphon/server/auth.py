@@ -34,15 +34,17 @@ def authenticated(handler: Handler) -> Handler:
     """
 
     def check(request: Request) -> Response | Flow[Response]:
-        for name, value in request.headers.pairs:
-            if name == "authorization":
-                if value[:7] == "Bearer " and len(value) > 7 and value[7] != " ":
-                    return handler(request)
-                if not _has_key(value):
-                    raise _malformed(value)
-                return handler(request)
-            if name == "api-key" and value:
-                return handler(request)
+        # By name: a host's headers may be looked up without being copied, but not gone through.
+        get = request.headers.get
+        value: str | None = get("authorization")
+        if value is not None and value[:7] == "Bearer " and len(value) > 7 and value[7] != " ":
+            return handler(request)
+        if get("api-key"):
+            return handler(request)
+        if value is not None:
+            if not _has_key(value):
+                raise _malformed(value)
+            return handler(request)
         if request.method == "OPTIONS":
             return handler(request)
         raise AuthenticationError.because(_ABSENT, headers=_CHALLENGE)

@@ -88,10 +88,8 @@ class Envelope:
         ]
         if len(own) > 1:
             pairs = _first(pairs)
-        for name, _ in request.headers.pairs:
-            if name == "origin":
-                pairs += CORS
-                break
+        if request.headers.get("origin") is not None:
+            pairs += CORS
         return Response(response.status, Headers.of(pairs), response.body, response.request)
 
 
