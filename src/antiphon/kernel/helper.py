@@ -110,7 +110,7 @@ def _method(spec: Any, deprecated: str | None) -> Any:
             warnings.warn(f"{spec.__name__}() is deprecated: {deprecated}", DeprecationWarning, stacklevel=2)
             return self._core._drive(spec(self, *args, **kwargs))
 
-        call.__deprecated__ = deprecated  # type: ignore[attr-defined]
+        vars(call)["__deprecated__"] = deprecated
     return call
 
 
@@ -132,8 +132,11 @@ class Together(Step[list[T]]):
     def perform(self, world: World) -> list[T]:
         from concurrent.futures import ThreadPoolExecutor, wait
 
+        def driven(flow: Flow[T]) -> T:
+            return run(flow, world)
+
         with ThreadPoolExecutor(self.limit) as executor:
-            futures = [executor.submit(run, flow, world) for flow in self.flows]
+            futures = [executor.submit(driven, flow) for flow in self.flows]
             _, unfinished = wait(futures, return_when="FIRST_EXCEPTION")
             for future in unfinished:
                 future.cancel()

@@ -349,7 +349,8 @@ class ChunkedUploads(Resource[V]):
                 part_ids.append(part.id)
         finally:
             source.close()
-        return (yield from ask(self, Uploads.complete, upload.id, part_ids=part_ids, md5=md5))
+        done: Upload = yield from ask(self, Uploads.complete, upload.id, part_ids=part_ids, md5=md5)
+        return done
 
 
 def _named_and_sized(path: os.PathLike[str]) -> tuple[str, int]:
