@@ -49,7 +49,8 @@ class Package:
 
         def some() -> int:
             for _ in range(300):
-                client.chat.completions.create(model="gpt-4.1", messages=MESSAGES).choices[0].message.content
+                answer = client.chat.completions.create(model="gpt-4.1", messages=MESSAGES)
+                _ = answer.choices[0].message.content
             return 300
 
         return best(some, 12)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 HERE = Path(__file__).parent
 ROUNDS = 4
+SUBJECTS = ("openai", "antiphon", "bare")
 CALL = "client.chat.completions.create(model='gpt-4.1', messages=[{'role': 'user', 'content': 'Say hello.'}])"
 SCRIPTS = {
     "import": "import PACKAGE",
@@ -93,10 +94,12 @@ def main(chosen: list[str]) -> None:
             rounds = [
                 [figure(subject, name, port) for subject in ("openai", "antiphon", "bare")] for _ in range(ROUNDS)
             ]
-            official, ours, bare = (min(each) if None not in each else None for each in zip(*rounds, strict=True))
-            assert official is not None and ours is not None
+            official, ours, bare = (None if None in each else min(each) for each in zip(*rounds, strict=True))
+            assert official is not None
+            assert ours is not None
             less, goal = official / ours, case.times_less
-            line = f"{case.title:31} {case.unit:>3} {official:10.1f}{ours:10.1f}{'' if bare is None else f'{bare:.1f}':>10}"
+            line = f"{case.title:31} {case.unit:>3} {official:10.1f}{ours:10.1f}"
+            line += f"{'' if bare is None else f'{bare:.1f}':>10}"
             line += f"   {less:5.1f}x {'' if goal is None else f'{goal:g}':>5}"
             if bare is not None and name != "construct":
                 limit = case.times_bare

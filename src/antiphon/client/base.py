@@ -49,7 +49,20 @@ class BaseClient:
     """Settings of a client. Changing an attribute changes the calls that follow."""
 
     _is_async: ClassVar[bool]
+    _api_key_provider: Callable[[], Any] | None
+    _asks: bool
+    """Whether every address has a query."""
+    _base_query: str
+    _base_url: str
     _bases: dict[AnyOperation, Headers]
+    """The headers of an operation's requests, put together when it is first called."""
+    _closed: bool
+    _custom_headers: dict[str, str | Omit]
+    _custom_query: dict[str, object]
+    _given_transport: Any
+    _origin: str
+    _prefix: str
+    _transport: Any
     _world: World
 
     api_key: str
@@ -90,6 +103,7 @@ class BaseClient:
         vars(self).update(
             _api_key_provider=provider,
             _bases={},
+            _core=self,
             _transport=None,
             _given_transport=transport,
             _custom_headers=custom,
@@ -188,13 +202,17 @@ class BaseClient:
             "default_query": {**self._custom_query, **(query or {})} if set_query is None else set_query,
             "transport": self._shared_transport(),
         }
-        for name, value in changes.items():
-            if not (value is None and name != "timeout") and not isinstance(value, NotGiven):
-                arguments[name] = value
-        return arguments
+        given = {name: value for name, value in changes.items() if not isinstance(value, NotGiven)}
+        return arguments | {name: value for name, value in given.items() if value is not None or name == "timeout"}
 
     def _shared_transport(self) -> Any:
         raise NotImplementedError
+
+    def _in_voice(self, voice: str) -> Any:
+        """What stands behind the resources of this client in another voice."""
+        from .voices import in_voice
+
+        return in_voice(self, voice)
 
     # Requests
 
@@ -279,7 +297,7 @@ class BaseClient:
             return
         key, argument = ("an admin key", "admin_api_key") if operation.admin else ("an API key", "api_key")
         raise TypeError(
-            f"Could not resolve authentication method: {operation.name}() needs {key}. Give `{argument}` to the client, "
+            f"Could not resolve authentication method: {operation.name}() needs {key}. Give the client `{argument}`, "
             'or leave the header out with `extra_headers={"Authorization": omit}`.'
         )
 

@@ -27,10 +27,6 @@ class SyncClient(BaseClient):
 
     _is_async: ClassVar[bool] = False
 
-    @property
-    def _core(self) -> Self:
-        return self
-
     def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         plan = plan_of(operation, False)
         fetch = Fetch(self, operation, args, dict(kwargs)) if operation.paged else None
@@ -93,10 +89,6 @@ class AsyncClient(BaseClient):
     """Calls operations as coroutines."""
 
     _is_async: ClassVar[bool] = True
-
-    @property
-    def _core(self) -> Self:
-        return self
 
     def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if operation.paged:

@@ -93,7 +93,10 @@ class OpenAI(SyncClient, API[Sync]):
 
 
 class AsyncOpenAI(AsyncClient, API[Async]):
-    """The OpenAI API, its calls coroutines. The arguments are those of `OpenAI`; `api_key` may be a coroutine function."""
+    """The OpenAI API, its calls coroutines.
+
+    The arguments are those of `OpenAI`, but that `api_key` may be a coroutine function.
+    """
 
     def __init__(
         self,

@@ -49,25 +49,26 @@ def exchange(prepared: Prepared, key: Any, max_retries: int) -> Flow[Response]:
         log = logger()
         if log is not None:
             log.debug("HTTP request: %s %s, attempt %d", request.method, request.path, taken + 1)
-        response: Response | None = None
+        headers: Headers | None = None
         try:
-            response = yield Send(attempt, timeout, stream=stream)
+            response: Response = yield Send(attempt, timeout, stream=stream)
         except APIConnectionError as error:
             if log is not None:
                 log.debug("HTTP request failed: %s", type(error).__name__)
             if taken >= max_retries or not _replayable(request):
                 raise
         else:
+            headers = response.headers
             status: int = response.status
             if log is not None:
-                log.debug("HTTP response: %s %d, %s", request.method, status, response.headers.get("x-request-id"))
+                log.debug("HTTP response: %s %d, %s", request.method, status, headers.get("x-request-id"))
             if 200 <= status < 300:
                 return response
             if not isinstance(response.body, bytes):
                 response = yield from _read(response)
             if taken >= max_retries or not may_retry(response) or not _replayable(request):
                 raise from_response(response)
-        delay = backoff(taken, response.headers if response is not None else None)
+        delay = backoff(taken, headers)
         if log is not None:
             log.info(
                 "Retrying %s %s in %.3f s, retry %d of %d", request.method, request.path, delay, taken + 1, max_retries

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -37,9 +37,10 @@ def set_up() -> None:
 def logger() -> Logger | None:
     """The logger, where anybody listens. As long as nobody has imported `logging`, nobody does."""
     global _logger
-    if _logger is None:
-        logging = sys.modules.get("logging")
+    log = _logger
+    if log is None:
+        logging: Any = sys.modules.get("logging")
         if logging is None:
             return None
-        _logger = logging.getLogger("antiphon")
-    return _logger if _logger.isEnabledFor(20) else None
+        log = _logger = logging.getLogger("antiphon")
+    return log if log.isEnabledFor(20) else None

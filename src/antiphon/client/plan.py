@@ -54,11 +54,16 @@ class Plan:
             return False
         return self.forced or bool((query if self.in_query else body or {}).get("stream"))
 
-    def stream(self, response: Response, is_async: bool) -> Any:
-        """A streamed response as a stream of the operation's events."""
+    def events(self) -> Reading:
+        """How the events of the operation's stream are read."""
         if self.reading is None:
             self.reading = _reading(self.operation.event)
-        return AsyncStream(response, self.reading) if is_async else Stream(response, self.reading)
+        return self.reading
+
+    def stream(self, response: Response, is_async: bool) -> Any:
+        """A streamed response as a stream of the operation's events."""
+        reading = self.events()
+        return AsyncStream(response, reading) if is_async else Stream(response, reading)
 
     def as_text(self, body: dict[str, Any] | None) -> bool:
         """Whether the caller asked for text where the operation can answer with it."""
@@ -142,8 +147,7 @@ def _view(cls: type[View]) -> Callable[[Response], Any]:
     from orjson import loads
 
     new = cls.__new__
-    put = View._data.__set__  # type: ignore[attr-defined]
-    put_id = View._request_id.__set__  # type: ignore[union-attr]
+    put, put_id = View.__dict__["_data"].__set__, View.__dict__["_request_id"].__set__
 
     def read(response: Response) -> Any:
         headers = response.headers

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..kernel.view import View
+
 __all__ = ("SPECIAL", "Special")
 
 
@@ -27,7 +29,7 @@ def _as_base64(body: dict[str, Any]) -> bool:
 
 def _as_floats(answer: Any) -> Any:
     """Read base64 embeddings as lists of floats. Raises `ValueError` where there are none."""
-    items = answer["data"] if "data" in answer else None
+    items = answer["data"] if isinstance(answer, View) and "data" in answer else None
     if not items:
         raise ValueError("No embedding data received")
     import sys

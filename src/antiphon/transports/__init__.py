@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from ..kernel.http import Handler, Request, Response
+    from .handler import HandlerTransport
 
 __all__ = ("AsyncTransport", "Transport", "Transportable", "async_transport", "transport")
 
@@ -69,8 +70,8 @@ def async_transport(given: Transportable | None) -> AsyncTransport:
     return _handler(given)
 
 
-def _handler(given: Any) -> Any:
-    if not callable(given):
+def _handler(given: Any) -> HandlerTransport:
+    if not hasattr(given, "__call__"):  # noqa: B004 (`callable` would narrow the type)
         raise TypeError(
             f"transport= takes a handler (a function from a Request to a Response), a transport, or a client of httpx2 "
             f"or httpx; this is of type {type(given).__name__}"

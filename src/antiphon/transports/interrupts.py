@@ -12,6 +12,7 @@ import os
 import signal
 from _thread import start_new_thread
 from collections.abc import Callable
+from contextlib import suppress
 from threading import get_ident, main_thread
 from typing import Any, TypeVar
 
@@ -38,10 +39,8 @@ class _Watch:
                 return
             elsewhere = self.elsewhere
             if elsewhere != -1:
-                try:
+                with suppress(OSError):  # whoever listened there may have left
                     os.write(elsewhere, numbers)
-                except OSError:
-                    pass  # whoever listened there has left
             waiting = self.waiting
             if waiting is not None and signal.SIGINT in numbers:
                 abort, what = waiting

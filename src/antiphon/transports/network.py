@@ -23,6 +23,7 @@ from ..kernel.options import Timeout
 from .interrupts import interruptible
 
 if TYPE_CHECKING:
+    from pyreqwest.bytes import Bytes
     from pyreqwest.client import BaseClientBuilder, Client, SyncClient
 
 __all__ = ("NetworkTransport",)
@@ -204,9 +205,9 @@ class NetworkTransport:
             if "fork" not in str(error):
                 raise
             raise RuntimeError(
-                "This process was forked from one that had sent requests already, and threads do not follow a fork. "
-                "Send the first request after forking, start processes with 'spawn' or 'forkserver', or give the client "
-                "transport=httpx2.Client()."
+                "This process was forked from one that had sent requests, and threads do not follow a fork. "
+                "Send the first request after forking, start processes with 'spawn' or 'forkserver', or give the "
+                "client transport=httpx2.Client()."
             ) from error
 
     def _configured(self, builder: Any, key: tuple[float | None, float | None, float | None]) -> Any:
@@ -330,7 +331,7 @@ class _Pieces:
         if self._exchange is None:
             raise StopIteration
         try:
-            piece = self._read()
+            piece: Bytes | None = self._read()
         except failures.RequestError as error:
             self._exchange = None
             raise _mapped(error, self._request) from error
@@ -370,7 +371,7 @@ class _AsyncPieces:
         if self._exchange is None:
             raise StopAsyncIteration
         try:
-            piece = await self._read()
+            piece: Bytes | None = await self._read()
         except failures.RequestError as error:
             self._exchange = None
             raise _mapped(error, self._request) from error

@@ -197,7 +197,9 @@ def test_a_form_takes_an_object_where_a_file_might_be(server: Wire) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["a.txt", 3, io.StringIO("text"), ("name", "text"), ("only",), ("a", b"b", "c", {}, "e")], ids=str
+    "file",
+    ["a.txt", 3, io.StringIO("text"), ("name", "text"), ("only",), ("a", b"b", "c", {}, "e")],
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_file_is_refused_before_anything_is_sent(server: Wire, file: Any) -> None:
     before = len(server.received)

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -57,6 +58,20 @@ def texts(handler: Any, kind: Any = OpenAI) -> list[str]:
     return [chunk.choices[0].delta.content for chunk in ask(OpenAI(api_key="k", transport=handler))]
 
 
+def consume(client: Any, got: list[str]) -> None:
+    """Read a stream to its end in either colour, keeping what came before an error."""
+
+    async def awaited() -> None:
+        async for each in await ask(client):
+            got.append(each.choices[0].delta.content)
+
+    if isinstance(client, AsyncOpenAI):
+        asyncio.run(awaited())
+    else:
+        for each in ask(client):
+            got.append(each.choices[0].delta.content)
+
+
 WORDS = ["Grüß", " ", "", "dich\n", "🎼\u2028", "]DONE["]
 BODY = b"".join(map(delta, WORDS)) + DONE
 
@@ -65,7 +80,7 @@ BODY = b"".join(map(delta, WORDS)) + DONE
 def test_any_split_of_the_bytes_gives_the_same(cuts: list[int], end: str) -> None:
     body = BODY.replace(b"\n", end.encode())
     edges = [0, *sorted(cut for cut in cuts if cut < len(body)), len(body)]
-    pieces = [body[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    pieces = [body[start:stop] for start, stop in pairwise(edges)]
     assert texts(lambda request: events(*pieces)) == WORDS
 
 
@@ -134,15 +149,8 @@ def test_an_error_in_the_stream_is_raised(kind: Any, error: Any, message: str | 
     body = delta("a") + encode(json.dumps({"error": error})) + delta("never")
     got: list[str] = []
 
-    async def awaited() -> None:
-        async for chunk in await ask(AsyncOpenAI(api_key="k", transport=lambda request: events(body))):
-            got.append(chunk.choices[0].delta.content)
-
     with pytest.raises(APIError) as raised:
-        if kind is AsyncOpenAI:
-            asyncio.run(awaited())
-        for each in ask(OpenAI(api_key="k", transport=lambda request: events(body))):
-            got.append(each.choices[0].delta.content)
+        consume(kind(api_key="k", transport=lambda request: events(body)), got)
     assert got == ["a"]
     assert type(raised.value) is APIError
     assert raised.value.body == error
@@ -247,7 +255,7 @@ def test_events_are_the_official_ones() -> None:
     bodies = {
         "chat": b"event: anything\n" + delta("a") + b"event: thread.x\n" + delta("b") + DONE,
         "responses": b'event: response.created\ndata: {"type": "response.created", "response": {"id": "r"}}\n\n',
-        "threads": b'event: thread.created\ndata: {"id": "t"}\n\nevent: other\ndata: {"id": "u"}\n\ndata: {"id": "v"}\n\n',
+        "threads": b'event: thread.created\ndata: {"id": "t"}\n\nevent: x\ndata: {"id": "u"}\n\ndata: {"id": "v"}\n\n',
     }
     calls: dict[str, Any] = {
         "chat": ask,
@@ -307,9 +315,8 @@ def test_leaving_a_stream_closes_it() -> None:
         break
     gc.collect()
     assert endless.left == 3
-    with pytest.raises(ZeroDivisionError), ask(client) as stream:
-        next(stream)
-        _ = 1 / 0
+    with pytest.raises(TypeError), ask(client) as stream:
+        _ = next(stream).id / 0
     assert endless.left == 4
 
 
@@ -445,24 +452,15 @@ def test_pieces_arrive_as_they_are_sent() -> None:
         arrivals = [time.monotonic() - start for _ in ask(OpenAI(api_key="k", base_url=server.base))]
         assert len(arrivals) == 5
         assert arrivals[0] < 0.25
-        assert all(later - sooner > 0.05 for sooner, later in zip(arrivals, arrivals[1:], strict=False))
+        assert all(later - sooner > 0.05 for sooner, later in pairwise(arrivals))
 
 
 @pytest.mark.parametrize("kind", [OpenAI, AsyncOpenAI])
 def test_a_connection_that_breaks_in_a_stream(kind: Any) -> None:
     with wire((STREAM, chunk(delta("a")), 0.05, b"")) as server:
         got: list[str] = []
-
-        async def awaited() -> None:
-            async for each in await ask(AsyncOpenAI(api_key="k", base_url=server.base)):
-                got.append(each.choices[0].delta.content)
-
         with pytest.raises(APIConnectionError) as raised:
-            if kind is AsyncOpenAI:
-                asyncio.run(awaited())
-            else:
-                for each in ask(OpenAI(api_key="k", base_url=server.base)):
-                    got.append(each.choices[0].delta.content)
+            consume(kind(api_key="k", base_url=server.base), got)
         assert got == ["a"]
         assert not isinstance(raised.value, APITimeoutError)
         assert raised.value.__cause__ is not None
@@ -472,16 +470,8 @@ def test_a_connection_that_breaks_in_a_stream(kind: Any) -> None:
 @pytest.mark.parametrize("kind", [OpenAI, AsyncOpenAI])
 def test_a_connection_that_stalls_in_a_stream(kind: Any) -> None:
     with wire((STREAM, chunk(delta("a")), 2.0)) as server:
-
-        async def awaited() -> None:
-            async for _ in await ask(AsyncOpenAI(api_key="k", base_url=server.base, timeout=0.3)):
-                pass
-
         with pytest.raises(APITimeoutError):
-            if kind is AsyncOpenAI:
-                asyncio.run(awaited())
-            else:
-                list(ask(OpenAI(api_key="k", base_url=server.base, timeout=0.3)))
+            consume(kind(api_key="k", base_url=server.base, timeout=0.3), [])
 
 
 def test_an_error_status_of_a_stream_over_a_socket() -> None:

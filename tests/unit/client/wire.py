@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Wire:
     problems: list[BaseException] = field(default_factory=list)
     opened: int = 0
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Self:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"

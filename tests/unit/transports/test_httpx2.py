@@ -7,6 +7,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -161,7 +162,7 @@ def arrivals(kind: str, handler: Any) -> list[float]:
 def test_the_official_client_streams_in_process(kind: str) -> None:
     times = arrivals(kind, slowly)
     assert len(times) == 3
-    assert all(later - sooner > 0.04 for sooner, later in zip(times, times[1:], strict=False))
+    assert all(later - sooner > 0.04 for sooner, later in pairwise(times))
 
 
 @OFFICIAL
@@ -201,10 +202,7 @@ def test_the_official_client_loses_patience(kind: str) -> None:
             pass
 
     with pytest.raises(openai.APITimeoutError):
-        if kind == "AsyncOpenAI":
-            asyncio.run(awaited())
-        else:
-            list(ask(client))
+        asyncio.run(awaited()) if kind == "AsyncOpenAI" else list(ask(client))
     assert time.monotonic() - start < 5
 
 

@@ -361,7 +361,7 @@ async def test_a_cancelled_call_ends_at_once() -> None:
     with Wire(lambda received: reply(MODEL) if received.target.endswith("again") else (5.0,)) as server:
         client = AsyncOpenAI(api_key="k", base_url=server.base)
         task = asyncio.create_task(client.models.retrieve("m"))
-        while not server.received:
+        while not server.received:  # noqa: ASYNC110 (a thread is waited for)
             await asyncio.sleep(0.01)
         start = time.monotonic()
         task.cancel()
