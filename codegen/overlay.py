@@ -30,6 +30,7 @@ HELPERS: dict[str, str] = {
     "vector_stores.files": "polling:VectorStoreFilePolling",
     "vector_stores.file_batches": "polling:FileBatchPolling",
     "videos": "polling:VideoPolling",
+    "webhooks": "webhooks:WebhookReceiver",
 }
 """Resources with methods of their own beside operations, such as `chat.completions` with `parse` and `stream`: the
 class that has them, by the path of the resource, as `module:Class` of `antiphon.api._helpers`; several are separated

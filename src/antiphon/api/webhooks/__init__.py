@@ -5,10 +5,11 @@ import builtins
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from antiphon.api._helpers.webhooks import WebhookReceiver
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from antiphon.kernel.options import Body, Headers, Query, Timeout
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ("Webhooks",)
 
 
-class Webhooks(Resource[V]):
+class Webhooks(WebhookReceiver[V]):
     """`client.webhooks`: webhooks."""
 
     @cached_property
@@ -255,6 +256,11 @@ class Webhooks(Resource[V]):
         https://platform.openai.com/docs/api-reference/webhooks/test
         """
         raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Webhooks[op.SyncRaw], Webhooks[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Webhooks[op.SyncStreaming], Webhooks[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Webhooks[op.SyncResult], Webhooks[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

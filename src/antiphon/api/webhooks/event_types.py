@@ -36,6 +36,11 @@ class EventTypes(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[EventTypes[op.SyncRaw], EventTypes[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[EventTypes[op.SyncStreaming], EventTypes[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[EventTypes[op.SyncResult], EventTypes[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
