@@ -112,6 +112,8 @@ def _fail(message: str) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from importlib.util import find_spec
+
     from .hosting.run import PortInUse, authority, bind, serve_until_signalled
 
     try:
@@ -121,12 +123,10 @@ def _serve(options: argparse.Namespace) -> int:
     except OSError as error:
         return _fail(f"cannot listen at {options.host}:{options.port}: {error.strerror or error}")
     with listener:
-        try:
-            import granian  # noqa: F401 - to say what is missing before anything is printed
+        if find_spec("granian") is None:
+            return _fail("granian is missing; install the server with: pip install 'antiphon[server]'")
+        from .fake import FakeOpenAI
 
-            from .fake import FakeOpenAI
-        except ModuleNotFoundError as error:
-            return _fail(f"{error.name} is missing; install the server with: pip install 'antiphon[server]'")
         fake = FakeOpenAI(
             engine=options.engine,
             models=options.model,

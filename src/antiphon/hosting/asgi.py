@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from ..kernel.http import Headers, Request, Response
-from .pump import Application, Gone, Watch, discard, failure, sendable
+from .pump import Application, Gone, Stream, Watch, discard, failure, sendable
 from .rsgi import encoded
 
 __all__ = ("ASGI",)
@@ -112,7 +112,7 @@ class ASGI(Application):
         elif isinstance(body, bytes):
             last = body
         else:
-            await self.stream(response, write, watch)
+            await self.stream(response, Stream(body), write, watch)
         await deliver({"type": "http.response.body", "body": last, "more_body": False})
 
 

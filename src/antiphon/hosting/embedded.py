@@ -11,6 +11,8 @@ from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
+from .direct import spawner
+
 if TYPE_CHECKING:
     from .rsgi import RSGI
 
@@ -73,7 +75,7 @@ class Embedded:
             log_dictconfig=_QUIET,
         )
         server.listener = self.listener
-        serving = asyncio.ensure_future(server.serve())
+        serving = asyncio.ensure_future(server.serve(spawner(self.app)))
         asked = asyncio.ensure_future(self.stopping.wait())
         await asyncio.wait((serving, asked), return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()

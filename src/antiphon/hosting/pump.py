@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from ..kernel.flow import Flow, Step
     from ..kernel.http import Filter, Handler, Request, Response
 
-__all__ = ("FLUSH", "MAX_BODY", "Application", "Gone", "Watch", "discard", "failure", "pump", "sendable", "too_large")
+__all__ = (
+    "FLUSH",
+    "MAX_BODY",
+    "Application",
+    "Gone",
+    "Stream",
+    "Watch",
+    "discard",
+    "failure",
+    "pump",
+    "sendable",
+    "too_large",
+)
 
 FLUSH = 64 * 1024
 """Pieces that are ready without waiting are put together into writes of about this many bytes."""
@@ -109,11 +121,17 @@ class Application:
         except Exception as error:
             return failure(error)
 
-    async def stream(self, response: Response, write: Callable[[bytes], Awaitable[Any]], watch: Watch) -> None:
+    async def stream(
+        self,
+        response: Response,
+        stream: Stream,
+        write: Callable[[bytes], Awaitable[Any]],
+        watch: Watch,
+        ready: bytes = b"",
+    ) -> None:
         """Write a streamed body. A stream of events that breaks says why in a last event; any other just ends."""
-        body: Any = response.body
         try:
-            await pump(body, self.world, write, watch)
+            await pump(stream, self.world, write, watch, ready)
         except Gone:
             raise
         except Exception as error:
@@ -122,73 +140,109 @@ class Application:
                 await write(event)
 
 
-async def pump(
-    body: Iterable[bytes | Step[Any]], world: World, write: Callable[[bytes], Awaitable[Any]], watch: Watch
-) -> None:
-    """Write a streamed body: ready pieces together, everything before each step, and the body closed at the end.
+class Stream:
+    """A streamed body being read: what is ready together, and the step to take before there is more.
 
-    A step's exception is thrown into the body where it waits, as the drivers of `kernel.flow` do. What the body
-    itself raises comes out of here, after what was ready has been written.
+    A step's result is sent into the body where it waits, its exception thrown, as the drivers of `kernel.flow` do.
     """
-    pieces = iter(body)
-    resume: Callable[[Any], bytes | Step[Any]] | None = getattr(pieces, "send", None)
-    ready: list[bytes] = []
-    size = 0
 
-    async def flush() -> None:
-        data = b"".join(ready)
-        ready.clear()
-        await write(data)
+    __slots__ = ("_next", "_resume", "ended", "error", "pieces", "step")
 
-    try:
-        piece = next(pieces, None)
-        while piece is not None:
-            if isinstance(piece, bytes):
+    def __init__(self, body: Iterable[bytes | Step[Any]]) -> None:
+        self.pieces: Any = iter(body)
+        self.step: Step[Any] | None = None
+        """What has to be done before there is more."""
+        self.ended = False
+        self.error: Exception | None = None
+        """What the body raised, if it ended so."""
+        self._next: bytes | Step[Any] | None = None
+        self._resume: Callable[[Any], bytes | Step[Any]] | None = getattr(self.pieces, "send", None)
+
+    def gather(self) -> bytes:
+        """The pieces that are ready without waiting, up to about `FLUSH` bytes; nothing at the end."""
+        if self.ended:
+            return b""
+        ready: list[bytes] = []
+        size = 0
+        try:
+            piece = self._next
+            if piece is None:
+                piece = next(self.pieces, None)
+            self._next = None
+            while piece is not None:
+                if not isinstance(piece, bytes):
+                    self.step = piece
+                    break
                 ready.append(piece)
                 size += len(piece)
                 if size >= FLUSH:
-                    size = 0
-                    await flush()
+                    break
+                piece = next(self.pieces, None)
+            else:
+                self.ended = True
+        except Exception as error:
+            self.ended, self.error = True, error
+        return ready[0] if len(ready) == 1 else b"".join(ready)
+
+    def send(self, result: Any) -> None:
+        """Go on with the result of the step."""
+        self._advance(self._resume, result)
+
+    def throw(self, error: BaseException) -> None:
+        """Go on with the exception of the step."""
+        throw: Callable[[BaseException], bytes | Step[Any]] | None = getattr(self.pieces, "throw", None)
+        if throw is None:
+            raise error
+        self._advance(throw, error)
+
+    def _advance(self, way: Callable[[Any], bytes | Step[Any]] | None, value: Any) -> None:
+        self.step = None
+        if way is None:
+            return
+        try:
+            self._next = way(value)
+        except StopIteration:
+            self.ended = True
+
+    def close(self) -> None:
+        """Close the body, wherever it stands."""
+        discard(self.pieces)
+
+
+async def pump(
+    stream: Stream, world: World, write: Callable[[bytes], Awaitable[Any]], watch: Watch, ready: bytes = b""
+) -> None:
+    """Write a streamed body: ready pieces together, everything before each step, and the body closed at the end.
+
+    `ready` is what has been gathered of it already.
+
+    What the body raises comes out of here, after what was ready has been written.
+    """
+    try:
+        if ready:
+            await write(ready)
+        while not stream.ended:
+            step = stream.step
+            if step is not None:
+                watch.start()
+                try:
+                    result = await step.aperform(world)
+                except asyncio.CancelledError:
+                    raise
+                except BaseException as error:
+                    stream.throw(error)
+                else:
+                    stream.send(result)
+            data = stream.gather()
+            if data:
+                await write(data)
+                if stream.step is None and not stream.ended:
                     # A long body shares the loop with everybody else.
                     await asyncio.sleep(0)
-                piece = next(pieces, None)
-                continue
-            if ready:
-                size = 0
-                await flush()
-            watch.start()
-            try:
-                result = await piece.aperform(world)
-            except asyncio.CancelledError:
-                raise
-            except BaseException as error:
-                piece = _throw(pieces, error)
-            else:
-                piece = next(pieces, None) if resume is None else _send(resume, result)
-    except asyncio.CancelledError:
-        ready.clear()
-        raise
+        if stream.error is not None:
+            raise stream.error
     finally:
-        discard(pieces)
-        if ready:
-            await flush()
-
-
-def _send(resume: Callable[[Any], bytes | Step[Any]], result: Any) -> bytes | Step[Any] | None:
-    try:
-        return resume(result)
-    except StopIteration:
-        return None
-
-
-def _throw(pieces: Any, error: BaseException) -> bytes | Step[Any] | None:
-    throw: Callable[[BaseException], bytes | Step[Any]] | None = getattr(pieces, "throw", None)
-    if throw is None:
-        raise error
-    try:
-        return throw(error)
-    except StopIteration:
-        return None
+        stream.close()
 
 
 def discard(body: Any) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from ..kernel.http import Headers, Request, Response
-from .pump import Application, Gone, Watch, discard, failure, sendable
+from .pump import Application, Gone, Stream, Watch, discard, failure, sendable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -93,40 +93,49 @@ class RSGI(Application):
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         headers = LazyHeaders(scope.headers)
-        get = headers.raw.get
-        method = scope.method
-        authority = get("host") or scope.authority or "localhost"
-        handler = self.handler
+        whole = True
         body = b""
-        length = get("content-length")
-        if length is not None:
-            if length != "0":
-                if int(length) > self.max_body:
-                    handler = self.refuse
-                else:
-                    try:
-                        body = await protocol()
-                    except RuntimeError:
-                        return  # the client left while sending its body
-        elif get("transfer-encoding") is not None or (scope.http_version == "2" and method not in ("GET", "HEAD")):
-            try:
-                whole = await self._read(protocol)
-            except RuntimeError:
-                return
-            if whole is None:
-                handler = self.refuse
-            else:
-                body = whole
-        origin = f"{scope.scheme}://{authority}"
-        request = Request(method, encoded(scope.path), scope.query_string, headers, body, origin)
         try:
-            response = handler(request)
+            length = self.announced(scope, headers)
+            if length is None:
+                joined = await self._read(protocol)
+                whole = joined is not None
+                body = joined or b""
+            elif length > self.max_body:
+                whole = False
+            elif length:
+                body = await protocol()
+        except RuntimeError:
+            return  # the client left while sending its body
+        answer = self.answer(scope, headers, body, whole=whole)
+        if not self.reply(answer, scope.method, protocol):
+            await self.unhurried(answer, scope.method, protocol)
+
+    def announced(self, scope: Scope, headers: LazyHeaders) -> int | None:
+        """The length of the request's body in bytes; `None` where only reading it tells."""
+        length = headers.raw.get("content-length")
+        if length is not None:
+            return int(length)
+        if headers.raw.get("transfer-encoding") is not None:
+            return None
+        return None if scope.http_version == "2" and scope.method not in ("GET", "HEAD") else 0
+
+    def answer(self, scope: Scope, headers: LazyHeaders, body: bytes, *, whole: bool) -> Any:
+        """What the handler says: a response, or a flow to one. Raises nothing."""
+        authority = headers.raw.get("host") or scope.authority or "localhost"
+        origin = f"{scope.scheme}://{authority}"
+        request = Request(scope.method, encoded(scope.path), scope.query_string, headers, body, origin)
+        try:
+            return self.handler(request) if whole else self.refuse(request)
         except Exception as error:
-            response = failure(error)
-        if isinstance(response, Response) and isinstance(response.body, bytes):
-            protocol.response_bytes(response.status, sendable(response.headers.pairs), response.body)
-        else:
-            await self._unhurried(response, method, protocol)
+            return failure(error)
+
+    def reply(self, answer: Any, method: str, protocol: HTTPProtocol) -> bool:
+        """Send an answer that is there already. `False`, with nothing done, for any other."""
+        if not isinstance(answer, Response) or not isinstance(answer.body, bytes):
+            return False
+        protocol.response_bytes(answer.status, sendable(answer.headers.pairs), answer.body)
+        return True
 
     async def _read(self, protocol: HTTPProtocol) -> bytes | None:
         """A body of unknown length, or `None` once it is longer than the limit."""
@@ -139,8 +148,10 @@ class RSGI(Application):
             pieces.append(piece)
         return b"".join(pieces)
 
-    async def _unhurried(self, answer: Any, method: str, protocol: HTTPProtocol) -> None:
-        """Answer with a flow or with a streamed body."""
+    async def unhurried(
+        self, answer: Any, method: str, protocol: HTTPProtocol, begun: Stream | None = None, ready: bytes = b""
+    ) -> None:
+        """Answer with a flow or with a streamed body, or with one that has been begun and what was ready of it."""
         watch = Watch(protocol.client_disconnect)
         try:
             response: Response = answer if isinstance(answer, Response) else await self.finish(answer, watch)
@@ -154,7 +165,7 @@ class RSGI(Application):
             else:
                 writer = _Writer(protocol.response_stream(response.status, pairs))
                 try:
-                    await self.stream(response, writer.write, watch)
+                    await self.stream(response, begun or Stream(body), writer.write, watch, ready)
                 finally:
                     writer.end()
         except asyncio.CancelledError:

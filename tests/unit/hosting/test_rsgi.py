@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from antiphon.hosting import embedded
 from antiphon.hosting.access import Entry, logged
 from antiphon.hosting.run import serve_in_background
 from antiphon.kernel.errors import NotFoundError
@@ -117,8 +118,12 @@ def entries() -> list[Entry]:
     return []
 
 
-@pytest.fixture
-def connection(closed: Closed, entries: list[Entry]) -> Iterator[http.client.HTTPConnection]:
+@pytest.fixture(params=["on granian's thread", "on the loop"])
+def connection(
+    closed: Closed, entries: list[Entry], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[http.client.HTTPConnection]:
+    if request.param == "on the loop":
+        monkeypatch.setattr(embedded, "spawner", lambda app: None)
     with serve_in_background(make(closed), filters=[logged(entries.append)], max_body=LIMIT) as server:
         connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
         yield connection

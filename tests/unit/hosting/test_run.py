@@ -141,6 +141,46 @@ def test_the_world_says_how_long_pauses_are() -> None:
         assert get(server) == b"ab"
 
 
+def test_what_is_ready_does_not_pass_through_the_loop() -> None:
+    threads: list[str] = []
+
+    def body() -> Iterator[Any]:
+        threads.append(threading.current_thread().name)
+        yield Pause(0)
+        threads.append(threading.current_thread().name)
+        yield b"done"
+
+    def handler(request: Request) -> Response:
+        threads.append(threading.current_thread().name)
+        return Response(200, Headers(), body() if request.path == "/slow" else b"hello")
+
+    with serve_in_background(handler) as server:
+        assert (get(server), get(server, "/slow")) == (b"hello", b"done")
+        loop = f"antiphon-{server.port}"
+    assert loop not in threads[:3]
+    assert threads[3] == loop
+
+
+def test_streams_leave_nothing_behind() -> None:
+    def slow(request: Request) -> Response:
+        return Response(200, Headers(), iter([b"a", Pause(0), b"b"]))
+
+    with serve_in_background(slow) as server:
+        loop = server._loop
+        assert loop is not None
+        for _ in range(30):
+            assert get(server) == b"ab"
+
+        async def count() -> int:
+            return len(asyncio.all_tasks())
+
+        deadline = time.monotonic() + 5
+        before = asyncio.run_coroutine_threadsafe(count(), loop).result(5)
+        while before > 8 and time.monotonic() < deadline:
+            before = asyncio.run_coroutine_threadsafe(count(), loop).result(5)
+        assert before <= 8
+
+
 def test_other_loggers_keep_their_handlers() -> None:
     handler = logging.StreamHandler()
     before = list(logging._handlerList)  # type: ignore[attr-defined]
