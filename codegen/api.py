@@ -30,6 +30,9 @@ _OPTIONS = (
     "timeout: float | Timeout | None | NotGiven = not_given"
 )
 _TYPING = ("Any", "Literal")
+_VOICED = {"with_raw_response": "Raw", "with_streaming_response": "Streaming", "with_result": "Result"}
+_ANSWERS = ("InRaw", "InAsyncRaw", "InStreaming", "InAsyncStreaming", "InResult", "InAsyncResult")
+"""What a call returns in the further voices, as the kernel names it."""
 _VARIABLES = ("R1_co", "R2_co", "R3_co", "R4_co", "R5_co")
 
 
@@ -71,9 +74,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.kernel import operation as op
 from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from antiphon.kernel.operation import AnyOperation
 {indent(*imports.lines())}
 
@@ -83,7 +89,7 @@ __all__ = ("API", "operations")
 class API(Resource[V]):
     """The root resources."""
 
-{indent(*children)}
+{indent(*children, _voices("API"), _AROUND)}
 
 def operations() -> dict[str, AnyOperation]:
     """Every operation by its name, such as `chat.completions.create`, in the order of the names. Imports them all."""
@@ -96,6 +102,22 @@ def operations() -> dict[str, AnyOperation]:
         for name, path, owner, _, _ in OPERATIONS
     }}
 '''
+
+
+_AROUND = """def _around(self, core: Any) -> API[Any]:
+    return API(core)
+
+"""
+"""Of the root: the client is a subclass, whose voices are none."""
+
+
+def _voices(class_name: str) -> str:
+    """The types of a resource in the further voices; the kernel has what makes them."""
+    lines = [
+        f"{name}: op.Voiced[{class_name}[op.Sync{voice}], {class_name}[op.Async{voice}]] = op.voiced"
+        for name, voice in _VOICED.items()
+    ]
+    return f"if TYPE_CHECKING:\n{indent(*lines)}\n"
 
 
 def _child(name: str, target: str, found: dict[str, Resource], package: str) -> str:
@@ -133,7 +155,7 @@ class _Writer:
         resource = self.resource
         members = [_child(name, target, self.found, self.package) for name, target in resource.children.items()]
         members += [self._operation(operation) for operation in resource.operations]
-        body = indent(f'"""{resource_doc(resource.path)}"""\n\n', *members)
+        body = indent(f'"""{resource_doc(resource.path)}"""\n\n', *members, _voices(resource.class_name))
         bases = ", ".join(f"{name}[V]" for _, name in _bases(resource.path))
         return self._assemble(f"class {resource.class_name}({bases}):\n{body}")
 
@@ -207,9 +229,14 @@ class _Writer:
             mark = "@overload\n" if operation.overloads else ""
             calls.append(f"{mark}def __call__({self._signature(each, frozenset())}) -> {answer}: ...")
         text = f"class {name}(Protocol[{', '.join(variables.values())}]):\n{indent(*calls)}"
-        in_async = [f"Coroutine[Any, Any, {'Async' + leaf if leaf.startswith('Stream[') else leaf}]" for leaf in leaves]
-        self.annotations.used |= {"AsyncStream"} if any("AsyncStream[" in leaf for leaf in in_async) else set()
-        return text, f"op.Overloaded[{name}[{', '.join(leaves)}], {name}[{', '.join(in_async)}]]"
+        in_async = [f"Async{leaf}" if leaf.startswith("Stream[") else leaf for leaf in leaves]
+        self.annotations.used |= {"AsyncStream"} if in_async != leaves else set()
+        voices = [leaves, [f"Coroutine[Any, Any, {leaf}]" for leaf in in_async]]
+        for answer in _ANSWERS:
+            each = in_async if "Async" in answer else leaves
+            voices.append([f"op.{answer}[{leaf}]" for leaf in each])
+        calls = [f"{name}[{', '.join(each)}]" for each in voices]
+        return text, f"op.Overloaded[{', '.join(calls)}]"
 
     # The whole
 
@@ -221,9 +248,9 @@ class _Writer:
         for home, base in _bases(resource.path):
             at_run_time.add(home, base)
         at_run_time.add("antiphon.kernel.operation", "V")
-        typing: set[str] = set()
+        typing: set[str] = {"TYPE_CHECKING"}
+        at_run_time.add("antiphon.kernel", "operation as op")
         if resource.operations:
-            at_run_time.add("antiphon.kernel", "operation as op")
             used |= {"Body", "Headers", "Query", "Timeout"}
             omitted = ("Omit", "omit") if " = omit" in body else ()
             at_run_time.add("antiphon.kernel.omit", "NotGiven", "not_given", *omitted)
@@ -245,10 +272,7 @@ class _Writer:
                 self._import(name, checked, lazy)
         if lazy:
             at_run_time.add("antiphon.kernel.lazy", "lazily")
-        if lazy or checked.names:
-            typing.add("TYPE_CHECKING")
-        if typing:
-            at_run_time.add("typing", *typing)
+        at_run_time.add("typing", *typing)
         protocols = "".join(
             f"{name} = TypeVar({name!r}, covariant=True)\n" for name in _VARIABLES[: self.variables]
         ) + "\n".join(self.protocols)

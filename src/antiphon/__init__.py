@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     )
     from .kernel.omit import NOT_GIVEN, NotGiven, Omit, not_given, omit
     from .kernel.options import Timeout
+    from .kernel.raw import APIResponse, AsyncAPIResponse
+    from .kernel.result import Err, Failure, Ok, Result
     from .kernel.stream import AsyncStream, Stream
     from .transports.network import NetworkTransport
 
@@ -49,15 +51,19 @@ __all__ = (
     "NOT_GIVEN",
     "APIConnectionError",
     "APIError",
+    "APIResponse",
     "APIResponseValidationError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncAPIResponse",
     "AsyncOpenAI",
     "AsyncStream",
     "AuthenticationError",
     "BadRequestError",
     "ConflictError",
     "ContentFilterFinishReasonError",
+    "Err",
+    "Failure",
     "FakeOpenAI",
     "InternalServerError",
     "InvalidWebhookSignatureError",
@@ -66,11 +72,13 @@ __all__ = (
     "NotFoundError",
     "NotGiven",
     "OAuthError",
+    "Ok",
     "Omit",
     "OpenAI",
     "OpenAIError",
     "PermissionDeniedError",
     "RateLimitError",
+    "Result",
     "Stream",
     "SubjectTokenProviderError",
     "Timeout",
@@ -90,6 +98,8 @@ if not TYPE_CHECKING:
         ".kernel.errors": tuple(name for name in __all__ if name.endswith("Error")),
         ".kernel.omit": ("NOT_GIVEN", "NotGiven", "Omit", "not_given", "omit"),
         ".kernel.options": ("Timeout",),
+        ".kernel.raw": ("APIResponse", "AsyncAPIResponse"),
+        ".kernel.result": ("Err", "Failure", "Ok", "Result"),
         ".kernel.stream": ("AsyncStream", "Stream"),
         ".transports.network": ("NetworkTransport",),
     }

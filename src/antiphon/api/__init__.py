@@ -6,9 +6,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.kernel import operation as op
 from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from antiphon.kernel.operation import AnyOperation
 
     from .admin import Admin
@@ -200,6 +203,14 @@ class API(Resource[V]):
         from .videos import Videos
 
         return Videos(self._core)
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[API[op.SyncRaw], API[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[API[op.SyncStreaming], API[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[API[op.SyncResult], API[op.AsyncResult]] = op.voiced
+
+    def _around(self, core: Any) -> API[Any]:
+        return API(core)
 
 
 def operations() -> dict[str, AnyOperation]:

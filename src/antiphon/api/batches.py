@@ -108,6 +108,11 @@ class Batches(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Batches[op.SyncRaw], Batches[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Batches[op.SyncStreaming], Batches[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Batches[op.SyncResult], Batches[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -114,6 +114,12 @@ class Completions(Resource[V]):
         create: op.Overloaded[
             _Create[Completion, Stream[Completion]],
             _Create[Coroutine[Any, Any, Completion], Coroutine[Any, Any, AsyncStream[Completion]]],
+            _Create[op.InRaw[Completion], op.InRaw[Stream[Completion]]],
+            _Create[op.InAsyncRaw[Completion], op.InAsyncRaw[AsyncStream[Completion]]],
+            _Create[op.InStreaming[Completion], op.InStreaming[Stream[Completion]]],
+            _Create[op.InAsyncStreaming[Completion], op.InAsyncStreaming[AsyncStream[Completion]]],
+            _Create[op.InResult[Completion], op.InResult[Stream[Completion]]],
+            _Create[op.InAsyncResult[Completion], op.InAsyncResult[AsyncStream[Completion]]],
         ] = op.overloaded
         """Create a completion.
 
@@ -157,6 +163,11 @@ class Completions(Resource[V]):
             https://platform.openai.com/docs/api-reference/completions/create
             """
             raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Completions[op.SyncRaw], Completions[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Completions[op.SyncStreaming], Completions[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Completions[op.SyncResult], Completions[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

@@ -38,6 +38,17 @@ class ContentProvenanceChecks(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[ContentProvenanceChecks[op.SyncRaw], ContentProvenanceChecks[op.AsyncRaw]] = (
+            op.voiced
+        )
+        with_streaming_response: op.Voiced[
+            ContentProvenanceChecks[op.SyncStreaming], ContentProvenanceChecks[op.AsyncStreaming]
+        ] = op.voiced
+        with_result: op.Voiced[ContentProvenanceChecks[op.SyncResult], ContentProvenanceChecks[op.AsyncResult]] = (
+            op.voiced
+        )
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

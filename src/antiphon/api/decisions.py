@@ -44,6 +44,11 @@ class Decisions(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Decisions[op.SyncRaw], Decisions[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Decisions[op.SyncStreaming], Decisions[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Decisions[op.SyncResult], Decisions[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

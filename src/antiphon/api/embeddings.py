@@ -43,6 +43,11 @@ class Embeddings(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Embeddings[op.SyncRaw], Embeddings[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Embeddings[op.SyncStreaming], Embeddings[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Embeddings[op.SyncResult], Embeddings[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -139,6 +139,11 @@ class Files(FileProcessing[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Files[op.SyncRaw], Files[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Files[op.SyncStreaming], Files[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Files[op.SyncResult], Files[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

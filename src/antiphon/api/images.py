@@ -254,6 +254,12 @@ class Images(Resource[V]):
         edit: op.Overloaded[
             _Edit[ImagesResponse, Stream[ImageEditStreamEvent]],
             _Edit[Coroutine[Any, Any, ImagesResponse], Coroutine[Any, Any, AsyncStream[ImageEditStreamEvent]]],
+            _Edit[op.InRaw[ImagesResponse], op.InRaw[Stream[ImageEditStreamEvent]]],
+            _Edit[op.InAsyncRaw[ImagesResponse], op.InAsyncRaw[AsyncStream[ImageEditStreamEvent]]],
+            _Edit[op.InStreaming[ImagesResponse], op.InStreaming[Stream[ImageEditStreamEvent]]],
+            _Edit[op.InAsyncStreaming[ImagesResponse], op.InAsyncStreaming[AsyncStream[ImageEditStreamEvent]]],
+            _Edit[op.InResult[ImagesResponse], op.InResult[Stream[ImageEditStreamEvent]]],
+            _Edit[op.InAsyncResult[ImagesResponse], op.InAsyncResult[AsyncStream[ImageEditStreamEvent]]],
         ] = op.overloaded
         """Change an image as a prompt says.
 
@@ -308,6 +314,12 @@ class Images(Resource[V]):
         generate: op.Overloaded[
             _Generate[ImagesResponse, Stream[ImageGenStreamEvent]],
             _Generate[Coroutine[Any, Any, ImagesResponse], Coroutine[Any, Any, AsyncStream[ImageGenStreamEvent]]],
+            _Generate[op.InRaw[ImagesResponse], op.InRaw[Stream[ImageGenStreamEvent]]],
+            _Generate[op.InAsyncRaw[ImagesResponse], op.InAsyncRaw[AsyncStream[ImageGenStreamEvent]]],
+            _Generate[op.InStreaming[ImagesResponse], op.InStreaming[Stream[ImageGenStreamEvent]]],
+            _Generate[op.InAsyncStreaming[ImagesResponse], op.InAsyncStreaming[AsyncStream[ImageGenStreamEvent]]],
+            _Generate[op.InResult[ImagesResponse], op.InResult[Stream[ImageGenStreamEvent]]],
+            _Generate[op.InAsyncResult[ImagesResponse], op.InAsyncResult[AsyncStream[ImageGenStreamEvent]]],
         ] = op.overloaded
         """Draw images as a prompt says.
 
@@ -355,6 +367,11 @@ class Images(Resource[V]):
             https://platform.openai.com/docs/api-reference/images/generate
             """
             raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Images[op.SyncRaw], Images[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Images[op.SyncStreaming], Images[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Images[op.SyncResult], Images[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

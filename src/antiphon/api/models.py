@@ -74,6 +74,11 @@ class Models(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Models[op.SyncRaw], Models[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Models[op.SyncStreaming], Models[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Models[op.SyncResult], Models[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -41,6 +41,11 @@ class Moderations(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Moderations[op.SyncRaw], Moderations[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Moderations[op.SyncStreaming], Moderations[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Moderations[op.SyncResult], Moderations[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

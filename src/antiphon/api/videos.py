@@ -226,6 +226,11 @@ class Videos(VideoPolling[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Videos[op.SyncRaw], Videos[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Videos[op.SyncStreaming], Videos[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Videos[op.SyncResult], Videos[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

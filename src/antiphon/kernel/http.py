@@ -8,7 +8,7 @@ function) returns a `Flow` that says what it wants done and ends in a `Response`
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from .flow import Flow, Step
@@ -22,6 +22,8 @@ class Headers(Mapping[str, str]):
     __slots__ = ("pairs",)
     pairs: list[tuple[str, str]]
     """Every header in order, names in lower case."""
+    http_version: ClassVar[str] = "HTTP/1.1"
+    """The version of HTTP they came with, where a transport says no other."""
 
     def __init__(self, headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         items: Any = headers.items() if isinstance(headers, Mapping) else headers

@@ -7,7 +7,11 @@
 `Files.retrieve`, read from the class, is the `Operation` itself: the key of the server's behaviour, of the
 gateway's translation and of the page in the docs. Read from a resource of a client it is a call in that
 client's voice: with `Sync` it returns a `FileObject`, with `Async` a coroutine of one. A voice is a phantom
-type: one class per resource serves them all.
+type: one class per resource serves them all. Further voices of both colours answer with more than the result:
+
+    SyncRaw        client.files.with_raw_response         LegacyAPIResponse[FileObject]
+    SyncStreaming  client.files.with_streaming_response   ResponseContextManager[APIResponse[FileObject]]
+    SyncResult     client.files.with_result               Ok[FileObject] | Err
 
 Where a parameter goes follows from the declaration: names in the path fill the path, the rest is the query
 of a `GET` or `DELETE` and the body of a `POST`; the decorator names the exceptions.
@@ -17,12 +21,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    overload,
+)
 
 from .lazy import evaluate
 from .omit import omit
 
 if TYPE_CHECKING:
+    from .binary import HttpxBinaryResponseContent
     from .flow import Flow
     from .helper import Answer
     from .pages import (
@@ -38,11 +54,24 @@ if TYPE_CHECKING:
         SyncPage,
         SyncTokenPage,
     )
+    from .raw import (
+        APIResponse,
+        AsyncAPIResponse,
+        AsyncResponseContextManager,
+        AsyncStreamedBinaryAPIResponse,
+        LegacyAPIResponse,
+        ResponseContextManager,
+        StreamedBinaryAPIResponse,
+    )
+    from .result import Err, Ok
 
 __all__ = (
     "OPTIONS",
     "Async",
     "AsyncCall",
+    "AsyncRaw",
+    "AsyncResult",
+    "AsyncStreaming",
     "Bound",
     "Core",
     "Operation",
@@ -51,8 +80,12 @@ __all__ = (
     "Resource",
     "Sync",
     "SyncCall",
+    "SyncRaw",
+    "SyncResult",
+    "SyncStreaming",
     "V",
     "Voice",
+    "Voiced",
     "delete",
     "get",
     "get_page",
@@ -76,12 +109,43 @@ class Async(Voice):
     """Calls return a coroutine of their result."""
 
 
+class SyncRaw(Voice):
+    """Calls return the response, which reads the result when asked to."""
+
+
+class AsyncRaw(Voice):
+    """Calls return a coroutine of the response, which reads the result when asked to."""
+
+
+class SyncStreaming(Voice):
+    """Calls return a context manager, which gives the response before its body has arrived."""
+
+
+class AsyncStreaming(Voice):
+    """Calls return an async context manager, which gives the response before its body has arrived."""
+
+
+class SyncResult(Voice):
+    """Calls return `Ok` with their result, or `Err`."""
+
+
+class AsyncResult(Voice):
+    """Calls return a coroutine of `Ok` with their result, or of `Err`."""
+
+
 V = TypeVar("V", bound=Voice, covariant=True)  # noqa: PLC0105 (it stands in every signature: the shorter the better)
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 SyncT = TypeVar("SyncT")
 AsyncT = TypeVar("AsyncT")
+if TYPE_CHECKING:
+    SyncRawT = TypeVar("SyncRawT")
+    AsyncRawT = TypeVar("AsyncRawT")
+    SyncStreamingT = TypeVar("SyncStreamingT")
+    AsyncStreamingT = TypeVar("AsyncStreamingT")
+    SyncResultT = TypeVar("SyncResultT")
+    AsyncResultT = TypeVar("AsyncResultT")
 
 
 class Core(Protocol[V]):
@@ -100,11 +164,36 @@ class Core(Protocol[V]):
         ...
 
 
+class _Voiced:
+    # A resource in another voice, children and all. Made when it is first asked for.
+    def __init__(self, voice: str) -> None:
+        self.voice = voice
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = name
+
+    def __get__(self, obj: Any, owner: type) -> Any:
+        if obj is None:
+            return self
+        made = obj.__dict__[self._attribute] = obj._around(obj._core._in_voice(self.voice))
+        return made
+
+
 class Resource(Generic[V]):
     """A group of operations in one voice."""
 
+    if not TYPE_CHECKING:
+        # Every generated class declares the types of these three.
+        with_raw_response = _Voiced("raw")
+        with_streaming_response = _Voiced("streaming")
+        with_result = _Voiced("result")
+
     def __init__(self, core: Core[V]) -> None:
         self._core = core
+
+    def _around(self, core: Any) -> Any:
+        """The same group around another core."""
+        return type(self)(core)
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__.removeprefix('antiphon.api.')} of {self._core!r}>"
@@ -359,6 +448,30 @@ if TYPE_CHECKING:
         def __get__(self, obj: Resource[Sync], owner: type) -> SyncCall[P, R]: ...
         @overload
         def __get__(self, obj: Resource[Async], owner: type) -> AsyncCall[P, R]: ...
+        @overload
+        def __get__(self, obj: Resource[SyncRaw], owner: type) -> SyncCall[P, LegacyAPIResponse[R]]: ...
+        @overload
+        def __get__(self, obj: Resource[AsyncRaw], owner: type) -> AsyncCall[P, LegacyAPIResponse[R]]: ...
+        @overload
+        def __get__(
+            self: Operation[P, HttpxBinaryResponseContent], obj: Resource[SyncStreaming], owner: type
+        ) -> SyncCall[P, ResponseContextManager[StreamedBinaryAPIResponse]]: ...
+        @overload
+        def __get__(
+            self: Operation[P, HttpxBinaryResponseContent], obj: Resource[AsyncStreaming], owner: type
+        ) -> SyncCall[P, AsyncResponseContextManager[AsyncStreamedBinaryAPIResponse]]: ...
+        @overload
+        def __get__(
+            self, obj: Resource[SyncStreaming], owner: type
+        ) -> SyncCall[P, ResponseContextManager[APIResponse[R]]]: ...
+        @overload
+        def __get__(
+            self, obj: Resource[AsyncStreaming], owner: type
+        ) -> SyncCall[P, AsyncResponseContextManager[AsyncAPIResponse[R]]]: ...
+        @overload
+        def __get__(self, obj: Resource[SyncResult], owner: type) -> SyncCall[P, Ok[R] | Err]: ...
+        @overload
+        def __get__(self, obj: Resource[AsyncResult], owner: type) -> AsyncCall[P, Ok[R] | Err]: ...
         def __get__(self, obj: Any, owner: type) -> Any: ...
 
     class PageOperation(AnyOperation, Generic[P, SyncT, AsyncT, T]):
@@ -370,10 +483,29 @@ if TYPE_CHECKING:
         def __get__(self, obj: Resource[Sync], owner: type) -> Callable[P, SyncT]: ...
         @overload
         def __get__(self, obj: Resource[Async], owner: type) -> Callable[P, AsyncPaginator[T, AsyncT]]: ...
+        @overload
+        def __get__(self, obj: Resource[SyncRaw], owner: type) -> SyncCall[P, LegacyAPIResponse[SyncT]]: ...
+        @overload
+        def __get__(self, obj: Resource[AsyncRaw], owner: type) -> AsyncCall[P, LegacyAPIResponse[AsyncT]]: ...
+        @overload
+        def __get__(
+            self, obj: Resource[SyncStreaming], owner: type
+        ) -> SyncCall[P, ResponseContextManager[APIResponse[SyncT]]]: ...
+        @overload
+        def __get__(
+            self, obj: Resource[AsyncStreaming], owner: type
+        ) -> SyncCall[P, AsyncResponseContextManager[AsyncAPIResponse[AsyncT]]]: ...
+        @overload
+        def __get__(self, obj: Resource[SyncResult], owner: type) -> SyncCall[P, Ok[SyncT] | Err]: ...
+        @overload
+        def __get__(self, obj: Resource[AsyncResult], owner: type) -> AsyncCall[P, Ok[AsyncT] | Err]: ...
         def __get__(self, obj: Any, owner: type) -> Any: ...
 
-    class Overloaded(AnyOperation, Generic[SyncT, AsyncT]):
-        """An endpoint whose answer depends on its arguments: its calls are protocols with overloads."""
+    class Overloaded(
+        AnyOperation,
+        Generic[SyncT, AsyncT, SyncRawT, AsyncRawT, SyncStreamingT, AsyncStreamingT, SyncResultT, AsyncResultT],
+    ):
+        """An endpoint whose answer depends on its arguments: its calls are protocols with overloads, one a voice."""
 
         @overload
         def __get__(self, obj: None, owner: type) -> AnyOperation: ...
@@ -381,10 +513,43 @@ if TYPE_CHECKING:
         def __get__(self, obj: Resource[Sync], owner: type) -> SyncT: ...
         @overload
         def __get__(self, obj: Resource[Async], owner: type) -> AsyncT: ...
+        @overload
+        def __get__(self, obj: Resource[SyncRaw], owner: type) -> SyncRawT: ...
+        @overload
+        def __get__(self, obj: Resource[AsyncRaw], owner: type) -> AsyncRawT: ...
+        @overload
+        def __get__(self, obj: Resource[SyncStreaming], owner: type) -> SyncStreamingT: ...
+        @overload
+        def __get__(self, obj: Resource[AsyncStreaming], owner: type) -> AsyncStreamingT: ...
+        @overload
+        def __get__(self, obj: Resource[SyncResult], owner: type) -> SyncResultT: ...
+        @overload
+        def __get__(self, obj: Resource[AsyncResult], owner: type) -> AsyncResultT: ...
         def __get__(self, obj: Any, owner: type) -> Any: ...
+
+    class Voiced(Generic[SyncT, AsyncT]):
+        """A resource, with all that is in it, in another voice of the same colour."""
+
+        @overload
+        def __get__(self, obj: None, owner: type) -> Any: ...
+        @overload
+        def __get__(self, obj: Resource[Sync], owner: type) -> SyncT: ...
+        @overload
+        def __get__(self, obj: Resource[Async], owner: type) -> AsyncT: ...
+        def __get__(self, obj: Any, owner: type) -> Any: ...
+
+    # What a call returns in each voice but the plain ones.
+    InRaw: TypeAlias = LegacyAPIResponse[R]
+    InAsyncRaw: TypeAlias = Coroutine[Any, Any, LegacyAPIResponse[R]]
+    InStreaming: TypeAlias = ResponseContextManager[APIResponse[R]]
+    InAsyncStreaming: TypeAlias = AsyncResponseContextManager[AsyncAPIResponse[R]]
+    InResult: TypeAlias = Ok[R] | Err
+    InAsyncResult: TypeAlias = Coroutine[Any, Any, Ok[R] | Err]
 
     overloaded: Any
     """Stands for the value of an attribute whose type is written out as `Overloaded[…]`, for checkers only."""
+    voiced: Any
+    """The same for `Voiced[…]`."""
 
     class _Page(Protocol):
         @overload
@@ -410,6 +575,7 @@ if TYPE_CHECKING:
 
 else:
     Operation = PageOperation = Overloaded = AnyOperation
+    Voiced = _Voiced
 
 
 class _Declare(Protocol):

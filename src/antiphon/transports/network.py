@@ -289,9 +289,10 @@ async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 class _Lazy(Headers):
     """The headers of a response, copied out of it when they are first read as a whole."""
 
-    __slots__ = ("_native", "_pairs")
+    __slots__ = ("_native", "_pairs", "_version")
     _native: Any
     _pairs: list[tuple[str, str]] | None
+    _version: str
 
     def __init__(self, native: Any) -> None:
         self._native = native
@@ -301,8 +302,13 @@ class _Lazy(Headers):
     def pairs(self) -> list[tuple[str, str]]:  # type: ignore[override]
         if self._pairs is None:
             self._pairs = list(self._native.headers.items())
+            self._version = self._native.version
             self._native = None
         return self._pairs
+
+    @property
+    def http_version(self) -> str:  # type: ignore[override]
+        return self._native.version if self._pairs is None else self._version
 
     def get(self, name: str, default: Any = None) -> Any:
         if self._pairs is not None:

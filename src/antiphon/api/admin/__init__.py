@@ -4,6 +4,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.kernel import operation as op
 from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
@@ -21,3 +22,8 @@ class Admin(Resource[V]):
         from .organization import Organization
 
         return Organization(self._core)
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Admin[op.SyncRaw], Admin[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Admin[op.SyncStreaming], Admin[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Admin[op.SyncResult], Admin[op.AsyncResult]] = op.voiced

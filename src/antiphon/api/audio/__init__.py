@@ -4,6 +4,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.kernel import operation as op
 from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
@@ -49,3 +50,8 @@ class Audio(Resource[V]):
         from .voice_consents import VoiceConsents
 
         return VoiceConsents(self._core)
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Audio[op.SyncRaw], Audio[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Audio[op.SyncStreaming], Audio[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Audio[op.SyncResult], Audio[op.AsyncResult]] = op.voiced

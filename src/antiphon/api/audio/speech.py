@@ -45,6 +45,11 @@ class Speech(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Speech[op.SyncRaw], Speech[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Speech[op.SyncStreaming], Speech[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Speech[op.SyncResult], Speech[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -210,6 +210,48 @@ class Transcriptions(Resource[V]):
                 Coroutine[Any, Any, str],
                 Coroutine[Any, Any, AsyncStream[TranscriptionStreamEvent]],
             ],
+            _Create[
+                op.InRaw[Transcription],
+                op.InRaw[TranscriptionVerbose],
+                op.InRaw[TranscriptionDiarized],
+                op.InRaw[str],
+                op.InRaw[Stream[TranscriptionStreamEvent]],
+            ],
+            _Create[
+                op.InAsyncRaw[Transcription],
+                op.InAsyncRaw[TranscriptionVerbose],
+                op.InAsyncRaw[TranscriptionDiarized],
+                op.InAsyncRaw[str],
+                op.InAsyncRaw[AsyncStream[TranscriptionStreamEvent]],
+            ],
+            _Create[
+                op.InStreaming[Transcription],
+                op.InStreaming[TranscriptionVerbose],
+                op.InStreaming[TranscriptionDiarized],
+                op.InStreaming[str],
+                op.InStreaming[Stream[TranscriptionStreamEvent]],
+            ],
+            _Create[
+                op.InAsyncStreaming[Transcription],
+                op.InAsyncStreaming[TranscriptionVerbose],
+                op.InAsyncStreaming[TranscriptionDiarized],
+                op.InAsyncStreaming[str],
+                op.InAsyncStreaming[AsyncStream[TranscriptionStreamEvent]],
+            ],
+            _Create[
+                op.InResult[Transcription],
+                op.InResult[TranscriptionVerbose],
+                op.InResult[TranscriptionDiarized],
+                op.InResult[str],
+                op.InResult[Stream[TranscriptionStreamEvent]],
+            ],
+            _Create[
+                op.InAsyncResult[Transcription],
+                op.InAsyncResult[TranscriptionVerbose],
+                op.InAsyncResult[TranscriptionDiarized],
+                op.InAsyncResult[str],
+                op.InAsyncResult[AsyncStream[TranscriptionStreamEvent]],
+            ],
         ] = op.overloaded
         """Write down what is said in a sound file.
 
@@ -249,6 +291,13 @@ class Transcriptions(Resource[V]):
             https://platform.openai.com/docs/api-reference/audio/create
             """
             raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Transcriptions[op.SyncRaw], Transcriptions[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Transcriptions[op.SyncStreaming], Transcriptions[op.AsyncStreaming]] = (
+            op.voiced
+        )
+        with_result: op.Voiced[Transcriptions[op.SyncResult], Transcriptions[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

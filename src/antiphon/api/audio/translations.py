@@ -92,6 +92,14 @@ class Translations(Resource[V]):
             _Create[
                 Coroutine[Any, Any, Translation], Coroutine[Any, Any, TranslationVerbose], Coroutine[Any, Any, str]
             ],
+            _Create[op.InRaw[Translation], op.InRaw[TranslationVerbose], op.InRaw[str]],
+            _Create[op.InAsyncRaw[Translation], op.InAsyncRaw[TranslationVerbose], op.InAsyncRaw[str]],
+            _Create[op.InStreaming[Translation], op.InStreaming[TranslationVerbose], op.InStreaming[str]],
+            _Create[
+                op.InAsyncStreaming[Translation], op.InAsyncStreaming[TranslationVerbose], op.InAsyncStreaming[str]
+            ],
+            _Create[op.InResult[Translation], op.InResult[TranslationVerbose], op.InResult[str]],
+            _Create[op.InAsyncResult[Translation], op.InAsyncResult[TranslationVerbose], op.InAsyncResult[str]],
         ] = op.overloaded
         """Write down in English what is said in a sound file.
 
@@ -122,6 +130,11 @@ class Translations(Resource[V]):
             https://platform.openai.com/docs/api-reference/audio/create
             """
             raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Translations[op.SyncRaw], Translations[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Translations[op.SyncStreaming], Translations[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Translations[op.SyncResult], Translations[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

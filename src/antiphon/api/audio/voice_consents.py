@@ -116,6 +116,13 @@ class VoiceConsents(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[VoiceConsents[op.SyncRaw], VoiceConsents[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[VoiceConsents[op.SyncStreaming], VoiceConsents[op.AsyncStreaming]] = (
+            op.voiced
+        )
+        with_result: op.Voiced[VoiceConsents[op.SyncResult], VoiceConsents[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -55,7 +55,16 @@ class Voices(Resource[V]):
     """`client.audio.voices`: audio voices."""
 
     if TYPE_CHECKING:
-        create: op.Overloaded[_Create[Voice], _Create[Coroutine[Any, Any, Voice]]] = op.overloaded
+        create: op.Overloaded[
+            _Create[Voice],
+            _Create[Coroutine[Any, Any, Voice]],
+            _Create[op.InRaw[Voice]],
+            _Create[op.InAsyncRaw[Voice]],
+            _Create[op.InStreaming[Voice]],
+            _Create[op.InAsyncStreaming[Voice]],
+            _Create[op.InResult[Voice]],
+            _Create[op.InAsyncResult[Voice]],
+        ] = op.overloaded
         """Create an audio voice.
 
         `POST /audio/voices`
@@ -105,6 +114,11 @@ class Voices(Resource[V]):
         https://platform.openai.com/docs/api-reference/audio-voices/delete
         """
         raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Voices[op.SyncRaw], Voices[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Voices[op.SyncStreaming], Voices[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Voices[op.SyncResult], Voices[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.kernel import operation as op
 from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
@@ -64,3 +65,8 @@ class Beta(Resource[V]):
         from .threads import Threads
 
         return Threads(self._core)
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Beta[op.SyncRaw], Beta[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Beta[op.SyncStreaming], Beta[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Beta[op.SyncResult], Beta[op.AsyncResult]] = op.voiced

@@ -207,6 +207,11 @@ class Assistants(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Assistants[op.SyncRaw], Assistants[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Assistants[op.SyncStreaming], Assistants[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Assistants[op.SyncResult], Assistants[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

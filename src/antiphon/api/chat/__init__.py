@@ -4,6 +4,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.kernel import operation as op
 from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
@@ -21,3 +22,8 @@ class Chat(Resource[V]):
         from .completions import Completions
 
         return Completions(self._core)
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Chat[op.SyncRaw], Chat[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Chat[op.SyncStreaming], Chat[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Chat[op.SyncResult], Chat[op.AsyncResult]] = op.voiced

@@ -113,6 +113,11 @@ class Containers(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Containers[op.SyncRaw], Containers[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Containers[op.SyncStreaming], Containers[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Containers[op.SyncResult], Containers[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -106,6 +106,13 @@ class Conversations(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Conversations[op.SyncRaw], Conversations[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Conversations[op.SyncStreaming], Conversations[op.AsyncStreaming]] = (
+            op.voiced
+        )
+        with_result: op.Voiced[Conversations[op.SyncResult], Conversations[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

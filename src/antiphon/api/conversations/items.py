@@ -107,6 +107,11 @@ class Items(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Items[op.SyncRaw], Items[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Items[op.SyncStreaming], Items[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Items[op.SyncResult], Items[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -134,6 +134,11 @@ class Evals(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Evals[op.SyncRaw], Evals[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Evals[op.SyncStreaming], Evals[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Evals[op.SyncResult], Evals[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -4,6 +4,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.kernel import operation as op
 from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
@@ -35,3 +36,8 @@ class FineTuning(Resource[V]):
         from .alpha import Alpha
 
         return Alpha(self._core)
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[FineTuning[op.SyncRaw], FineTuning[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[FineTuning[op.SyncStreaming], FineTuning[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[FineTuning[op.SyncResult], FineTuning[op.AsyncResult]] = op.voiced

@@ -63,6 +63,11 @@ class Live(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Live[op.SyncRaw], Live[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Live[op.SyncStreaming], Live[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Live[op.SyncResult], Live[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -162,6 +162,11 @@ class Calls(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Calls[op.SyncRaw], Calls[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Calls[op.SyncStreaming], Calls[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Calls[op.SyncResult], Calls[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

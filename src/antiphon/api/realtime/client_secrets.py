@@ -39,6 +39,13 @@ class ClientSecrets(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[ClientSecrets[op.SyncRaw], ClientSecrets[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[ClientSecrets[op.SyncStreaming], ClientSecrets[op.AsyncStreaming]] = (
+            op.voiced
+        )
+        with_result: op.Voiced[ClientSecrets[op.SyncResult], ClientSecrets[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -231,6 +231,12 @@ class Responses(Resource[V]):
         create: op.Overloaded[
             _Create[Response, Stream[ResponseStreamEvent]],
             _Create[Coroutine[Any, Any, Response], Coroutine[Any, Any, AsyncStream[ResponseStreamEvent]]],
+            _Create[op.InRaw[Response], op.InRaw[Stream[ResponseStreamEvent]]],
+            _Create[op.InAsyncRaw[Response], op.InAsyncRaw[AsyncStream[ResponseStreamEvent]]],
+            _Create[op.InStreaming[Response], op.InStreaming[Stream[ResponseStreamEvent]]],
+            _Create[op.InAsyncStreaming[Response], op.InAsyncStreaming[AsyncStream[ResponseStreamEvent]]],
+            _Create[op.InResult[Response], op.InResult[Stream[ResponseStreamEvent]]],
+            _Create[op.InAsyncResult[Response], op.InAsyncResult[AsyncStream[ResponseStreamEvent]]],
         ] = op.overloaded
         """Have a model respond.
 
@@ -294,6 +300,12 @@ class Responses(Resource[V]):
         retrieve: op.Overloaded[
             _Retrieve[Response, Stream[ResponseStreamEvent]],
             _Retrieve[Coroutine[Any, Any, Response], Coroutine[Any, Any, AsyncStream[ResponseStreamEvent]]],
+            _Retrieve[op.InRaw[Response], op.InRaw[Stream[ResponseStreamEvent]]],
+            _Retrieve[op.InAsyncRaw[Response], op.InAsyncRaw[AsyncStream[ResponseStreamEvent]]],
+            _Retrieve[op.InStreaming[Response], op.InStreaming[Stream[ResponseStreamEvent]]],
+            _Retrieve[op.InAsyncStreaming[Response], op.InAsyncStreaming[AsyncStream[ResponseStreamEvent]]],
+            _Retrieve[op.InResult[Response], op.InResult[Stream[ResponseStreamEvent]]],
+            _Retrieve[op.InAsyncResult[Response], op.InAsyncResult[AsyncStream[ResponseStreamEvent]]],
         ] = op.overloaded
         """Get a response.
 
@@ -501,6 +513,11 @@ class Responses(Resource[V]):
         https://platform.openai.com/docs/api-reference/responses/compact
         """
         raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Responses[op.SyncRaw], Responses[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Responses[op.SyncStreaming], Responses[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Responses[op.SyncResult], Responses[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

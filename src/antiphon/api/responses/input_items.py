@@ -44,6 +44,11 @@ class InputItems(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[InputItems[op.SyncRaw], InputItems[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[InputItems[op.SyncStreaming], InputItems[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[InputItems[op.SyncResult], InputItems[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -53,6 +53,11 @@ class InputTokens(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[InputTokens[op.SyncRaw], InputTokens[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[InputTokens[op.SyncStreaming], InputTokens[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[InputTokens[op.SyncResult], InputTokens[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

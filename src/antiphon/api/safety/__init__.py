@@ -4,6 +4,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.kernel import operation as op
 from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
@@ -28,3 +29,8 @@ class Safety(Resource[V]):
         from .alerts import Alerts
 
         return Alerts(self._core)
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Safety[op.SyncRaw], Safety[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Safety[op.SyncStreaming], Safety[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Safety[op.SyncResult], Safety[op.AsyncResult]] = op.voiced

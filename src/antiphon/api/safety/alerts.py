@@ -37,6 +37,11 @@ class Alerts(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Alerts[op.SyncRaw], Alerts[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Alerts[op.SyncStreaming], Alerts[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Alerts[op.SyncResult], Alerts[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -37,6 +37,11 @@ class Cases(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Cases[op.SyncRaw], Cases[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Cases[op.SyncStreaming], Cases[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Cases[op.SyncResult], Cases[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -132,6 +132,11 @@ class Skills(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Skills[op.SyncRaw], Skills[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Skills[op.SyncStreaming], Skills[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Skills[op.SyncResult], Skills[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -92,6 +92,11 @@ class Uploads(ChunkedUploads[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Uploads[op.SyncRaw], Uploads[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Uploads[op.SyncStreaming], Uploads[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Uploads[op.SyncResult], Uploads[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

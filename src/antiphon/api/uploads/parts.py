@@ -39,6 +39,11 @@ class Parts(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Parts[op.SyncRaw], Parts[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Parts[op.SyncStreaming], Parts[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Parts[op.SyncResult], Parts[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

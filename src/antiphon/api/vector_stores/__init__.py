@@ -166,6 +166,11 @@ class VectorStores(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[VectorStores[op.SyncRaw], VectorStores[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[VectorStores[op.SyncStreaming], VectorStores[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[VectorStores[op.SyncResult], VectorStores[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -114,6 +114,11 @@ class FileBatches(FileBatchPolling[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[FileBatches[op.SyncRaw], FileBatches[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[FileBatches[op.SyncStreaming], FileBatches[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[FileBatches[op.SyncResult], FileBatches[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

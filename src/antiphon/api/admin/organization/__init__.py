@@ -4,6 +4,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.kernel import operation as op
 from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
@@ -119,3 +120,8 @@ class Organization(Resource[V]):
         from .projects import Projects
 
         return Projects(self._core)
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Organization[op.SyncRaw], Organization[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Organization[op.SyncStreaming], Organization[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Organization[op.SyncResult], Organization[op.AsyncResult]] = op.voiced

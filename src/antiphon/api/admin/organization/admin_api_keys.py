@@ -97,6 +97,11 @@ class AdminAPIKeys(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[AdminAPIKeys[op.SyncRaw], AdminAPIKeys[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[AdminAPIKeys[op.SyncStreaming], AdminAPIKeys[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[AdminAPIKeys[op.SyncResult], AdminAPIKeys[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

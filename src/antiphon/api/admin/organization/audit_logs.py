@@ -203,6 +203,11 @@ class AuditLogs(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[AuditLogs[op.SyncRaw], AuditLogs[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[AuditLogs[op.SyncStreaming], AuditLogs[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[AuditLogs[op.SyncResult], AuditLogs[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -157,6 +157,11 @@ class Certificates(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Certificates[op.SyncRaw], Certificates[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Certificates[op.SyncStreaming], Certificates[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Certificates[op.SyncResult], Certificates[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

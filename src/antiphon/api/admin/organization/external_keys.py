@@ -96,7 +96,16 @@ class ExternalKeys(Resource[V]):
     """`client.admin.organization.external_keys`: external keys."""
 
     if TYPE_CHECKING:
-        create: op.Overloaded[_Create[ExternalKey], _Create[Coroutine[Any, Any, ExternalKey]]] = op.overloaded
+        create: op.Overloaded[
+            _Create[ExternalKey],
+            _Create[Coroutine[Any, Any, ExternalKey]],
+            _Create[op.InRaw[ExternalKey]],
+            _Create[op.InAsyncRaw[ExternalKey]],
+            _Create[op.InStreaming[ExternalKey]],
+            _Create[op.InAsyncStreaming[ExternalKey]],
+            _Create[op.InResult[ExternalKey]],
+            _Create[op.InAsyncResult[ExternalKey]],
+        ] = op.overloaded
         """Create an external key.
 
         `POST /organization/external_keys`
@@ -219,6 +228,11 @@ class ExternalKeys(Resource[V]):
         https://platform.openai.com/docs/api-reference/external-keys/validate
         """
         raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[ExternalKeys[op.SyncRaw], ExternalKeys[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[ExternalKeys[op.SyncStreaming], ExternalKeys[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[ExternalKeys[op.SyncResult], ExternalKeys[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

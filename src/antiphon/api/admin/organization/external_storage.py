@@ -116,6 +116,13 @@ class ExternalStorage(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[ExternalStorage[op.SyncRaw], ExternalStorage[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[ExternalStorage[op.SyncStreaming], ExternalStorage[op.AsyncStreaming]] = (
+            op.voiced
+        )
+        with_result: op.Voiced[ExternalStorage[op.SyncResult], ExternalStorage[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

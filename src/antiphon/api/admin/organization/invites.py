@@ -98,6 +98,11 @@ class Invites(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Invites[op.SyncRaw], Invites[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Invites[op.SyncStreaming], Invites[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Invites[op.SyncResult], Invites[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

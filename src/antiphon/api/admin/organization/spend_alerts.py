@@ -122,6 +122,11 @@ class SpendAlerts(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[SpendAlerts[op.SyncRaw], SpendAlerts[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[SpendAlerts[op.SyncStreaming], SpendAlerts[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[SpendAlerts[op.SyncResult], SpendAlerts[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -74,6 +74,11 @@ class SpendLimit(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[SpendLimit[op.SyncRaw], SpendLimit[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[SpendLimit[op.SyncStreaming], SpendLimit[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[SpendLimit[op.SyncResult], SpendLimit[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -359,6 +359,11 @@ class Usage(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Usage[op.SyncRaw], Usage[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Usage[op.SyncStreaming], Usage[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Usage[op.SyncResult], Usage[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -170,6 +170,11 @@ class Agents(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Agents[op.SyncRaw], Agents[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Agents[op.SyncStreaming], Agents[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Agents[op.SyncResult], Agents[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -102,6 +102,11 @@ class Threads(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Threads[op.SyncRaw], Threads[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Threads[op.SyncStreaming], Threads[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Threads[op.SyncResult], Threads[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

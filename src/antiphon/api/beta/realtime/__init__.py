@@ -4,6 +4,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.kernel import operation as op
 from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
@@ -28,3 +29,8 @@ class Realtime(Resource[V]):
         from .transcription_sessions import TranscriptionSessions
 
         return TranscriptionSessions(self._core)
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Realtime[op.SyncRaw], Realtime[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Realtime[op.SyncStreaming], Realtime[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Realtime[op.SyncResult], Realtime[op.AsyncResult]] = op.voiced

@@ -64,6 +64,11 @@ class Sessions(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Sessions[op.SyncRaw], Sessions[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Sessions[op.SyncStreaming], Sessions[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Sessions[op.SyncResult], Sessions[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -44,6 +44,13 @@ class TranscriptionSessions(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[TranscriptionSessions[op.SyncRaw], TranscriptionSessions[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[
+            TranscriptionSessions[op.SyncStreaming], TranscriptionSessions[op.AsyncStreaming]
+        ] = op.voiced
+        with_result: op.Voiced[TranscriptionSessions[op.SyncResult], TranscriptionSessions[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

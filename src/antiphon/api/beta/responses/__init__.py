@@ -582,6 +582,12 @@ class Responses(Resource[V]):
         create: op.Overloaded[
             _Create[BetaResponse, Stream[BetaResponseStreamEvent]],
             _Create[Coroutine[Any, Any, BetaResponse], Coroutine[Any, Any, AsyncStream[BetaResponseStreamEvent]]],
+            _Create[op.InRaw[BetaResponse], op.InRaw[Stream[BetaResponseStreamEvent]]],
+            _Create[op.InAsyncRaw[BetaResponse], op.InAsyncRaw[AsyncStream[BetaResponseStreamEvent]]],
+            _Create[op.InStreaming[BetaResponse], op.InStreaming[Stream[BetaResponseStreamEvent]]],
+            _Create[op.InAsyncStreaming[BetaResponse], op.InAsyncStreaming[AsyncStream[BetaResponseStreamEvent]]],
+            _Create[op.InResult[BetaResponse], op.InResult[Stream[BetaResponseStreamEvent]]],
+            _Create[op.InAsyncResult[BetaResponse], op.InAsyncResult[AsyncStream[BetaResponseStreamEvent]]],
         ] = op.overloaded
         """Have a model respond.
 
@@ -762,6 +768,12 @@ class Responses(Resource[V]):
         retrieve: op.Overloaded[
             _Retrieve[BetaResponse, Stream[BetaResponseStreamEvent]],
             _Retrieve[Coroutine[Any, Any, BetaResponse], Coroutine[Any, Any, AsyncStream[BetaResponseStreamEvent]]],
+            _Retrieve[op.InRaw[BetaResponse], op.InRaw[Stream[BetaResponseStreamEvent]]],
+            _Retrieve[op.InAsyncRaw[BetaResponse], op.InAsyncRaw[AsyncStream[BetaResponseStreamEvent]]],
+            _Retrieve[op.InStreaming[BetaResponse], op.InStreaming[Stream[BetaResponseStreamEvent]]],
+            _Retrieve[op.InAsyncStreaming[BetaResponse], op.InAsyncStreaming[AsyncStream[BetaResponseStreamEvent]]],
+            _Retrieve[op.InResult[BetaResponse], op.InResult[Stream[BetaResponseStreamEvent]]],
+            _Retrieve[op.InAsyncResult[BetaResponse], op.InAsyncResult[AsyncStream[BetaResponseStreamEvent]]],
         ] = op.overloaded
         """Get a response.
 
@@ -975,6 +987,11 @@ class Responses(Resource[V]):
         https://platform.openai.com/docs/api-reference/responses/compact
         """
         raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Responses[op.SyncRaw], Responses[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Responses[op.SyncStreaming], Responses[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Responses[op.SyncResult], Responses[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

@@ -225,6 +225,12 @@ class Threads(ThreadPolling[V]):
         create_and_run: op.Overloaded[
             _CreateAndRun[Run, Stream[AssistantStreamEvent]],
             _CreateAndRun[Coroutine[Any, Any, Run], Coroutine[Any, Any, AsyncStream[AssistantStreamEvent]]],
+            _CreateAndRun[op.InRaw[Run], op.InRaw[Stream[AssistantStreamEvent]]],
+            _CreateAndRun[op.InAsyncRaw[Run], op.InAsyncRaw[AsyncStream[AssistantStreamEvent]]],
+            _CreateAndRun[op.InStreaming[Run], op.InStreaming[Stream[AssistantStreamEvent]]],
+            _CreateAndRun[op.InAsyncStreaming[Run], op.InAsyncStreaming[AsyncStream[AssistantStreamEvent]]],
+            _CreateAndRun[op.InResult[Run], op.InResult[Stream[AssistantStreamEvent]]],
+            _CreateAndRun[op.InAsyncResult[Run], op.InAsyncResult[AsyncStream[AssistantStreamEvent]]],
         ] = op.overloaded
         """Create a thread and run an assistant on it.
 
@@ -271,6 +277,11 @@ class Threads(ThreadPolling[V]):
             https://platform.openai.com/docs/api-reference/threads/create-and-run
             """
             raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Threads[op.SyncRaw], Threads[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Threads[op.SyncStreaming], Threads[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Threads[op.SyncResult], Threads[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

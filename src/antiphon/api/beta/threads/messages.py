@@ -148,6 +148,11 @@ class Messages(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Messages[op.SyncRaw], Messages[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Messages[op.SyncStreaming], Messages[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Messages[op.SyncResult], Messages[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

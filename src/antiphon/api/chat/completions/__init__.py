@@ -193,6 +193,12 @@ class Completions(Resource[V]):
         create: op.Overloaded[
             _Create[ChatCompletion, Stream[ChatCompletionChunk]],
             _Create[Coroutine[Any, Any, ChatCompletion], Coroutine[Any, Any, AsyncStream[ChatCompletionChunk]]],
+            _Create[op.InRaw[ChatCompletion], op.InRaw[Stream[ChatCompletionChunk]]],
+            _Create[op.InAsyncRaw[ChatCompletion], op.InAsyncRaw[AsyncStream[ChatCompletionChunk]]],
+            _Create[op.InStreaming[ChatCompletion], op.InStreaming[Stream[ChatCompletionChunk]]],
+            _Create[op.InAsyncStreaming[ChatCompletion], op.InAsyncStreaming[AsyncStream[ChatCompletionChunk]]],
+            _Create[op.InResult[ChatCompletion], op.InResult[Stream[ChatCompletionChunk]]],
+            _Create[op.InAsyncResult[ChatCompletion], op.InAsyncResult[AsyncStream[ChatCompletionChunk]]],
         ] = op.overloaded
         """Create a chat completion.
 
@@ -332,6 +338,11 @@ class Completions(Resource[V]):
         https://platform.openai.com/docs/api-reference/chat/delete
         """
         raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Completions[op.SyncRaw], Completions[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Completions[op.SyncStreaming], Completions[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Completions[op.SyncResult], Completions[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

@@ -135,6 +135,11 @@ class Runs(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Runs[op.SyncRaw], Runs[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Runs[op.SyncStreaming], Runs[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Runs[op.SyncResult], Runs[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -64,6 +64,11 @@ class OutputItems(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[OutputItems[op.SyncRaw], OutputItems[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[OutputItems[op.SyncStreaming], OutputItems[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[OutputItems[op.SyncResult], OutputItems[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -4,6 +4,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.kernel import operation as op
 from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
@@ -21,3 +22,8 @@ class Alpha(Resource[V]):
         from .graders import Graders
 
         return Graders(self._core)
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Alpha[op.SyncRaw], Alpha[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Alpha[op.SyncStreaming], Alpha[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Alpha[op.SyncResult], Alpha[op.AsyncResult]] = op.voiced

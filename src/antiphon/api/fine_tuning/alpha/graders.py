@@ -59,6 +59,11 @@ class Graders(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Graders[op.SyncRaw], Graders[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Graders[op.SyncStreaming], Graders[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Graders[op.SyncResult], Graders[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -4,6 +4,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.kernel import operation as op
 from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
@@ -21,3 +22,8 @@ class Checkpoints(Resource[V]):
         from .permissions import Permissions
 
         return Permissions(self._core)
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Checkpoints[op.SyncRaw], Checkpoints[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Checkpoints[op.SyncStreaming], Checkpoints[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Checkpoints[op.SyncResult], Checkpoints[op.AsyncResult]] = op.voiced

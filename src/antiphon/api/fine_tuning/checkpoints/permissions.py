@@ -109,6 +109,11 @@ class Permissions(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Permissions[op.SyncRaw], Permissions[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Permissions[op.SyncStreaming], Permissions[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Permissions[op.SyncResult], Permissions[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -171,6 +171,11 @@ class Jobs(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Jobs[op.SyncRaw], Jobs[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Jobs[op.SyncStreaming], Jobs[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Jobs[op.SyncResult], Jobs[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -40,6 +40,11 @@ class Checkpoints(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Checkpoints[op.SyncRaw], Checkpoints[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Checkpoints[op.SyncStreaming], Checkpoints[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Checkpoints[op.SyncResult], Checkpoints[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

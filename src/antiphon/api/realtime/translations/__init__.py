@@ -4,6 +4,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.kernel import operation as op
 from antiphon.kernel.operation import Resource, V
 
 if TYPE_CHECKING:
@@ -21,3 +22,8 @@ class Translations(Resource[V]):
         from .client_secrets import ClientSecrets
 
         return ClientSecrets(self._core)
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Translations[op.SyncRaw], Translations[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Translations[op.SyncStreaming], Translations[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Translations[op.SyncResult], Translations[op.AsyncResult]] = op.voiced

@@ -111,6 +111,11 @@ class Versions(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Versions[op.SyncRaw], Versions[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Versions[op.SyncStreaming], Versions[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Versions[op.SyncResult], Versions[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -38,6 +38,11 @@ class Content(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Content[op.SyncRaw], Content[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Content[op.SyncStreaming], Content[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Content[op.SyncResult], Content[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -212,6 +212,11 @@ class Projects(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Projects[op.SyncRaw], Projects[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Projects[op.SyncStreaming], Projects[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Projects[op.SyncResult], Projects[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -63,6 +63,13 @@ class DataRetention(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[DataRetention[op.SyncRaw], DataRetention[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[DataRetention[op.SyncStreaming], DataRetention[op.AsyncStreaming]] = (
+            op.voiced
+        )
+        with_result: op.Voiced[DataRetention[op.SyncResult], DataRetention[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

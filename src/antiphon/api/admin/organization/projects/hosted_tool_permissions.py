@@ -61,6 +61,13 @@ class HostedToolPermissions(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[HostedToolPermissions[op.SyncRaw], HostedToolPermissions[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[
+            HostedToolPermissions[op.SyncStreaming], HostedToolPermissions[op.AsyncStreaming]
+        ] = op.voiced
+        with_result: op.Voiced[HostedToolPermissions[op.SyncResult], HostedToolPermissions[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -79,6 +79,13 @@ class ModelPermissions(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[ModelPermissions[op.SyncRaw], ModelPermissions[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[ModelPermissions[op.SyncStreaming], ModelPermissions[op.AsyncStreaming]] = (
+            op.voiced
+        )
+        with_result: op.Voiced[ModelPermissions[op.SyncResult], ModelPermissions[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

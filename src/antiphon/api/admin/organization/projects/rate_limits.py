@@ -66,6 +66,11 @@ class RateLimits(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[RateLimits[op.SyncRaw], RateLimits[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[RateLimits[op.SyncStreaming], RateLimits[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[RateLimits[op.SyncResult], RateLimits[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -59,6 +59,13 @@ class ServiceTierSettings(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[ServiceTierSettings[op.SyncRaw], ServiceTierSettings[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[
+            ServiceTierSettings[op.SyncStreaming], ServiceTierSettings[op.AsyncStreaming]
+        ] = op.voiced
+        with_result: op.Voiced[ServiceTierSettings[op.SyncResult], ServiceTierSettings[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -109,6 +109,11 @@ class Users(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Users[op.SyncRaw], Users[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Users[op.SyncStreaming], Users[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Users[op.SyncResult], Users[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -101,6 +101,11 @@ class Roles(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Roles[op.SyncRaw], Roles[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Roles[op.SyncStreaming], Roles[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Roles[op.SyncResult], Roles[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

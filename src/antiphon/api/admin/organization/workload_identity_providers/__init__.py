@@ -143,6 +143,17 @@ class WorkloadIdentityProviders(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[WorkloadIdentityProviders[op.SyncRaw], WorkloadIdentityProviders[op.AsyncRaw]] = (
+            op.voiced
+        )
+        with_streaming_response: op.Voiced[
+            WorkloadIdentityProviders[op.SyncStreaming], WorkloadIdentityProviders[op.AsyncStreaming]
+        ] = op.voiced
+        with_result: op.Voiced[WorkloadIdentityProviders[op.SyncResult], WorkloadIdentityProviders[op.AsyncResult]] = (
+            op.voiced
+        )
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

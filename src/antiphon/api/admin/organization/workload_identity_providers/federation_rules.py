@@ -147,6 +147,13 @@ class FederationRules(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[FederationRules[op.SyncRaw], FederationRules[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[FederationRules[op.SyncStreaming], FederationRules[op.AsyncStreaming]] = (
+            op.voiced
+        )
+        with_result: op.Voiced[FederationRules[op.SyncResult], FederationRules[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -68,7 +68,16 @@ class Automations(Resource[V]):
         return Invocations(self._core)
 
     if TYPE_CHECKING:
-        create: op.Overloaded[_Create[Automation], _Create[Coroutine[Any, Any, Automation]]] = op.overloaded
+        create: op.Overloaded[
+            _Create[Automation],
+            _Create[Coroutine[Any, Any, Automation]],
+            _Create[op.InRaw[Automation]],
+            _Create[op.InAsyncRaw[Automation]],
+            _Create[op.InStreaming[Automation]],
+            _Create[op.InAsyncStreaming[Automation]],
+            _Create[op.InResult[Automation]],
+            _Create[op.InAsyncResult[Automation]],
+        ] = op.overloaded
         """Create an automation.
 
         `POST /agents/automations`
@@ -225,6 +234,11 @@ class Automations(Resource[V]):
         https://platform.openai.com/docs/api-reference/agents-automations/resume
         """
         raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Automations[op.SyncRaw], Automations[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Automations[op.SyncStreaming], Automations[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Automations[op.SyncResult], Automations[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

@@ -80,6 +80,11 @@ class Invocations(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Invocations[op.SyncRaw], Invocations[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Invocations[op.SyncStreaming], Invocations[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Invocations[op.SyncResult], Invocations[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -101,6 +101,11 @@ class Environments(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Environments[op.SyncRaw], Environments[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Environments[op.SyncStreaming], Environments[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Environments[op.SyncResult], Environments[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -53,7 +53,16 @@ class Files(Resource[V]):
     """`client.beta.agents.environments.files`: files."""
 
     if TYPE_CHECKING:
-        create: op.Overloaded[_Create[EnvironmentFile], _Create[Coroutine[Any, Any, EnvironmentFile]]] = op.overloaded
+        create: op.Overloaded[
+            _Create[EnvironmentFile],
+            _Create[Coroutine[Any, Any, EnvironmentFile]],
+            _Create[op.InRaw[EnvironmentFile]],
+            _Create[op.InAsyncRaw[EnvironmentFile]],
+            _Create[op.InStreaming[EnvironmentFile]],
+            _Create[op.InAsyncStreaming[EnvironmentFile]],
+            _Create[op.InResult[EnvironmentFile]],
+            _Create[op.InAsyncResult[EnvironmentFile]],
+        ] = op.overloaded
         """Create a file of an environment.
 
         `POST /agents/environments/{environment_id}/files`
@@ -105,6 +114,11 @@ class Files(Resource[V]):
         https://platform.openai.com/docs/api-reference/agents-environments-files/list
         """
         raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Files[op.SyncRaw], Files[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Files[op.SyncStreaming], Files[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Files[op.SyncResult], Files[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

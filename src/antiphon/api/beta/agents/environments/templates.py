@@ -138,6 +138,11 @@ class Templates(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Templates[op.SyncRaw], Templates[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Templates[op.SyncStreaming], Templates[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Templates[op.SyncResult], Templates[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

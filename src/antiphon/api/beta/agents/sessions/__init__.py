@@ -142,6 +142,12 @@ class Sessions(Resource[V]):
         create: op.Overloaded[
             _Create[AgentSession, Stream[AgentSessionEvent]],
             _Create[Coroutine[Any, Any, AgentSession], Coroutine[Any, Any, AsyncStream[AgentSessionEvent]]],
+            _Create[op.InRaw[AgentSession], op.InRaw[Stream[AgentSessionEvent]]],
+            _Create[op.InAsyncRaw[AgentSession], op.InAsyncRaw[AsyncStream[AgentSessionEvent]]],
+            _Create[op.InStreaming[AgentSession], op.InStreaming[Stream[AgentSessionEvent]]],
+            _Create[op.InAsyncStreaming[AgentSession], op.InAsyncStreaming[AsyncStream[AgentSessionEvent]]],
+            _Create[op.InResult[AgentSession], op.InResult[Stream[AgentSessionEvent]]],
+            _Create[op.InAsyncResult[AgentSession], op.InAsyncResult[AsyncStream[AgentSessionEvent]]],
         ] = op.overloaded
         """Create a session.
 
@@ -264,6 +270,11 @@ class Sessions(Resource[V]):
         https://platform.openai.com/docs/api-reference/agents-sessions/delete
         """
         raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Sessions[op.SyncRaw], Sessions[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Sessions[op.SyncStreaming], Sessions[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Sessions[op.SyncResult], Sessions[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

@@ -104,6 +104,11 @@ class Artifacts(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Artifacts[op.SyncRaw], Artifacts[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Artifacts[op.SyncStreaming], Artifacts[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Artifacts[op.SyncResult], Artifacts[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

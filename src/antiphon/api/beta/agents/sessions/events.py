@@ -64,7 +64,14 @@ class Events(Resource[V]):
 
     if TYPE_CHECKING:
         stream: op.Overloaded[
-            _Stream[Stream[AgentSessionEvent]], _Stream[Coroutine[Any, Any, AsyncStream[AgentSessionEvent]]]
+            _Stream[Stream[AgentSessionEvent]],
+            _Stream[Coroutine[Any, Any, AsyncStream[AgentSessionEvent]]],
+            _Stream[op.InRaw[Stream[AgentSessionEvent]]],
+            _Stream[op.InAsyncRaw[AsyncStream[AgentSessionEvent]]],
+            _Stream[op.InStreaming[Stream[AgentSessionEvent]]],
+            _Stream[op.InAsyncStreaming[AsyncStream[AgentSessionEvent]]],
+            _Stream[op.InResult[Stream[AgentSessionEvent]]],
+            _Stream[op.InAsyncResult[AsyncStream[AgentSessionEvent]]],
         ] = op.overloaded
         """Follow the events of a session as they happen.
 
@@ -97,6 +104,11 @@ class Events(Resource[V]):
             https://platform.openai.com/docs/api-reference/agents-sessions-events/stream
             """
             raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Events[op.SyncRaw], Events[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Events[op.SyncStreaming], Events[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Events[op.SyncResult], Events[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

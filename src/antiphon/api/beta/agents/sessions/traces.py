@@ -41,6 +41,11 @@ class Traces(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Traces[op.SyncRaw], Traces[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Traces[op.SyncStreaming], Traces[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Traces[op.SyncResult], Traces[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

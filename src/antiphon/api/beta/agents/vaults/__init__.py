@@ -128,6 +128,11 @@ class Vaults(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Vaults[op.SyncRaw], Vaults[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Vaults[op.SyncStreaming], Vaults[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Vaults[op.SyncResult], Vaults[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

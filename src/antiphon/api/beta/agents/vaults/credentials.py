@@ -127,6 +127,11 @@ class Credentials(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Credentials[op.SyncRaw], Credentials[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Credentials[op.SyncStreaming], Credentials[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Credentials[op.SyncResult], Credentials[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -178,6 +178,12 @@ class Runs(RunPolling[V]):
         create: op.Overloaded[
             _Create[Run, Stream[AssistantStreamEvent]],
             _Create[Coroutine[Any, Any, Run], Coroutine[Any, Any, AsyncStream[AssistantStreamEvent]]],
+            _Create[op.InRaw[Run], op.InRaw[Stream[AssistantStreamEvent]]],
+            _Create[op.InAsyncRaw[Run], op.InAsyncRaw[AsyncStream[AssistantStreamEvent]]],
+            _Create[op.InStreaming[Run], op.InStreaming[Stream[AssistantStreamEvent]]],
+            _Create[op.InAsyncStreaming[Run], op.InAsyncStreaming[AsyncStream[AssistantStreamEvent]]],
+            _Create[op.InResult[Run], op.InResult[Stream[AssistantStreamEvent]]],
+            _Create[op.InAsyncResult[Run], op.InAsyncResult[AsyncStream[AssistantStreamEvent]]],
         ] = op.overloaded
         """Create a run of a thread.
 
@@ -329,6 +335,12 @@ class Runs(RunPolling[V]):
         submit_tool_outputs: op.Overloaded[
             _SubmitToolOutputs[Run, Stream[AssistantStreamEvent]],
             _SubmitToolOutputs[Coroutine[Any, Any, Run], Coroutine[Any, Any, AsyncStream[AssistantStreamEvent]]],
+            _SubmitToolOutputs[op.InRaw[Run], op.InRaw[Stream[AssistantStreamEvent]]],
+            _SubmitToolOutputs[op.InAsyncRaw[Run], op.InAsyncRaw[AsyncStream[AssistantStreamEvent]]],
+            _SubmitToolOutputs[op.InStreaming[Run], op.InStreaming[Stream[AssistantStreamEvent]]],
+            _SubmitToolOutputs[op.InAsyncStreaming[Run], op.InAsyncStreaming[AsyncStream[AssistantStreamEvent]]],
+            _SubmitToolOutputs[op.InResult[Run], op.InResult[Stream[AssistantStreamEvent]]],
+            _SubmitToolOutputs[op.InAsyncResult[Run], op.InAsyncResult[AsyncStream[AssistantStreamEvent]]],
         ] = op.overloaded
         """Give a run the outputs of the tools it called.
 
@@ -363,6 +375,11 @@ class Runs(RunPolling[V]):
             https://platform.openai.com/docs/api-reference/runs/submit-tool-outputs
             """
             raise NotImplementedError
+
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Runs[op.SyncRaw], Runs[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Runs[op.SyncStreaming], Runs[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Runs[op.SyncResult], Runs[op.AsyncResult]] = op.voiced
 
 
 if not TYPE_CHECKING:

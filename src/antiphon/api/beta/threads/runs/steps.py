@@ -75,6 +75,11 @@ class Steps(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Steps[op.SyncRaw], Steps[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Steps[op.SyncStreaming], Steps[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Steps[op.SyncResult], Steps[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -110,6 +110,11 @@ class Groups(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Groups[op.SyncRaw], Groups[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Groups[op.SyncStreaming], Groups[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Groups[op.SyncResult], Groups[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -131,6 +131,13 @@ class ServiceAccounts(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[ServiceAccounts[op.SyncRaw], ServiceAccounts[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[ServiceAccounts[op.SyncStreaming], ServiceAccounts[op.AsyncStreaming]] = (
+            op.voiced
+        )
+        with_result: op.Voiced[ServiceAccounts[op.SyncResult], ServiceAccounts[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

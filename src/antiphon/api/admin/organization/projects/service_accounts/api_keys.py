@@ -42,6 +42,11 @@ class APIKeys(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[APIKeys[op.SyncRaw], APIKeys[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[APIKeys[op.SyncStreaming], APIKeys[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[APIKeys[op.SyncResult], APIKeys[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -76,6 +76,11 @@ class Subagents(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Subagents[op.SyncRaw], Subagents[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Subagents[op.SyncStreaming], Subagents[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Subagents[op.SyncResult], Subagents[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -69,6 +69,11 @@ class Turns(Resource[V]):
         """
         raise NotImplementedError
 
+    if TYPE_CHECKING:
+        with_raw_response: op.Voiced[Turns[op.SyncRaw], Turns[op.AsyncRaw]] = op.voiced
+        with_streaming_response: op.Voiced[Turns[op.SyncStreaming], Turns[op.AsyncStreaming]] = op.voiced
+        with_result: op.Voiced[Turns[op.SyncResult], Turns[op.AsyncResult]] = op.voiced
+
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(

@@ -1,0 +1,243 @@
+"""Calls in further voices: with the response they got, with its body unread, with a result instead of an exception.
+
+Each voice is a core like the client itself: what resources hold, so that one class of resource serves them all. It
+sends with the client's transport and settings, as they are at the time of the call.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
+
+from ..kernel.binary import HttpxBinaryResponseContent
+from ..kernel.body import AsyncPieces, Pieces
+from ..kernel.errors import APIStatusError, OpenAIError
+from ..kernel.flow import World, arun, run
+from ..kernel.pages import Fetch
+from ..kernel.raw import (
+    APIResponse,
+    AsyncAPIResponse,
+    AsyncResponseContextManager,
+    AsyncStreamedBinaryAPIResponse,
+    LegacyAPIResponse,
+    ResponseContextManager,
+    StreamedBinaryAPIResponse,
+    read_as,
+)
+from ..kernel.result import Err, Failure, Ok
+from ..kernel.stream import AsyncStream, Stream
+from ..kernel.view import wrapper
+from .flow import exchange
+from .plan import plan_of
+
+if TYPE_CHECKING:
+    from ..kernel.flow import Flow
+    from ..kernel.http import Request, Response
+    from ..kernel.operation import AnyOperation
+    from .base import BaseClient
+
+__all__ = ("in_voice",)
+
+RAW_RESPONSE: Final = "X-Stainless-Raw-Response"
+"""Tells a server how its answer is read; the official client sends it, so ours does."""
+
+
+class _Call:
+    """One call under way: what is sent, how often it was, and how the answer is read."""
+
+    def __init__(
+        self,
+        client: BaseClient,
+        operation: AnyOperation,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        raw: str | None = None,
+    ) -> None:
+        self.fetch = Fetch(client, operation, args, dict(kwargs)) if operation.paged else None
+        if raw is not None:
+            kwargs["extra_headers"] = {**(kwargs.get("extra_headers") or {}), RAW_RESPONSE: raw}
+        self.client = client
+        self.operation = operation
+        self.plan = plan_of(operation, client._is_async)
+        bound = operation.bind(args, kwargs)
+        self.body = body = bound.body
+        special = self.plan.special
+        self.special = special is not None and body is not None and special.before(body)
+        self.prepared = client._prepare(self.plan, bound)
+        self.world = _Watch(client._world)
+
+    def flow(self, *, unread: bool = False) -> Flow[Response]:
+        """The exchange; with `unread` the body is left unread whatever the call."""
+        prepared = self.prepared._replace(stream=True) if unread else self.prepared
+        return exchange(prepared, self.client._token(self.operation), self.client.max_retries)
+
+    def finish(self, response: Response) -> Any:
+        """The result the call would have had."""
+        result = self.client._finish(self.plan, self.prepared, response, self.body, self.special)
+        if self.fetch is not None and not isinstance(result, str):
+            result._fetch = self.fetch
+        return result
+
+    def read(self, response: Response, to: Any) -> Any:
+        """The body of a response as a type, as the call's own where that is `None`."""
+        if to is None:
+            return self.finish(response)
+        return self._stream(response, to) if self.prepared.stream else read_as(response, to)
+
+    def read_bytes(self, response: Response, to: Any) -> Any:
+        """`read` where the call's own type is bytes."""
+        return read_as(response, bytes if to is None else to)
+
+    def _stream(self, response: Response, to: Any) -> Any:
+        kind = AsyncStream if self.client._is_async else Stream
+        item = get_args(to)
+        if get_origin(to) is not kind or not item:
+            raise TypeError(f"a stream cannot be read as {to}: name {kind.__name__}[…] with the type of its events")
+        wrap = wrapper(item[0])
+        return kind(response, self.plan.events()._replace(wrap=wrap or (lambda value: value)))
+
+    def legacy(self, response: Response) -> LegacyAPIResponse[Any]:
+        """The answer of a raw call."""
+        ended = perf_counter()
+        if self.prepared.stream:
+            response = self._in_pieces(response)
+        return LegacyAPIResponse(response, self.read, self.world.retries, self.prepared.stream, self.world.began, ended)
+
+    def unread(self, response: Response) -> Any:
+        """The answer of a streaming call."""
+        binary = self.plan.read is HttpxBinaryResponseContent
+        kind: Any = _UNREAD[self.client._is_async, binary]
+        read = self.read_bytes if binary else self.read
+        return kind(self._in_pieces(response), read, self.world.retries, self.prepared.stream, self.world.began)
+
+    def _in_pieces(self, response: Response) -> Response:
+        pieces: Any = (AsyncPieces if self.client._is_async else Pieces)(response.body)
+        return response._replace(body=pieces)
+
+    # Results
+
+    def ok(self, response: Response) -> Ok[Any] | Err:
+        """The result of a call that was answered; an answer that cannot be read is a failure."""
+        try:
+            value = self.finish(response)
+        except (OpenAIError, ValueError) as error:
+            return self.failed(error, response)
+        return Ok(value, response, self.world.retries)
+
+    def failed(self, error: OpenAIError | ValueError, response: Response | None = None) -> Err:
+        """The result of a call that failed."""
+        if isinstance(error, APIStatusError):
+            response = error.response
+        request: Request = self.prepared.request
+        return Err(Failure.of(error, request, response), response, self.world.retries)
+
+
+_UNREAD = {
+    (False, False): APIResponse,
+    (False, True): StreamedBinaryAPIResponse,
+    (True, False): AsyncAPIResponse,
+    (True, True): AsyncStreamedBinaryAPIResponse,
+}
+
+
+class _Watch(World):
+    """Another world, watched: how often something was sent there, and when for the last time."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.sent = 0
+        self.began = perf_counter()
+        self.sleep = world.sleep  # type: ignore[method-assign]
+        self.asleep = world.asleep  # type: ignore[method-assign]
+
+    @property
+    def retries(self) -> int:
+        return max(self.sent - 1, 0)
+
+    def send(self, request: Request, timeout: Any, stream: bool) -> Response:
+        self.sent += 1
+        self.began = perf_counter()
+        return self.world.send(request, timeout, stream)
+
+    async def asend(self, request: Request, timeout: Any, stream: bool) -> Response:
+        self.sent += 1
+        self.began = perf_counter()
+        return await self.world.asend(request, timeout, stream)
+
+
+class _Voice:
+    """A client in a further voice."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def __repr__(self) -> str:
+        return f"{self.client!r} {type(self).__name__.strip('_')}"
+
+
+class _Raw(_Voice):
+    def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = _Call(self.client, operation, args, kwargs, raw="true")
+        return call.legacy(run(call.flow(), call.world))
+
+
+class _AsyncRaw(_Voice):
+    async def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = _Call(self.client, operation, args, kwargs, raw="true")
+        return call.legacy(await arun(call.flow(), call.world))
+
+
+class _Streaming(_Voice):
+    def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        def ask() -> APIResponse[Any]:
+            call = _Call(self.client, operation, args, dict(kwargs), raw="stream")
+            response: APIResponse[Any] = call.unread(run(call.flow(unread=True), call.world))
+            return response
+
+        return ResponseContextManager(ask)
+
+
+class _AsyncStreaming(_Voice):
+    def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        async def ask() -> AsyncAPIResponse[Any]:
+            call = _Call(self.client, operation, args, dict(kwargs), raw="stream")
+            response: AsyncAPIResponse[Any] = call.unread(await arun(call.flow(unread=True), call.world))
+            return response
+
+        return AsyncResponseContextManager(ask)
+
+
+class _Result(_Voice):
+    def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = _Call(self.client, operation, args, kwargs)
+        try:
+            response = run(call.flow(), call.world)
+        except OpenAIError as error:
+            return call.failed(error)
+        return call.ok(response)
+
+
+class _AsyncResult(_Voice):
+    async def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = _Call(self.client, operation, args, kwargs)
+        try:
+            response = await arun(call.flow(), call.world)
+        except OpenAIError as error:
+            return call.failed(error)
+        return call.ok(response)
+
+
+_VOICES = {
+    ("raw", False): _Raw,
+    ("raw", True): _AsyncRaw,
+    ("streaming", False): _Streaming,
+    ("streaming", True): _AsyncStreaming,
+    ("result", False): _Result,
+    ("result", True): _AsyncResult,
+}
+
+
+def in_voice(client: BaseClient, voice: str) -> Any:
+    """What stands behind the resources of a client in another voice."""
+    return _VOICES[voice, client._is_async](client)
