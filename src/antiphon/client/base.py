@@ -21,8 +21,11 @@ from .flow import exchange
 from .plan import Plan, Prepared, plan_of
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from ..kernel.flow import Flow
     from ..kernel.options import Query
+    from .credentials import Credential
 
 __all__ = ("DEFAULT_BASE_URL", "DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT", "BaseClient", "ClientWorld")
 
@@ -30,7 +33,39 @@ DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 DEFAULT_MAX_RETRIES: Final = 2
 DEFAULT_TIMEOUT: Final = Timeout(600.0, connect=5.0)
 
+MTLS_BASE_URL: Final = "https://mtls.api.openai.com/v1"
+"""Where clients that are known by their certificate ask."""
+_REGIONS: Final = ("global", "us", "eu", "ae", "au", "in", "jp")
+_MTLS_REGIONS: Final = ("global", "us", "eu")
+_AUTH: Final = frozenset(("authorization", "api-key"))
+"""Headers that say who is asking."""
+
+_INSTEAD: Final = {
+    "api_key": ("workload_identity",),
+    "workload_identity": ("api_key",),
+    "data_residency": ("base_url", "websocket_base_url"),
+    "http_client": ("transport",),
+}
+"""Settings of a copy, and those of the original that they take the place of."""
+
 _NO_NAMES: frozenset[str] = frozenset()
+
+
+def _is_x509(identity: Mapping[str, Any] | None) -> bool:
+    return identity is not None and identity.get("type") == "x509"
+
+
+def _regional(region: str, identity: Mapping[str, Any] | None) -> str:
+    """The address of a region."""
+    if region not in _REGIONS:
+        raise ValueError(f"data_residency is one of {', '.join(_REGIONS)}; it was {region!r}")
+    if _is_x509(identity):
+        if region not in _MTLS_REGIONS:
+            raise OpenAIError(
+                f"a workload that is known by its certificate has no address for {region!r}: give base_url"
+            )
+        return MTLS_BASE_URL if region == "global" else f"https://mtls-{region}.api.openai.com/v1"
+    return DEFAULT_BASE_URL if region == "global" else f"https://{region}.api.openai.com/v1"
 
 
 class ClientWorld(World):
@@ -50,6 +85,8 @@ class BaseClient:
 
     _is_async: ClassVar[bool]
     _api_key_provider: Callable[[], Any] | None
+    _credential: Credential | None
+    """What gives the key for each attempt: a function, the workload's identity."""
     _asks: bool
     """Whether every address has a query."""
     _base_query: str
@@ -73,6 +110,12 @@ class BaseClient:
     project: str | None
     webhook_secret: str | None
     """What webhooks are signed with."""
+    workload_identity: Mapping[str, Any] | None
+    """How a platform vouches for this workload, where no key is given."""
+    websocket_base_url: str | None
+    """Where websockets connect to; `None` for where the API is."""
+    data_residency: str | None
+    """The region whose address was asked for."""
     timeout: float | Timeout | None
     max_retries: int
 
@@ -90,36 +133,70 @@ class BaseClient:
         default_headers: Mapping[str, str | Omit] | None,
         default_query: Mapping[str, object] | None,
         transport: Any,
+        http_client: Any = None,
+        workload_identity: Mapping[str, Any] | None = None,
+        provider: object | None = None,
+        data_residency: str | None = None,
+        websocket_base_url: str | None = None,
+        _enforce_credentials: bool = True,
     ) -> None:
         environ = os.environ
-        key = environ.get("OPENAI_API_KEY") if api_key is None else api_key
-        provider = key if callable(key) else None
+        if provider is not None:
+            raise OpenAIError("`provider` (Bedrock, Vertex AI) is not supported yet")
+        if transport is not None and http_client is not None:
+            raise TypeError("`transport` and `http_client` are two names for what requests are sent with: give one")
+        key = environ.get("OPENAI_API_KEY") if api_key is None and workload_identity is None else api_key
+        key_provider = key if callable(key) else None
         admin = environ.get("OPENAI_ADMIN_KEY") if admin_api_key is None else admin_api_key
-        if not key and admin is None:
+        if workload_identity is not None and key:
+            raise OpenAIError("`api_key` and `workload_identity` are two ways to say who is asking: give one")
+        if _enforce_credentials and not key and admin is None and workload_identity is None:
             raise OpenAIError(
-                "Missing credentials: give `api_key` or `admin_api_key`, or set OPENAI_API_KEY or OPENAI_ADMIN_KEY."
+                "Missing credentials: give `api_key`, `workload_identity` or `admin_api_key`, or set OPENAI_API_KEY or "
+                "OPENAI_ADMIN_KEY."
             )
+        if data_residency is not None:
+            if base_url is not None or websocket_base_url is not None:
+                raise ValueError("`data_residency` is an address: it is given without base_url and websocket_base_url")
+            base_url = _regional(data_residency, workload_identity)
+        credential: Credential | None = None
+        if key_provider is not None:
+            from .credentials import Called
+
+            credential = Called(key_provider)
+        elif workload_identity is not None:
+            from .credentials import WorkloadIdentityAuth
+
+            credential = WorkloadIdentityAuth(workload_identity)
         custom = _merged(_header_lines(environ.get("OPENAI_CUSTOM_HEADERS") or ""), default_headers or {})
         vars(self).update(
-            _api_key_provider=provider,
+            _api_key_provider=key_provider,
+            _credential=credential,
             _bases={},
             _core=self,
             _transport=None,
-            _given_transport=transport,
+            _given_transport=transport if http_client is None else http_client,
             _custom_headers=custom,
             _custom_query=dict(default_query or {}),
             _closed=False,
-            api_key="" if provider is not None else key or "",
+            api_key="" if key_provider is not None else key or "",
             admin_api_key=admin,
             organization=environ.get("OPENAI_ORG_ID") if organization is None else organization,
             project=environ.get("OPENAI_PROJECT_ID") if project is None else project,
             webhook_secret=environ.get("OPENAI_WEBHOOK_SECRET") if webhook_secret is None else webhook_secret,
+            workload_identity=workload_identity,
+            websocket_base_url=None if websocket_base_url is None else str(websocket_base_url),
+            data_residency=data_residency,
             timeout=DEFAULT_TIMEOUT if isinstance(timeout, NotGiven) else _timeout(timeout),
             max_retries=_checked_retries(max_retries),
         )
         if base_url is None:
-            base_url = environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
+            base_url = environ.get("OPENAI_BASE_URL") or (
+                MTLS_BASE_URL if _is_x509(workload_identity) else DEFAULT_BASE_URL
+            )
         self.base_url = base_url
+        if _is_x509(workload_identity) and not self._origin.startswith("https:"):
+            raise OpenAIError("a workload that is known by its certificate needs an https base_url")
         log.set_up()
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -189,8 +266,12 @@ class BaseClient:
             raise ValueError("`default_headers` adds to the headers and `set_default_headers` replaces them: give one")
         if query is not None and set_query is not None:
             raise ValueError("`default_query` adds to the query and `set_default_query` replaces it: give one")
+        if changes.get("data_residency") is not None and changes.get("base_url") is not None:
+            raise ValueError("`data_residency` is an address: it is given without base_url and websocket_base_url")
         arguments: dict[str, Any] = {
             "api_key": self._api_key_provider or self.api_key,
+            "workload_identity": self.workload_identity,
+            "websocket_base_url": self.websocket_base_url,
             "admin_api_key": self.admin_api_key,
             "organization": self.organization,
             "project": self.project,
@@ -202,8 +283,23 @@ class BaseClient:
             "default_query": {**self._custom_query, **(query or {})} if set_query is None else set_query,
             "transport": self._shared_transport(),
         }
-        given = {name: value for name, value in changes.items() if not isinstance(value, NotGiven)}
-        return arguments | {name: value for name, value in given.items() if value is not None or name == "timeout"}
+        given = {
+            name: value
+            for name, value in changes.items()
+            if not isinstance(value, NotGiven) and (value is not None or name == "timeout")
+        }
+        # What is given takes the place of what it cannot stand beside.
+        for name, others in _INSTEAD.items():
+            if name in given:
+                for other in others:
+                    arguments.pop(other, None)
+        return arguments | given
+
+    def _sharing(self, copied: Self) -> Self:
+        """A copy that knows the tokens this client got already."""
+        if copied.workload_identity is not None and copied.workload_identity is self.workload_identity:
+            vars(copied)["_credential"] = self._credential
+        return copied
 
     def _shared_transport(self) -> Any:
         raise NotImplementedError
@@ -254,7 +350,7 @@ class BaseClient:
         if base is None:
             base = self._base(operation)
         if "authorization" not in explicit and base.get("authorization") is None:
-            self._check_credentials(operation)
+            self._check_credentials(operation, explicit, base)
         content_type, content = None, b""
         if operation.method != "GET":
             content_type, content = self._content(operation, bound.body, options.get("extra_body"))
@@ -276,23 +372,28 @@ class BaseClient:
 
     def _base(self, operation: AnyOperation) -> Headers:
         """The headers of every request of an operation."""
-        key = self.admin_api_key if operation.admin else self.api_key
-        auth: dict[str, str | Omit] = {"authorization": f"Bearer {key}"} if key else {}
-        merged = _merged(auth, self.default_headers, operation.fixed_headers)
+        merged = _merged(self._auth(operation), self.default_headers, operation.fixed_headers)
         if operation.method == "GET":
             merged.pop("content-type", None)
         headers = Headers.of([(name, value) for name, value in merged.items() if not isinstance(value, Omit)])
-        if "authorization" in merged or self._token(operation) is not None:
+        if not _AUTH.isdisjoint(merged) or self._token(operation) is not None:
             # Otherwise each call is asked anew whether it goes without.
             self._bases[operation] = headers
         return headers
 
-    def _token(self, operation: AnyOperation) -> Callable[[], Any] | None:
-        """The function that gives the key for each attempt, where there is one."""
-        provider: Callable[[], Any] | None = self._api_key_provider
-        return None if provider is None or operation.admin or "authorization" in self._custom_headers else provider
+    def _auth(self, operation: AnyOperation) -> dict[str, str | Omit]:
+        """The header that says who is asking, where it is always the same."""
+        key = self.admin_api_key if operation.admin else self.api_key
+        return {"authorization": f"Bearer {key}"} if key else {}
 
-    def _check_credentials(self, operation: AnyOperation) -> None:
+    def _token(self, operation: AnyOperation) -> Credential | None:
+        """What gives the key for each attempt, where the headers do not have it."""
+        credential = self._credential
+        return (
+            None if credential is None or operation.admin or credential.header in self._custom_headers else credential
+        )
+
+    def _check_credentials(self, operation: AnyOperation, explicit: frozenset[str], base: Headers) -> None:
         if self._token(operation) is not None or isinstance(self._custom_headers.get("authorization"), Omit):
             return
         key, argument = ("an admin key", "admin_api_key") if operation.admin else ("an API key", "api_key")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from ..api import API
 from ..kernel.omit import NotGiven, Omit, not_given
@@ -12,10 +12,14 @@ from .base import DEFAULT_MAX_RETRIES
 from .calls import AsyncClient, SyncClient
 
 if TYPE_CHECKING:
+    from ..auth import WorkloadIdentity, X509WorkloadIdentity
     from ..kernel.options import Timeout
     from ..transports import Transportable
 
-__all__ = ("AsyncOpenAI", "OpenAI")
+__all__ = ("AsyncOpenAI", "DataResidency", "OpenAI")
+
+DataResidency: TypeAlias = Literal["global", "us", "eu", "ae", "au", "in", "jp"]
+"""Regions with an address of their own."""
 
 
 class OpenAI(SyncClient, API[Sync]):
@@ -29,6 +33,9 @@ class OpenAI(SyncClient, API[Sync]):
     - `api_key` may be a function: it is called before every attempt.
     - `timeout`: seconds to wait for each part of an exchange, or a `Timeout`; 600, and 5 for a connection.
     - `max_retries`: how often a call is tried again after a failed connection, a timeout, 408, 409, 429 or 5xx.
+    - `workload_identity`: how a platform vouches for this workload, in place of a key; see `antiphon.auth`.
+    - `data_residency`: the region whose address is asked, in place of `base_url`.
+    - `http_client`: a client of httpx2, httpx or aiohttp that sends the requests; another name of `transport`.
     - `transport`: a handler (a fake, a gateway, any function from a request to a response), a
       `NetworkTransport` with settings of your own, or a client of httpx2.
 
@@ -40,28 +47,40 @@ class OpenAI(SyncClient, API[Sync]):
         *,
         api_key: str | Callable[[], str] | None = None,
         admin_api_key: str | None = None,
+        workload_identity: WorkloadIdentity | X509WorkloadIdentity | None = None,
         organization: str | None = None,
         project: str | None = None,
         webhook_secret: str | None = None,
+        provider: object | None = None,
         base_url: str | None = None,
+        data_residency: DataResidency | None = None,
+        websocket_base_url: str | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
         max_retries: int = DEFAULT_MAX_RETRIES,
         default_headers: Mapping[str, str | Omit] | None = None,
         default_query: Mapping[str, object] | None = None,
+        http_client: Transportable | None = None,
         transport: Transportable | None = None,
+        _enforce_credentials: bool = True,
     ) -> None:
         super().__init__(
             api_key=api_key,
             admin_api_key=admin_api_key,
+            workload_identity=workload_identity,
             organization=organization,
             project=project,
             webhook_secret=webhook_secret,
+            provider=provider,
             base_url=base_url,
+            data_residency=data_residency,
+            websocket_base_url=websocket_base_url,
             timeout=timeout,
             max_retries=max_retries,
             default_headers=default_headers,
             default_query=default_query,
+            http_client=http_client,
             transport=transport,
+            _enforce_credentials=_enforce_credentials,
         )
 
     def copy(
@@ -69,16 +88,21 @@ class OpenAI(SyncClient, API[Sync]):
         *,
         api_key: str | Callable[[], str] | None = None,
         admin_api_key: str | None = None,
+        workload_identity: WorkloadIdentity | X509WorkloadIdentity | None = None,
         organization: str | None = None,
         project: str | None = None,
         webhook_secret: str | None = None,
+        provider: object | None = None,
         base_url: str | None = None,
+        data_residency: DataResidency | None = None,
+        websocket_base_url: str | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
         max_retries: int | NotGiven = not_given,
         default_headers: Mapping[str, str | Omit] | None = None,
         set_default_headers: Mapping[str, str | Omit] | None = None,
         default_query: Mapping[str, object] | None = None,
         set_default_query: Mapping[str, object] | None = None,
+        http_client: Transportable | None = None,
         transport: Transportable | None = None,
     ) -> Self:
         """A client with some settings changed, over the same connections.
@@ -87,7 +111,7 @@ class OpenAI(SyncClient, API[Sync]):
         take its place; giving both raises `ValueError`.
         """
         changes = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        return type(self)(**self._copied(changes))
+        return self._sharing(type(self)(**self._copied(changes)))
 
     with_options = copy
 
@@ -103,28 +127,40 @@ class AsyncOpenAI(AsyncClient, API[Async]):
         *,
         api_key: str | Callable[[], Awaitable[str]] | Callable[[], str] | None = None,
         admin_api_key: str | None = None,
+        workload_identity: WorkloadIdentity | X509WorkloadIdentity | None = None,
         organization: str | None = None,
         project: str | None = None,
         webhook_secret: str | None = None,
+        provider: object | None = None,
         base_url: str | None = None,
+        data_residency: DataResidency | None = None,
+        websocket_base_url: str | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
         max_retries: int = DEFAULT_MAX_RETRIES,
         default_headers: Mapping[str, str | Omit] | None = None,
         default_query: Mapping[str, object] | None = None,
+        http_client: Transportable | None = None,
         transport: Transportable | None = None,
+        _enforce_credentials: bool = True,
     ) -> None:
         super().__init__(
             api_key=api_key,
             admin_api_key=admin_api_key,
+            workload_identity=workload_identity,
             organization=organization,
             project=project,
             webhook_secret=webhook_secret,
+            provider=provider,
             base_url=base_url,
+            data_residency=data_residency,
+            websocket_base_url=websocket_base_url,
             timeout=timeout,
             max_retries=max_retries,
             default_headers=default_headers,
             default_query=default_query,
+            http_client=http_client,
             transport=transport,
+            _enforce_credentials=_enforce_credentials,
         )
 
     def copy(
@@ -132,20 +168,25 @@ class AsyncOpenAI(AsyncClient, API[Async]):
         *,
         api_key: str | Callable[[], Awaitable[str]] | Callable[[], str] | None = None,
         admin_api_key: str | None = None,
+        workload_identity: WorkloadIdentity | X509WorkloadIdentity | None = None,
         organization: str | None = None,
         project: str | None = None,
         webhook_secret: str | None = None,
+        provider: object | None = None,
         base_url: str | None = None,
+        data_residency: DataResidency | None = None,
+        websocket_base_url: str | None = None,
         timeout: float | Timeout | None | NotGiven = not_given,
         max_retries: int | NotGiven = not_given,
         default_headers: Mapping[str, str | Omit] | None = None,
         set_default_headers: Mapping[str, str | Omit] | None = None,
         default_query: Mapping[str, object] | None = None,
         set_default_query: Mapping[str, object] | None = None,
+        http_client: Transportable | None = None,
         transport: Transportable | None = None,
     ) -> Self:
         """A client with some settings changed, over the same connections. See `OpenAI.copy`."""
         changes = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        return type(self)(**self._copied(changes))
+        return self._sharing(type(self)(**self._copied(changes)))
 
     with_options = copy

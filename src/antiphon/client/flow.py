@@ -14,11 +14,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.errors import APIConnectionError, from_response
-from ..kernel.flow import Await, Flow, Pause, Read, Send
+from ..kernel.flow import Flow, Pause, Read, Send
 from ..kernel.http import Headers, Request, Response
 from .log import logger
 
 if TYPE_CHECKING:
+    from .credentials import Credential
     from .plan import Prepared
 
 __all__ = ("backoff", "exchange", "may_retry", "retry_after")
@@ -30,22 +31,26 @@ _FIRST_DELAY = 0.5
 _LAST_DELAY = 8.0
 
 
-def exchange(prepared: Prepared, key: Any, max_retries: int) -> Flow[Response]:
+def exchange(prepared: Prepared, credential: Credential | None, max_retries: int) -> Flow[Response]:
     """The successful response to a prepared request. Raises `APIError` where there is none.
 
-    `key` gives the bearer token anew for every attempt, or is `None` where the headers have it already.
+    `credential` proves anew for every attempt who is asking; it is `None` where the headers do it already. Where it
+    has something else to say after a 401, the request is sent once more.
     """
     request, timeout, stream = prepared.request, prepared.timeout, prepared.stream
+    if credential is not None and credential.header in prepared.explicit:
+        credential = None
     taken = 0
+    proof: str | None = None
+    renewed = False
     while True:
         attempt = request
-        if key is not None or taken:
-            token = None
-            if key is not None:
-                token = key()
-                if hasattr(token, "__await__"):
-                    token = yield Await(token)
-            attempt = request._replace(headers=_attempt_headers(request.headers, prepared.explicit, token, taken))
+        if credential is not None or taken:
+            if credential is not None:
+                proof = yield from credential.value()
+            attempt = request._replace(
+                headers=_attempt_headers(request.headers, prepared.explicit, credential, proof, taken)
+            )
         log = logger()
         if log is not None:
             log.debug("HTTP request: %s %s, attempt %d", request.method, request.path, taken + 1)
@@ -66,6 +71,10 @@ def exchange(prepared: Prepared, key: Any, max_retries: int) -> Flow[Response]:
                 return response
             if not isinstance(response.body, bytes):
                 response = yield from _read(response)
+            if status == 401 and credential is not None and proof is not None and credential.refused(proof):
+                if not renewed and _replayable(request):
+                    renewed = True
+                    continue
             if taken >= max_retries or not may_retry(response) or not _replayable(request):
                 raise from_response(response)
         delay = backoff(taken, headers)
@@ -77,12 +86,14 @@ def exchange(prepared: Prepared, key: Any, max_retries: int) -> Flow[Response]:
         taken += 1
 
 
-def _attempt_headers(headers: Headers, explicit: frozenset[str], token: str | None, taken: int) -> Headers:
+def _attempt_headers(
+    headers: Headers, explicit: frozenset[str], credential: Credential | None, proof: str | None, taken: int
+) -> Headers:
     pairs = headers.pairs
     added: list[tuple[str, str]] = []
-    if token and "authorization" not in explicit:
-        pairs = [pair for pair in pairs if pair[0] != "authorization"]
-        added.append(("authorization", f"Bearer {token}"))
+    if credential is not None and proof is not None:
+        pairs = [pair for pair in pairs if pair[0] != credential.header]
+        added.append((credential.header, proof))
     if taken and RETRY_COUNT not in explicit:
         added.append((RETRY_COUNT, str(taken)))
     return Headers.of([*pairs, *added])
