@@ -1,18 +1,21 @@
 """Calls in further voices: with the response they got, with its body unread, with a result instead of an exception.
 
 Each voice is a core like the client itself: what resources hold, so that one class of resource serves them all. It
-sends with the client's transport and settings, as they are at the time of the call.
+sends with the client's transport and settings, as they are at the time of the call. A helper, which may send several
+requests, answers in its voice with the last response.
 """
 
 from __future__ import annotations
 
+from json import JSONDecodeError
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 from ..kernel.binary import HttpxBinaryResponseContent
 from ..kernel.body import AsyncPieces, Pieces
-from ..kernel.errors import APIStatusError, OpenAIError
+from ..kernel.errors import APIError, APIStatusError, OpenAIError
 from ..kernel.flow import World, arun, run
+from ..kernel.http import Request
 from ..kernel.pages import Fetch
 from ..kernel.raw import (
     APIResponse,
@@ -27,12 +30,13 @@ from ..kernel.raw import (
 from ..kernel.result import Err, Failure, Ok
 from ..kernel.stream import AsyncStream, Stream
 from ..kernel.view import wrapper
-from .flow import exchange
+from .flow import RETRY_COUNT, exchange
 from .plan import plan_of
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
-    from ..kernel.http import Request, Response
+    from ..kernel.helper import Answer
+    from ..kernel.http import Response
     from ..kernel.operation import AnyOperation
     from .base import BaseClient
 
@@ -40,6 +44,13 @@ __all__ = ("in_voice",)
 
 RAW_RESPONSE: Final = "X-Stainless-Raw-Response"
 """Tells a server how its answer is read; the official client sends it, so ours does."""
+
+
+def _marked(kwargs: dict[str, Any], header: str | None) -> dict[str, Any]:
+    """The arguments of a call, with the header that says how its answer is read."""
+    if header is None:
+        return kwargs
+    return {**kwargs, "extra_headers": {**(kwargs.get("extra_headers") or {}), RAW_RESPONSE: header}}
 
 
 class _Call:
@@ -51,12 +62,10 @@ class _Call:
         operation: AnyOperation,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        *,
-        raw: str | None = None,
+        header: str | None = None,
     ) -> None:
         self.fetch = Fetch(client, operation, args, dict(kwargs)) if operation.paged else None
-        if raw is not None:
-            kwargs["extra_headers"] = {**(kwargs.get("extra_headers") or {}), RAW_RESPONSE: raw}
+        kwargs = _marked(kwargs, header)
         self.client = client
         self.operation = operation
         self.plan = plan_of(operation, client._is_async)
@@ -66,6 +75,12 @@ class _Call:
         self.special = special is not None and body is not None and special.before(body)
         self.prepared = client._prepare(self.plan, bound)
         self.world = _Watch(client._world)
+
+    @property
+    def retries(self) -> int:
+        """How often the call was tried again."""
+        # The count travels with the request, unless the caller sent a count of their own.
+        return self.world.sent - 1 if RETRY_COUNT in self.prepared.explicit else self.world.retries
 
     def flow(self, *, unread: bool = False) -> Flow[Response]:
         """The exchange; with `unread` the body is left unread whatever the call."""
@@ -102,14 +117,14 @@ class _Call:
         ended = perf_counter()
         if self.prepared.stream:
             response = self._in_pieces(response)
-        return LegacyAPIResponse(response, self.read, self.world.retries, self.prepared.stream, self.world.began, ended)
+        return LegacyAPIResponse(response, self.read, self.retries, self.prepared.stream, self.world.began, ended)
 
     def unread(self, response: Response) -> Any:
         """The answer of a streaming call."""
         binary = self.plan.read is HttpxBinaryResponseContent
         kind: Any = _UNREAD[self.client._is_async, binary]
         read = self.read_bytes if binary else self.read
-        return kind(self._in_pieces(response), read, self.world.retries, self.prepared.stream, self.world.began)
+        return kind(self._in_pieces(response), read, self.retries, self.prepared.stream, self.world.began)
 
     def _in_pieces(self, response: Response) -> Response:
         pieces: Any = (AsyncPieces if self.client._is_async else Pieces)(response.body)
@@ -123,14 +138,13 @@ class _Call:
             value = self.finish(response)
         except (OpenAIError, ValueError) as error:
             return self.failed(error, response)
-        return Ok(value, response, self.world.retries)
+        return Ok(value, response, self.retries)
 
     def failed(self, error: OpenAIError | ValueError, response: Response | None = None) -> Err:
         """The result of a call that failed."""
         if isinstance(error, APIStatusError):
             response = error.response
-        request: Request = self.prepared.request
-        return Err(Failure.of(error, request, response), response, self.world.retries)
+        return Err(Failure.of(error, self.prepared.request, response), response, self.retries)
 
 
 _UNREAD = {
@@ -142,67 +156,174 @@ _UNREAD = {
 
 
 class _Watch(World):
-    """Another world, watched: how often something was sent there, and when for the last time."""
+    """Another world, watched: what was sent there last, when, and what came back."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.sent = 0
         self.began = perf_counter()
+        self.request: Request | None = None
+        self.response: Response | None = None
         self.sleep = world.sleep  # type: ignore[method-assign]
         self.asleep = world.asleep  # type: ignore[method-assign]
 
     @property
     def retries(self) -> int:
-        return max(self.sent - 1, 0)
+        """How often the last request had been sent before."""
+        count = "" if self.request is None else self.request.headers.get(RETRY_COUNT, "")
+        return int(count) if count.isdigit() else 0
 
     def send(self, request: Request, timeout: Any, stream: bool) -> Response:
-        self.sent += 1
-        self.began = perf_counter()
-        return self.world.send(request, timeout, stream)
+        self._begin(request)
+        response = self.response = self.world.send(request, timeout, stream)
+        return response
 
     async def asend(self, request: Request, timeout: Any, stream: bool) -> Response:
+        self._begin(request)
+        response = self.response = await self.world.asend(request, timeout, stream)
+        return response
+
+    def _begin(self, request: Request) -> None:
         self.sent += 1
         self.began = perf_counter()
-        return await self.world.asend(request, timeout, stream)
+        self.request, self.response = request, None
+
+
+class _Helped:
+    """A helper under way, in a voice: what it came to and the last response it got."""
+
+    def __init__(self, client: BaseClient, flow: Flow[Any]) -> None:
+        self.client = client
+        self.world = _Watch(client._world)
+        self.flow = self._caught(flow)
+        self.value: Any = None
+        self.error: OpenAIError | None = None
+
+    def _caught(self, flow: Flow[Any]) -> Flow[None]:
+        # An answer the helper cannot make anything of is an answer: its response is given, and reading it raises.
+        try:
+            self.value = yield from flow
+        except APIError:
+            raise
+        except OpenAIError as error:
+            if self.world.response is None:
+                raise
+            self.error = error
+
+    def read(self, response: Response, to: Any) -> Any:
+        """The helper's result, or the body of the last response as a type."""
+        if to is not None:
+            return read_as(response, to)
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+    def response(self, kind: Any) -> Any:
+        """The last response, as one class or the other."""
+        world = self.world
+        response = world.response
+        if response is None:
+            raise RuntimeError("this helper asked the server for nothing, so there is no response to be had")
+        ended = perf_counter()
+        return kind(response, self.read, world.retries, False, world.began, ended)
+
+    def ok(self) -> Ok[Any] | Err:
+        """The result of a helper that came to its end."""
+        if self.error is not None:
+            return self.failed(self.error)
+        return Ok(self.value, self.world.response, self.world.retries)
+
+    def failed(self, error: Exception) -> Err:
+        """The result of a helper that failed."""
+        world = self.world
+        response = error.response if isinstance(error, APIStatusError) else world.response
+        return Err(Failure.of(error, world.request or Request("", "", origin=""), response), response, world.retries)
+
+
+_FAILURES = (OpenAIError, TimeoutError, JSONDecodeError)
+"""What a helper raises for what the server or the network did: `TimeoutError` when it has waited long enough."""
 
 
 class _Voice:
     """A client in a further voice."""
 
+    header: str | None = None
+    """What its requests say of the way their answers are read."""
+
     def __init__(self, client: Any) -> None:
         self.client = client
 
+    def _ask(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Answer[Any]]:
+        asked: Flow[Answer[Any]] = self.client._ask(operation, args, _marked(kwargs, self.header))
+        return asked
+
     def __repr__(self) -> str:
-        return f"{self.client!r} {type(self).__name__.strip('_')}"
+        return f"{self.client!r} in {type(self).__name__.strip('_')}"
 
 
 class _Raw(_Voice):
+    header = "true"
+
     def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call = _Call(self.client, operation, args, kwargs, raw="true")
+        call = _Call(self.client, operation, args, kwargs, self.header)
         return call.legacy(run(call.flow(), call.world))
+
+    def _drive(self, flow: Flow[Any]) -> Any:
+        helped = _Helped(self.client, flow)
+        run(helped.flow, helped.world)
+        return helped.response(LegacyAPIResponse)
 
 
 class _AsyncRaw(_Voice):
+    header = "true"
+
     async def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call = _Call(self.client, operation, args, kwargs, raw="true")
+        call = _Call(self.client, operation, args, kwargs, self.header)
         return call.legacy(await arun(call.flow(), call.world))
+
+    async def _drive(self, flow: Flow[Any]) -> Any:
+        helped = _Helped(self.client, flow)
+        await arun(helped.flow, helped.world)
+        return helped.response(LegacyAPIResponse)
 
 
 class _Streaming(_Voice):
+    header = "stream"
+
     def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         def ask() -> APIResponse[Any]:
-            call = _Call(self.client, operation, args, dict(kwargs), raw="stream")
+            call = _Call(self.client, operation, args, dict(kwargs), self.header)
             response: APIResponse[Any] = call.unread(run(call.flow(unread=True), call.world))
+            return response
+
+        return ResponseContextManager(ask)
+
+    def _drive(self, flow: Flow[Any]) -> Any:
+        def ask() -> APIResponse[Any]:
+            helped = _Helped(self.client, flow)
+            run(helped.flow, helped.world)
+            response: APIResponse[Any] = helped.response(APIResponse)
             return response
 
         return ResponseContextManager(ask)
 
 
 class _AsyncStreaming(_Voice):
+    header = "stream"
+
     def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         async def ask() -> AsyncAPIResponse[Any]:
-            call = _Call(self.client, operation, args, dict(kwargs), raw="stream")
+            call = _Call(self.client, operation, args, dict(kwargs), self.header)
             response: AsyncAPIResponse[Any] = call.unread(await arun(call.flow(unread=True), call.world))
+            return response
+
+        return AsyncResponseContextManager(ask)
+
+    def _drive(self, flow: Flow[Any]) -> Any:
+        async def ask() -> AsyncAPIResponse[Any]:
+            helped = _Helped(self.client, flow)
+            await arun(helped.flow, helped.world)
+            response: AsyncAPIResponse[Any] = helped.response(AsyncAPIResponse)
             return response
 
         return AsyncResponseContextManager(ask)
@@ -217,6 +338,14 @@ class _Result(_Voice):
             return call.failed(error)
         return call.ok(response)
 
+    def _drive(self, flow: Flow[Any]) -> Any:
+        helped = _Helped(self.client, flow)
+        try:
+            run(helped.flow, helped.world)
+        except _FAILURES as error:
+            return helped.failed(error)
+        return helped.ok()
+
 
 class _AsyncResult(_Voice):
     async def _call(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -226,6 +355,14 @@ class _AsyncResult(_Voice):
         except OpenAIError as error:
             return call.failed(error)
         return call.ok(response)
+
+    async def _drive(self, flow: Flow[Any]) -> Any:
+        helped = _Helped(self.client, flow)
+        try:
+            await arun(helped.flow, helped.world)
+        except _FAILURES as error:
+            return helped.failed(error)
+        return helped.ok()
 
 
 _VOICES = {

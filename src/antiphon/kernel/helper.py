@@ -11,6 +11,8 @@
 Read from a resource of a `Sync` client, `poll` blocks and returns a `Video`; from that of an `Async` one it returns a
 coroutine of one. The operations a helper asks for go through the client the resource belongs to, with its retries
 and its settings, and the pauses pass in the client's world: with a fake under a virtual clock they take no time.
+In the further voices a helper answers as an operation does: with the last response it got, whose `parse()` gives the
+helper's result, or with `Ok` or `Err`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,27 @@ from .flow import Flow, Step, World, arun, run
 
 if TYPE_CHECKING:
     from .http import Response
-    from .operation import AnyOperation, Async, Operation, Resource, Sync
+    from .operation import (
+        AnyOperation,
+        Async,
+        AsyncRaw,
+        AsyncResult,
+        AsyncStreaming,
+        Operation,
+        Resource,
+        Sync,
+        SyncRaw,
+        SyncResult,
+        SyncStreaming,
+    )
+    from .raw import (
+        APIResponse,
+        AsyncAPIResponse,
+        AsyncResponseContextManager,
+        LegacyAPIResponse,
+        ResponseContextManager,
+    )
+    from .result import Err, Ok
 
 __all__ = ("Answer", "Helper", "Together", "answered", "ask", "helper")
 
@@ -62,6 +84,24 @@ if TYPE_CHECKING:
         def __get__(self, obj: Resource[Sync], owner: type) -> Callable[P, R]: ...
         @overload
         def __get__(self, obj: Resource[Async], owner: type) -> Callable[P, Coroutine[Any, Any, R]]: ...
+        @overload
+        def __get__(self, obj: Resource[SyncRaw], owner: type) -> Callable[P, LegacyAPIResponse[R]]: ...
+        @overload
+        def __get__(
+            self, obj: Resource[AsyncRaw], owner: type
+        ) -> Callable[P, Coroutine[Any, Any, LegacyAPIResponse[R]]]: ...
+        @overload
+        def __get__(
+            self, obj: Resource[SyncStreaming], owner: type
+        ) -> Callable[P, ResponseContextManager[APIResponse[R]]]: ...
+        @overload
+        def __get__(
+            self, obj: Resource[AsyncStreaming], owner: type
+        ) -> Callable[P, AsyncResponseContextManager[AsyncAPIResponse[R]]]: ...
+        @overload
+        def __get__(self, obj: Resource[SyncResult], owner: type) -> Callable[P, Ok[R] | Err]: ...
+        @overload
+        def __get__(self, obj: Resource[AsyncResult], owner: type) -> Callable[P, Coroutine[Any, Any, Ok[R] | Err]]: ...
         def __get__(self, obj: Any, owner: type) -> Any: ...
 
 else:

@@ -283,6 +283,10 @@ class ThreadPolling(Resource[V]):
 # Files
 
 
+class _StillProcessing(RuntimeError, TimeoutError):
+    """What the official package raises, told apart from a caller's mistake."""
+
+
 class FileProcessing(Resource[V]):
     """Files, waited for."""
 
@@ -302,7 +306,7 @@ class FileProcessing(Resource[V]):
             yield patience.pause(poll_interval)
             file = yield from ask(self, Files.retrieve, id)
             if patience.left < 0:
-                raise RuntimeError(f"the file {id} is still {file.status!r} after {max_wait_seconds} seconds")
+                raise _StillProcessing(f"the file {id} is still {file.status!r} after {max_wait_seconds} seconds")
         return file
 
 
