@@ -105,10 +105,10 @@ class WorkloadIdentityAuth(Credential):
     def _renewed(self) -> Flow[str]:
         try:
             token, lives = yield from self._exchanged()
-        except (APIConnectionError, _Passing) as error:
-            if self._token is not None and self._clock() < self._ends:
-                return self._token
-            raise error.__cause__ if isinstance(error, _Passing) and error.__cause__ is not None else error
+        except (APIConnectionError, _Passing):
+            if self._token is None or self._clock() >= self._ends:
+                raise
+            return self._token
         now = self._clock()
         buffer = min(float(self.identity.get("refresh_buffer_seconds", REFRESH_BUFFER)), lives / 2)
         self._token, self._ends, self._refreshes = token, now + lives, now + max(lives - buffer, 0.0)
@@ -149,7 +149,7 @@ class WorkloadIdentityAuth(Credential):
 
 
 class _Passing(OpenAIError):
-    """The exchange failed, and may not the next time; the cause says how."""
+    """The exchange failed, and may not the next time."""
 
 
 def _token_of(response: Response) -> tuple[str, float]:
@@ -164,10 +164,8 @@ def _token_of(response: Response) -> tuple[str, float]:
         message = f"The token exchange was refused: {status}" + (f" - {said}" if isinstance(said, str) else "")
         raise OAuthError(message, response=response, body=body)
     if not 200 <= status < 300:
-        error = OpenAIError(f"The token exchange failed with status {status}")
-        if status in (408, 409, 429) or status >= 500:
-            raise _Passing from error
-        raise error
+        kind = _Passing if status in (408, 409, 429) or status >= 500 else OpenAIError
+        raise kind(f"The token exchange failed with status {status}")
     token = body.get("access_token") if isinstance(body, dict) else None
     if not isinstance(token, str) or not token:
         raise OpenAIError("The token exchange answered without an access_token")
@@ -191,5 +189,5 @@ class _Turn(Step[None]):
     async def aperform(self, world: World) -> None:
         import asyncio
 
-        while not self.lock.acquire(blocking=False):
-            await asyncio.sleep(0.002)
+        while not self.lock.acquire(blocking=False):  # noqa: ASYNC110
+            await asyncio.sleep(0.002)  # the lock may be held by a thread, which wakes nobody here

@@ -11,7 +11,7 @@ A body that can be sent only once (a pipe, a generator) is not sent again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..kernel.errors import APIConnectionError, from_response
 from ..kernel.flow import Flow, Pause, Read, Send
@@ -71,8 +71,9 @@ def exchange(prepared: Prepared, credential: Credential | None, max_retries: int
                 return response
             if not isinstance(response.body, bytes):
                 response = yield from _read(response)
-            if status == 401 and credential is not None and proof is not None and credential.refused(proof):
-                if not renewed and _replayable(request):
+            if status == 401 and credential is not None and proof is not None:
+                another = credential.refused(proof)
+                if another and not renewed and _replayable(request):
                     renewed = True
                     continue
             if taken >= max_retries or not may_retry(response) or not _replayable(request):
