@@ -58,6 +58,7 @@ __all__ = (
     "WebSocketConnectionClosedError",
     "WebSocketQueueFullError",
     "from_response",
+    "said_by",
 )
 
 
@@ -268,7 +269,24 @@ def from_response(response: Response) -> APIStatusError:
         decoded: Any = response.json()
     except ValueError:
         return kind(f"Error code: {status}", response=response, body=text)
+    if isinstance(decoded, list) and len(decoded) == 1 and isinstance(decoded[0], dict):
+        decoded = decoded[0]  # some hosts send a list of the one error there is
     error: Any = decoded.get("error", decoded) if isinstance(decoded, dict) else decoded
-    message = error.get("message") if isinstance(error, dict) else error
-    summary = f"Error code: {status} - {message}" if message and isinstance(message, str) else f"Error code: {status}"
+    message = said_by(error) or said_by(decoded)
+    summary = f"Error code: {status} - {message}" if message else f"Error code: {status}"
     return kind(summary, response=response, body=error)
+
+
+_WORDS = ("message", "detail", "msg", "error_description", "error", "errors", "title")
+"""Where servers put what they have to say, the API's own place first."""
+
+
+def said_by(error: Any) -> str | None:
+    """What an error says in words, in whatever form a server sent it: an object, a list of them, a text."""
+    if isinstance(error, str):
+        return error or None
+    if isinstance(error, dict):
+        return next((words for key in _WORDS if (words := said_by(error.get(key)))), None)
+    if isinstance(error, list):
+        return "; ".join(dict.fromkeys(words for each in error if (words := said_by(each)))) or None
+    return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
-from .errors import APIConnectionError, APIError
+from .errors import APIConnectionError, APIError, said_by
 from .http import Response
 from .sse import Decoder
 
@@ -115,7 +115,10 @@ def _events(response: Response, reading: Reading) -> Generator[Any, None, None]:
                         return
                     if not data:
                         continue
-                value = loads(data)
+                try:
+                    value = loads(data)
+                except ValueError:
+                    raise _no_json(data, response) from None
                 if errors and value.__class__ is dict and value.get("error"):
                     raise _error(value["error"], response)
                 if named or (name is not None and name[:7] == "thread."):
@@ -143,7 +146,10 @@ async def _aevents(response: Response, reading: Reading) -> AsyncGenerator[Any, 
                         return
                     if not data:
                         continue
-                value = loads(data)
+                try:
+                    value = loads(data)
+                except ValueError:
+                    raise _no_json(data, response) from None
                 if errors and value.__class__ is dict and value.get("error"):
                     raise _error(value["error"], response)
                 if named or (name is not None and name[:7] == "thread."):
@@ -160,10 +166,12 @@ async def _abytes(body: bytes) -> AsyncIterator[bytes]:
 
 
 def _error(error: Any, response: Response) -> APIError:
-    message = error.get("message") if isinstance(error, dict) else None
-    if not message or not isinstance(message, str):
-        message = "The server reported an error in the stream."
-    return APIError(message, response.request, body=error)
+    return APIError(said_by(error) or "The server reported an error in the stream.", response.request, body=error)
+
+
+def _no_json(data: bytes, response: Response) -> APIError:
+    text = data.decode("utf-8", "replace")
+    return APIError(f"The server sent an event that is not JSON: {text[:200]}", response.request, body=text)
 
 
 def _check_end(decoder: Decoder, response: Response) -> None:
