@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .version import __version__
@@ -150,19 +151,21 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _lines() -> list[Filter]:
-    from time import strftime
+    from functools import lru_cache
+    from time import localtime, strftime, time
 
     from .hosting.access import logged
 
+    @lru_cache(maxsize=1)
+    def clock(second: int) -> str:
+        return strftime("%H:%M:%S", localtime(second))
+
     def note(entry: Entry) -> None:
-        parts = [strftime("%H:%M:%S"), entry.method, entry.path, str(entry.status), f"{entry.seconds * 1000:.1f} ms"]
-        if entry.tokens is not None:
-            parts.append(f"{entry.tokens} tokens")
-        if entry.request_id is not None:
-            parts.append(entry.request_id)
-        if not entry.whole:
-            parts.append("(cut off)")
-        print(*parts, flush=True)
+        method, path, status, seconds, tokens, request_id, whole = entry
+        used = "" if tokens is None else f" {tokens} tokens"
+        name = "" if request_id is None else f" {request_id}"
+        cut = "" if whole else " (cut off)"
+        _write(f"{clock(int(time()))} {method} {path} {status} {seconds * 1000:.1f} ms{used}{name}{cut}\n")
 
     return [logged(note)]
 
@@ -175,9 +178,15 @@ def _json() -> list[Filter]:
     from .hosting.access import logged
 
     def note(entry: Entry) -> None:
-        print(orjson.dumps({"time": time(), **entry._asdict()}).decode(), flush=True)
+        _write(orjson.dumps({"time": time(), **entry._asdict()}).decode() + "\n")
 
     return [logged(note)]
+
+
+def _write(line: str) -> None:
+    with suppress(OSError):  # whoever read the log has gone; the server is for others
+        sys.stdout.write(line)
+        sys.stdout.flush()
 
 
 _LOGS: dict[str, Callable[[], list[Filter]]] = {"line": _lines, "json": _json, "off": list}
