@@ -315,14 +315,15 @@ class BaseClient:
     def _ask(self, operation: AnyOperation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Answer[Any]]:
         """An operation as a flow, for the helpers that are made of several. `_call` does the same without detour."""
         plan = plan_of(operation, self._is_async)
+        fetch = Fetch(self, operation, args, dict(kwargs)) if operation.paged else None
         bound = operation.bind(args, kwargs)
         body = bound.body
         special = plan.special is not None and body is not None and plan.special.before(body)
         prepared = self._prepare(plan, bound)
         response = yield from exchange(prepared, self._token(operation), self.max_retries)
         result = self._finish(plan, prepared, response, body, special)
-        if operation.paged and not isinstance(result, str):
-            result._fetch = Fetch(self, operation, args, dict(kwargs))
+        if fetch is not None and not isinstance(result, str):
+            result._fetch = fetch
         return Answer(result, response)
 
     def _prepare(self, plan: Plan, bound: Bound) -> Prepared:
