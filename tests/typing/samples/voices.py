@@ -138,6 +138,17 @@ def results(client: OpenAI) -> str:
             assert_never(outcome)
 
 
+async def helpers(client: OpenAI, asynchronous: AsyncOpenAI) -> None:
+    assert_type(client.files.with_result.wait_for_processing("f"), Ok[FileObject] | Err)
+    assert_type(await asynchronous.files.with_result.wait_for_processing("f"), Ok[FileObject] | Err)
+    assert_type(client.files.with_raw_response.wait_for_processing("f"), LegacyAPIResponse[FileObject])
+    assert_type(await asynchronous.files.with_raw_response.wait_for_processing("f"), LegacyAPIResponse[FileObject])
+    with client.files.with_streaming_response.wait_for_processing("f") as answer:
+        assert_type(answer.parse(), FileObject)
+    async with asynchronous.files.with_streaming_response.wait_for_processing("f") as async_answer:
+        assert_type(await async_answer.parse(), FileObject)
+
+
 async def awaited_results(client: AsyncOpenAI) -> Result[Model]:
     chat = client.chat.completions.with_result
     assert_type(chat, Completions[AsyncResult])
