@@ -17,6 +17,7 @@ SKIPPED_MEMBERS = {
 """Class members that are left out."""
 
 BASES = {
+    "openai.types.embedding.Embedding": "VectorOf",
     "openai.types.responses.response.Response": "ResponseText",
     "openai.types.beta.agent_session_message.AgentSessionMessage": "MessageText",
 }

@@ -272,7 +272,7 @@ def from_response(response: Response) -> APIStatusError:
     if isinstance(decoded, list) and len(decoded) == 1 and isinstance(decoded[0], dict):
         decoded = decoded[0]  # some hosts send a list of the one error there is
     error: Any = decoded.get("error", decoded) if isinstance(decoded, dict) else decoded
-    message = said_by(error) or said_by(decoded)
+    message = None if isinstance(decoded, list) else said_by(error) or said_by(decoded)
     summary = f"Error code: {status} - {message}" if message else f"Error code: {status}"
     return kind(summary, response=response, body=error)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .view import View
 
-__all__ = ("MessageText", "ResponseText")
+if TYPE_CHECKING:
+    from .vectors import Vector
+
+__all__ = ("MessageText", "ResponseText", "VectorOf")
 
 
 def _texts(parts: Any) -> Iterator[str]:
-    for part in parts or ():
-        if isinstance(part, dict) and part.get("type") == "output_text" and part.get("text"):
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, dict) and part.get("type") == "output_text" and isinstance(part.get("text"), str):
             yield part["text"]
 
 
@@ -22,8 +25,13 @@ class ResponseText(View):
     @property
     def output_text(self) -> str:
         """The text of every message of the output, joined; empty where there is none."""
-        output = self._data.get("output") or ()
-        return "".join(text for item in output if item.get("type") == "message" for text in _texts(item.get("content")))
+        output = self._data.get("output")
+        messages = (
+            item
+            for item in (output if isinstance(output, list) else ())
+            if isinstance(item, dict) and item.get("type") == "message"
+        )
+        return "".join(text for item in messages for text in _texts(item.get("content")))
 
 
 class MessageText(View):
@@ -33,3 +41,20 @@ class MessageText(View):
     def output_text(self) -> str:
         """The text of the message, joined; empty where there is none."""
         return "".join(_texts(self._data.get("content")))
+
+
+class VectorOf(View):
+    """An embedding, which can be compared with others."""
+
+    def similarity(self, other: Vector) -> float:
+        """The cosine of the angle between this embedding and another vector, from -1 to 1.
+
+        Raises `ValueError` for vectors that differ in length.
+        """
+        from .vectors import cosine_similarity
+
+        return cosine_similarity(self, other)
+
+    def distance(self, other: Vector) -> float:
+        """The cosine distance to another vector, from 0, the same direction, to 2, the opposite one."""
+        return 1.0 - self.similarity(other)

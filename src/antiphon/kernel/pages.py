@@ -88,9 +88,13 @@ class _BasePage(View, Generic[T]):
     @property
     def data(self) -> list[T]:
         """The items of this page."""
-        items: list[Any] = self._data.get("data") or []
+        items = self._items()
         item = getattr(self, "_item", None)
         return items if item is None else [item(each) for each in items]
+
+    def _items(self) -> list[Any]:
+        items = self._data.get("data")
+        return items if isinstance(items, list) else []
 
     def _get_page_items(self) -> list[T]:
         return self.data
@@ -101,7 +105,7 @@ class _BasePage(View, Generic[T]):
     def has_next_page(self) -> bool:
         """Whether the API says there is more and names where it begins."""
         return (
-            bool(self._data.get("data"))
+            bool(self._items())
             and self._data.get("has_more") is not False
             and self.next_page_info() is not None
         )
@@ -134,9 +138,9 @@ class _Cursor(_BasePage[T]):
     has_more: bool | None = None
 
     def _next_cursor(self) -> Any:
-        items = self._data.get("data")
+        items = self._items()
         last = items[-1] if items else None
-        return last.get("id") if isinstance(last, dict) else None
+        return last.get("id") or None if isinstance(last, dict) else None
 
 
 class _Conversation(_BasePage[T]):

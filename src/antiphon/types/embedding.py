@@ -3,12 +3,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from antiphon.kernel.view import View
+from antiphon.kernel.extras import VectorOf
 
 __all__ = ("Embedding",)
 
 
-class Embedding(View):
+class Embedding(VectorOf):
     """A `embedding` object."""
 
     embedding: list[float]

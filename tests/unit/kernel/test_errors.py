@@ -43,12 +43,10 @@ BODIES = [
     b'{"error":{"message":"m","code":404}}',
     b'{"error":{}}',
     b'{"error":null}',
-    b'{"error":["a"]}',
     b'{"error":{"message":5}}',
     b'{"error":{"message":""}}',
     b'{"error":{"message":null,"code":1}}',
     b'{"message":"top","code":"x"}',
-    b'{"detail":"x"}',
     b"[]",
     b"5",
     b"null",
@@ -83,11 +81,24 @@ def test_a_response_raises_what_the_official_package_raises(status: int, body: b
     assert ours.request == Request("GET", "/")
 
 
-def test_an_error_that_is_a_text_is_told() -> None:
-    # As some servers beside OpenAI's send it; the official package says the status only.
-    error = from_response(response(404, b'{"error":"no such model"}'))
-    assert str(error) == "Error code: 404 - no such model"
-    assert error.body == "no such model"
+@pytest.mark.parametrize(
+    ("body", "said", "kept"),
+    [
+        (b'{"error":"no such model"}', "no such model", "no such model"),
+        (b'{"error":["a"]}', "a", ["a"]),
+        (b'{"detail":"x"}', "x", {"detail": "x"}),
+        (b'{"detail":[{"loc":["body"],"msg":"Field required"}]}', "Field required", None),
+        (b'[{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT"}}]', "API key not valid.", None),
+        (b'{"object":"error","message":{"detail":[{"msg":"a"},{"msg":"b"},{"msg":"a"}]}}', "a; b", None),
+        (b'{"error":{"message":"","type":"t"},"detail":"why"}', "why", {"message": "", "type": "t"}),
+    ],
+)
+def test_what_other_hosts_say_is_told(body: bytes, said: str, kept: object) -> None:
+    # Of these the official package tells the status only.
+    error = from_response(response(404, body))
+    assert str(error) == f"Error code: 404 - {said}"
+    if kept is not None:
+        assert error.body == kept
 
 
 def test_the_tree_is_that_of_the_official_package() -> None:
