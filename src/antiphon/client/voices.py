@@ -7,7 +7,6 @@ requests, answers in its voice with the last response.
 
 from __future__ import annotations
 
-from json import JSONDecodeError
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
@@ -197,7 +196,7 @@ class _Helped:
         self.world = _Watch(client._world)
         self.flow = self._caught(flow)
         self.value: Any = None
-        self.error: OpenAIError | None = None
+        self.error: OpenAIError | ValueError | None = None
 
     def _caught(self, flow: Flow[Any]) -> Flow[None]:
         # An answer the helper cannot make anything of is an answer: its response is given, and reading it raises.
@@ -205,7 +204,7 @@ class _Helped:
             self.value = yield from flow
         except APIError:
             raise
-        except OpenAIError as error:
+        except (OpenAIError, ValueError) as error:
             if self.world.response is None:
                 raise
             self.error = error
@@ -240,8 +239,8 @@ class _Helped:
         return Err(Failure.of(error, world.request or Request("", "", origin=""), response), response, world.retries)
 
 
-_FAILURES = (OpenAIError, TimeoutError, JSONDecodeError)
-"""What a helper raises for what the server or the network did: `TimeoutError` when it has waited long enough."""
+_FAILURES = (OpenAIError, TimeoutError)
+"""What ends a helper for what the server or the network did: `TimeoutError` when it has waited long enough."""
 
 
 class _Voice:

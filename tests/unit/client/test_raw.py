@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +18,10 @@ import pytest
 import antiphon
 from antiphon import AsyncOpenAI, FakeOpenAI, OpenAI
 from antiphon.api import API, operations
+from antiphon.api.models import Models
 from antiphon.kernel.body import StreamAlreadyConsumed
+from antiphon.kernel.flow import Flow, Pause
+from antiphon.kernel.helper import ask, helper
 from antiphon.kernel.http import Headers, Request, Response, json_response
 from antiphon.kernel.operation import Resource
 from antiphon.kernel.pages import AsyncPage, SyncPage
@@ -616,3 +621,81 @@ def test_the_type_of_a_completion_in_a_raw_response() -> None:
     raw = FakeOpenAI().client().chat.completions.with_raw_response.create(model="gpt-5", messages=TURNS)
     assert isinstance(raw.parse(), ChatCompletion)
     assert raw.parse()._request_id == raw.request_id
+
+
+class Helping(Resource[Any]):
+    @helper
+    def strict(self) -> Flow[str]:
+        """One request, whose answer the helper cannot make anything of."""
+        yield from ask(self, Models.retrieve, "m")
+        raise ValueError("not what was asked for")
+
+    @helper
+    def wrong(self) -> Flow[str]:
+        """No request."""
+        yield Pause(0)
+        raise ValueError("a mistake")
+
+    @helper
+    def idle(self) -> Flow[str]:
+        """No request, and no mistake."""
+        yield Pause(0)
+        return "idle"
+
+
+def test_an_answer_a_helper_cannot_read_is_an_answer() -> None:
+    client = OpenAI(api_key="k", transport=Scripted(OK))
+    voices = {name: Helping(client._in_voice(name)) for name in ("raw", "streaming", "result")}
+    raw = voices["raw"].strict()
+    assert raw.json() == MODEL
+    with pytest.raises(ValueError, match="not what was asked for"):
+        raw.parse()
+    with voices["streaming"].strict() as answer:
+        assert answer.read() == raw.content
+        with pytest.raises(ValueError, match="not what was asked for"):
+            answer.parse()
+    outcome = voices["result"].strict()
+    assert (outcome.failure.message, outcome.status) == ("not what was asked for", 200)
+    for name in ("raw", "result"):
+        with pytest.raises(ValueError, match="a mistake"):
+            voices[name].wrong()
+    assert voices["result"].idle().unwrap() == "idle"
+    with pytest.raises(RuntimeError, match="no response"):
+        voices["raw"].idle()
+
+    async def asynchronously() -> None:
+        client = AsyncOpenAI(api_key="k", transport=Scripted(OK))
+        raw = await Helping(client._in_voice("raw")).strict()
+        with pytest.raises(ValueError, match="not what was asked for"):
+            raw.parse()
+        async with Helping(client._in_voice("streaming")).strict() as answer:
+            assert await answer.json() == MODEL
+        outcome = await Helping(client._in_voice("result")).strict()
+        assert outcome.status == 200
+
+    asyncio.run(asynchronously())
+
+
+def test_the_voices_cost_nothing_until_they_are_used() -> None:
+    code = (
+        "import sys; from antiphon import OpenAI; from antiphon.kernel.http import json_response;"
+        "client = OpenAI(api_key='k', transport=lambda _: json_response(200, {}));"
+        "client.models.list(); client.chat.completions;"
+        "print(*[name for name in sys.modules if name.startswith('antiphon.')])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "antiphon.client.calls" in loaded
+    assert not {
+        "antiphon.client.voices",
+        "antiphon.kernel.raw",
+        "antiphon.kernel.result",
+        "antiphon.kernel.body",
+    } & set(loaded)
+
+
+def test_the_version_of_http_is_the_transports(server: Wire) -> None:
+    raw = OpenAI(api_key="k", base_url=server.base).models.with_raw_response.retrieve("m")
+    assert raw.http_version == "HTTP/1.1"
+    assert dict(raw.headers)
+    assert raw.http_version == "HTTP/1.1"
+    assert Headers().http_version == "HTTP/1.1"
