@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
-from . import api, files, schemas, types
+from . import api, connections, files, schemas, types
 
 ROOT = Path(__file__).parent.parent / "src" / "antiphon"
 TARGETS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "types": types.generate,
-    "api": api.generate,
+    "api": lambda: chain(api.generate(), connections.generate()),
     "schema": schemas.generate,
 }
 

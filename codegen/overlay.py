@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ("BASES", "DEPRECATIONS", "DROPPED_PARAMETERS", "HELPERS", "RETURNS", "SKIPPED_MEMBERS", "SKIPPED_MODULES")
+__all__ = ("BASES", "DEPRECATIONS", "DROPPED_PARAMETERS", "HELPERS", "RETURNS", "SKIPPED_MEMBERS", "WRITTEN_MODULES")
 
-SKIPPED_MODULES = {
-    "openai.types.websocket_connection_options": "options of a library that our websocket client does without",
-    "openai.types.websocket_reconnection": "code, not types: comes with the websocket client",
+WRITTEN_MODULES = {
+    "openai.types.websocket_connection_options": "antiphon.kernel.websocket",
+    "openai.types.websocket_reconnection": "antiphon.kernel.websocket",
 }
-"""Modules of `openai.types` that are left out."""
+"""Modules of `openai.types` that are written by hand, and where."""
 
 SKIPPED_MEMBERS = {
     "__api_exclude__": "tells pydantic what to leave out of a dump",
@@ -24,9 +24,17 @@ BASES = {
 """Classes with behaviour of their own: the base in `antiphon.kernel.extras` that has it."""
 
 HELPERS: dict[str, str] = {
+    "beta.realtime": "connect:BetaRealtimeConnect",
+    "beta.responses": "connect:BetaResponsesConnect",
     "beta.threads": "polling:ThreadPolling",
     "beta.threads.runs": "polling:RunPolling",
     "files": "polling:FileProcessing",
+    "live": "connect:LiveConnect",
+    "live.forks": "connect:ForksConnect",
+    "live.sideband": "connect:SidebandConnect",
+    "realtime": "connect:RealtimeConnect",
+    "realtime.translations": "connect:TranslationsConnect",
+    "responses": "connect:ResponsesConnect",
     "uploads": "polling:ChunkedUploads",
     "vector_stores.files": "polling:VectorStoreFilePolling",
     "vector_stores.file_batches": "polling:FileBatchPolling",

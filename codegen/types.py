@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .annotations import Annotations, closed_literal
-from .overlay import BASES, SKIPPED_MEMBERS, SKIPPED_MODULES
+from .overlay import BASES, SKIPPED_MEMBERS, WRITTEN_MODULES
 from .source import Module, Ref, modules, unparse
 
 __all__ = ("HEADER", "Imports", "generate", "indent", "lazy_table", "ours", "relative")
@@ -20,9 +20,10 @@ _FILES = ("Base64FileInput", "FileTypes")
 def generate() -> Iterator[tuple[str, str]]:
     """Every module as its path below `antiphon/` and its text."""
     for home in modules("openai.types"):
-        if home.dotted in SKIPPED_MODULES:
-            continue
         relative = home.dotted.removeprefix("openai.").replace(".", "/")
+        if home.dotted in WRITTEN_MODULES:
+            yield f"{relative}.py", _written(home, WRITTEN_MODULES[home.dotted])
+            continue
         yield (
             (f"{relative}/__init__.py", _package(home)) if home.is_package else (f"{relative}.py", _Writer(home).text())
         )
@@ -53,6 +54,14 @@ def relative(target: str, package: str) -> str:
     return f".{target.removeprefix(package).lstrip('.')}" if f"{target}.".startswith(f"{package}.") else target
 
 
+def _written(home: Module, where: str) -> str:
+    """A module whose names are written by hand elsewhere."""
+    names = [name for name in home.definitions if not name.startswith("_")]
+    imports = Imports()
+    imports.add(where, *(f"{name} as {name}" for name in names))
+    return "\n".join([f"{HEADER}from __future__ import annotations\n", *imports.lines()]) + "\n"
+
+
 def _package(home: Module) -> str:
     """The `__init__` of a package: the public names, imported when asked for."""
     names: dict[str, str] = {}
@@ -60,8 +69,6 @@ def _package(home: Module) -> str:
         if not isinstance(node, ast.ImportFrom) or not node.level:
             continue
         where = relative(f"{home.dotted}.{node.module}", home.dotted)
-        if f"{home.dotted}.{node.module}" in SKIPPED_MODULES:
-            continue
         names.update({alias.name: where for alias in node.names if alias.asname == alias.name})
     imports = Imports()
     for name, where in names.items():

@@ -15,7 +15,9 @@ from .plan import Plan, plan_of
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
     from ..kernel.operation import AnyOperation
+    from ..kernel.websocket import Dial
     from ..transports import AsyncTransport, Transport
+    from .websockets.pumps import AsyncWebSocket, SyncWebSocket
 
 __all__ = ("AsyncClient", "SyncClient")
 
@@ -43,6 +45,11 @@ class SyncClient(BaseClient):
 
     def _drive(self, flow: Flow[Any]) -> Any:
         return run(flow, self._world)
+
+    def _socket(self, dial: Dial) -> SyncWebSocket:
+        from .websockets.pumps import SyncWebSocket
+
+        return SyncWebSocket(self, dial)
 
     @property
     def transport(self) -> Transport:
@@ -111,6 +118,11 @@ class AsyncClient(BaseClient):
 
     async def _drive(self, flow: Flow[Any]) -> Any:
         return await arun(flow, self._world)
+
+    def _socket(self, dial: Dial) -> AsyncWebSocket:
+        from .websockets.pumps import AsyncWebSocket
+
+        return AsyncWebSocket(self, dial)
 
     @property
     def transport(self) -> AsyncTransport:

@@ -147,6 +147,11 @@ if TYPE_CHECKING:
     from .video_remix_params import VideoRemixParams as VideoRemixParams
     from .video_seconds import VideoSeconds as VideoSeconds
     from .video_size import VideoSize as VideoSize
+    from .websocket_connection_options import SyncWebSocketConnectionOptions as SyncWebSocketConnectionOptions
+    from .websocket_connection_options import WebSocketConnectionOptions as WebSocketConnectionOptions
+    from .websocket_connection_options import WebsocketConnectionOptions as WebsocketConnectionOptions
+    from .websocket_reconnection import ReconnectingEvent as ReconnectingEvent
+    from .websocket_reconnection import ReconnectingOverrides as ReconnectingOverrides
 else:
     __getattr__, __dir__ = lazily(
         __name__,
@@ -237,6 +242,8 @@ else:
             "FileChunkingStrategy": ".file_chunking_strategy",
             "ImageGenStreamEvent": ".image_gen_stream_event",
             "UploadCompleteParams": ".upload_complete_params",
+            "ReconnectingEvent": ".websocket_reconnection",
+            "ReconnectingOverrides": ".websocket_reconnection",
             "ContainerCreateParams": ".container_create_params",
             "ContainerListResponse": ".container_list_response",
             "EmbeddingCreateParams": ".embedding_create_params",
@@ -263,6 +270,9 @@ else:
             "FileChunkingStrategyParam": ".file_chunking_strategy_param",
             "VectorStoreSearchResponse": ".vector_store_search_response",
             "VideoGetCharacterResponse": ".video_get_character_response",
+            "WebSocketConnectionOptions": ".websocket_connection_options",
+            "WebsocketConnectionOptions": ".websocket_connection_options",
+            "SyncWebSocketConnectionOptions": ".websocket_connection_options",
             "ImageCreateVariationParams": ".image_create_variation_params",
             "ImageGenPartialImageEvent": ".image_gen_partial_image_event",
             "StaticFileChunkingStrategy": ".static_file_chunking_strategy",

@@ -4,10 +4,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.api._helpers.connect import LiveConnect
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, not_given
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from antiphon.kernel.options import Body, Headers, Query, Timeout
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ("Live",)
 
 
-class Live(Resource[V]):
+class Live(LiveConnect[V]):
     """`client.live`: live."""
 
     @cached_property

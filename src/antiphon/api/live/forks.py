@@ -3,13 +3,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from antiphon.api._helpers.connect import ForksConnect
 from antiphon.kernel import operation as op
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 __all__ = ("Forks",)
 
 
-class Forks(Resource[V]):
+class Forks(ForksConnect[V]):
     """`client.live.forks`: live forks."""
 
     if TYPE_CHECKING:

@@ -3,13 +3,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from antiphon.api._helpers.connect import SidebandConnect
 from antiphon.kernel import operation as op
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 __all__ = ("Sideband",)
 
 
-class Sideband(Resource[V]):
+class Sideband(SidebandConnect[V]):
     """`client.live.sideband`: live sideband."""
 
     if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.api._helpers.connect import RealtimeConnect
 from antiphon.kernel import operation as op
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from .calls import Calls
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ("Realtime",)
 
 
-class Realtime(Resource[V]):
+class Realtime(RealtimeConnect[V]):
     """`client.realtime`: realtime."""
 
     @cached_property

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
+from antiphon.api._helpers.connect import ResponsesConnect
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -212,7 +213,7 @@ if TYPE_CHECKING:
 __all__ = ("Responses",)
 
 
-class Responses(Resource[V]):
+class Responses(ResponsesConnect[V]):
     """`client.responses`: responses."""
 
     @cached_property

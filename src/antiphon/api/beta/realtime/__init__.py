@@ -4,8 +4,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.api._helpers.connect import BetaRealtimeConnect
 from antiphon.kernel import operation as op
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from .sessions import Sessions
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ("Realtime",)
 
 
-class Realtime(Resource[V]):
+class Realtime(BetaRealtimeConnect[V]):
     """`client.beta.realtime`: realtime."""
 
     @cached_property

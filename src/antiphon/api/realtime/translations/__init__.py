@@ -4,8 +4,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from antiphon.api._helpers.connect import TranslationsConnect
 from antiphon.kernel import operation as op
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from .client_secrets import ClientSecrets
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ("Translations",)
 
 
-class Translations(Resource[V]):
+class Translations(TranslationsConnect[V]):
     """`client.realtime.translations`: realtime translations."""
 
     @cached_property
