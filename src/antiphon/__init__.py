@@ -16,6 +16,8 @@ from .version import __version__
 if TYPE_CHECKING:
     from . import types
     from .client import AsyncOpenAI, OpenAI
+    from .client.azure import AsyncAzureOpenAI, AzureOpenAI
+    from .client.client import DataResidency
     from .fake import FakeOpenAI
     from .kernel.errors import (
         APIConnectionError,
@@ -45,6 +47,13 @@ if TYPE_CHECKING:
     from .kernel.raw import APIResponse, AsyncAPIResponse
     from .kernel.result import Err, Failure, Ok, Result
     from .kernel.stream import AsyncStream, Stream
+    from .lib import (
+        function_tool,
+        pydantic_function_tool,
+        pydantic_responses_function_tool,
+        responses_function_tool,
+    )
+    from .lib.streaming import AssistantEventHandler, AsyncAssistantEventHandler
     from .transports.network import NetworkTransport
 
 __all__ = (
@@ -55,13 +64,17 @@ __all__ = (
     "APIResponseValidationError",
     "APIStatusError",
     "APITimeoutError",
+    "AssistantEventHandler",
     "AsyncAPIResponse",
+    "AsyncAssistantEventHandler",
     "AsyncOpenAI",
     "AsyncStream",
     "AuthenticationError",
+    "AzureOpenAI",
     "BadRequestError",
     "ConflictError",
     "ContentFilterFinishReasonError",
+    "DataResidency",
     "Err",
     "Failure",
     "FakeOpenAI",
@@ -86,14 +99,20 @@ __all__ = (
     "WebSocketConnectionClosedError",
     "WebSocketQueueFullError",
     "__version__",
+    "function_tool",
     "not_given",
     "omit",
+    "pydantic_function_tool",
+    "pydantic_responses_function_tool",
+    "responses_function_tool",
     "types",
 )
 
 if not TYPE_CHECKING:
     _HOMES = {
         ".client": ("AsyncOpenAI", "OpenAI"),
+        ".client.azure": ("AsyncAzureOpenAI", "AzureOpenAI"),
+        ".client.client": ("DataResidency",),
         ".fake": ("FakeOpenAI",),
         ".kernel.errors": tuple(name for name in __all__ if name.endswith("Error")),
         ".kernel.omit": ("NOT_GIVEN", "NotGiven", "Omit", "not_given", "omit"),
@@ -101,6 +120,8 @@ if not TYPE_CHECKING:
         ".kernel.raw": ("APIResponse", "AsyncAPIResponse"),
         ".kernel.result": ("Err", "Failure", "Ok", "Result"),
         ".kernel.stream": ("AsyncStream", "Stream"),
+        ".lib": tuple(name for name in __all__ if name.endswith("_tool")),
+        ".lib.streaming": ("AssistantEventHandler", "AsyncAssistantEventHandler"),
         ".transports.network": ("NetworkTransport",),
     }
     __getattr__, __dir__ = lazily(

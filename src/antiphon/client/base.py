@@ -145,6 +145,7 @@ class BaseClient:
             raise OpenAIError("`provider` (Bedrock, Vertex AI) is not supported yet")
         if transport is not None and http_client is not None:
             raise TypeError("`transport` and `http_client` are two names for what requests are sent with: give one")
+        given = transport if http_client is None else http_client
         key = environ.get("OPENAI_API_KEY") if api_key is None and workload_identity is None else api_key
         key_provider = key if callable(key) else None
         admin = environ.get("OPENAI_ADMIN_KEY") if admin_api_key is None else admin_api_key
@@ -175,7 +176,7 @@ class BaseClient:
             _bases={},
             _core=self,
             _transport=None,
-            _given_transport=transport if http_client is None else http_client,
+            _given_transport=given,
             _custom_headers=custom,
             _custom_query=dict(default_query or {}),
             _closed=False,
@@ -187,7 +188,7 @@ class BaseClient:
             workload_identity=workload_identity,
             websocket_base_url=None if websocket_base_url is None else str(websocket_base_url),
             data_residency=data_residency,
-            timeout=DEFAULT_TIMEOUT if isinstance(timeout, NotGiven) else _timeout(timeout),
+            timeout=_usual_timeout(given) if isinstance(timeout, NotGiven) else _timeout(timeout),
             max_retries=_checked_retries(max_retries),
         )
         if base_url is None:
@@ -303,6 +304,10 @@ class BaseClient:
 
     def _shared_transport(self) -> Any:
         raise NotImplementedError
+
+    def _sending(self, made: Any) -> Any:
+        """The transport, or something around it."""
+        return made
 
     def _in_voice(self, voice: str) -> Any:
         """What stands behind the resources of this client in another voice."""
@@ -448,6 +453,14 @@ def _timeout(value: Any) -> float | Timeout | None:
         connect, read, write, pool = (*value, None, None, None, None)[:4]
         return Timeout(connect=connect, read=read, write=write, pool=pool)
     return Timeout(connect=value.connect, read=value.read, write=value.write, pool=value.pool)
+
+
+def _usual_timeout(transport: Any) -> float | Timeout | None:
+    """The timeout where none is given: ours, or that of an httpx client with other times than httpx's own."""
+    if not hasattr(transport, "build_request"):
+        return DEFAULT_TIMEOUT
+    theirs = _timeout(transport.timeout)
+    return DEFAULT_TIMEOUT if theirs == Timeout(5.0) else theirs
 
 
 def _checked_retries(value: Any) -> int:

@@ -59,7 +59,7 @@ class SyncClient(BaseClient):
             if made is None:
                 if self._closed:
                     raise RuntimeError("Cannot send a request: the client has been closed.")
-                made = transport(self._given_transport)
+                made = self._sending(transport(self._given_transport))
                 vars(self).update(_transport=made, _world=ClientWorld(made))
         return made
 
@@ -132,7 +132,7 @@ class AsyncClient(BaseClient):
             if made is None:
                 if self._closed:
                     raise RuntimeError("Cannot send a request: the client has been closed.")
-                made = async_transport(self._given_transport)
+                made = self._sending(async_transport(self._given_transport))
                 vars(self).update(_transport=made, _world=ClientWorld(made))
         return made
 

@@ -35,7 +35,7 @@ class AsyncTransport(Protocol):
 
 if TYPE_CHECKING:
     Transportable: TypeAlias = Handler | Transport | AsyncTransport | Any
-    """A handler, a transport, or a client of httpx2 or httpx."""
+    """A handler, a transport, a client of httpx2 or httpx, or (for an async client) a session of aiohttp."""
 else:
     Transportable = object
 
@@ -67,14 +67,18 @@ def async_transport(given: Transportable | None) -> AsyncTransport:
         return HttpxTransport(given, is_async=True)
     if isinstance(given, AsyncTransport):
         return given
+    if type(given).__module__.partition(".")[0] == "aiohttp":
+        from .aiohttp import AiohttpTransport
+
+        return AiohttpTransport(given)
     return _handler(given)
 
 
 def _handler(given: Any) -> HandlerTransport:
     if not hasattr(given, "__call__"):  # noqa: B004 (`callable` would narrow the type)
         raise TypeError(
-            f"transport= takes a handler (a function from a Request to a Response), a transport, or a client of httpx2 "
-            f"or httpx; this is of type {type(given).__name__}"
+            f"transport= takes a handler (a function from a Request to a Response), a transport, a client of httpx2 or "
+            f"httpx, or for an async client a session of aiohttp; this is of type {type(given).__name__}"
         )
     from .handler import HandlerTransport
 

@@ -44,12 +44,15 @@ class HttpxTransport:
                 f"{wrong} cannot send with {type(client).__name__}: it is {'not ' if is_async else ''}async; {wanted}"
             )
         self.client = client
+        self.follow_redirects: bool = client.follow_redirects
         self._errors, self._timeouts = _failures(client)
 
     def send(self, request: Request, timeout: Any, stream: bool) -> Response:
         """Send a request. Raises `APIConnectionError` or `APITimeoutError` where no response comes."""
         try:
-            answer = self.client.send(self._theirs(request, timeout), stream=stream)
+            answer = self.client.send(
+                self._theirs(request, timeout), stream=stream, follow_redirects=self.follow_redirects
+            )
         except self._errors as error:
             raise self._mapped(error, request) from error
         headers = Headers(answer.headers.multi_items())
@@ -59,7 +62,9 @@ class HttpxTransport:
     async def asend(self, request: Request, timeout: Any, stream: bool) -> Response:
         """Send a request. Raises `APIConnectionError` or `APITimeoutError` where no response comes."""
         try:
-            answer = await self.client.send(self._theirs(request, timeout), stream=stream)
+            answer = await self.client.send(
+                self._theirs(request, timeout), stream=stream, follow_redirects=self.follow_redirects
+            )
         except self._errors as error:
             raise self._mapped(error, request) from error
         headers = Headers(answer.headers.multi_items())

@@ -70,6 +70,20 @@ class NetworkTransport:
         self._alast: tuple[Any, Client] | tuple[None, None] = (None, None)
         self._process = os.getpid()
 
+    def like(self, *, follow_redirects: bool) -> NetworkTransport:
+        """One with the same settings, but for redirects, and connections of its own."""
+        return NetworkTransport(
+            http2=self.http2,
+            proxy=self.proxy,
+            trust_env=self.trust_env,
+            verify=self.verify,
+            cert=self.cert,
+            follow_redirects=follow_redirects,
+            max_connections=self.max_connections,
+            max_keepalive_connections=self.max_keepalive_connections,
+            keepalive_expiry=self.keepalive_expiry,
+        )
+
     # Blocking
 
     def send(self, request: Request, timeout: Any, stream: bool) -> Response:
