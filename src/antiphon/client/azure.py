@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 from urllib.parse import quote
 
 from ..kernel.errors import OpenAIError
@@ -48,8 +48,6 @@ _DEPLOYED: Final = frozenset(
 
 _AUTH: Final = ("api_key", "azure_ad_token", "azure_ad_token_provider")
 
-T = TypeVar("T")
-
 
 def _checked(token: object) -> str:
     if not isinstance(token, str) or not token:
@@ -69,7 +67,7 @@ class _EntraToken(Called):
         return f"Bearer {_checked(token)}"
 
 
-def _who(api_key: T | None, token: str | None, provider: Any) -> tuple[T | str | None, str | None, Any]:
+def _who(api_key: Any, token: str | None, provider: Any) -> tuple[Any, str | None, Any]:
     """Who asks: what was given, or else what the environment says."""
     if sum(each is not None for each in (api_key, token, provider)) > 1:
         raise OpenAIError("`api_key`, `azure_ad_token` and `azure_ad_token_provider` say the same thing: give one")
@@ -167,7 +165,7 @@ class _Azure(BaseClient):
         changed = any(changes.get(name) is not None for name in _AUTH)
         return arguments | ({name: changes.get(name) for name in _AUTH} if changed else current)
 
-    def _sharing(self, copied: Self) -> Self:
+    def _sharing(self, copied: Any) -> Any:
         if copied._base_url == self._base_url:
             vars(copied).update(_azure_endpoint=self._azure_endpoint, _azure_deployment=self._azure_deployment)
         return copied
@@ -181,8 +179,8 @@ def _version(given: str | None) -> str:
 
 
 _MISSING = (
-    "Missing credentials: give `api_key`, `azure_ad_token` or `azure_ad_token_provider`, or set AZURE_OPENAI_API_KEY or "
-    "AZURE_OPENAI_AD_TOKEN."
+    "Missing credentials: give `api_key`, `azure_ad_token` or `azure_ad_token_provider`, or set AZURE_OPENAI_API_KEY "
+    "or AZURE_OPENAI_AD_TOKEN."
 )
 
 

@@ -70,7 +70,8 @@ def async_transport(given: Transportable | None) -> AsyncTransport:
     if type(given).__module__.partition(".")[0] == "aiohttp":
         from .aiohttp import AiohttpTransport
 
-        return AiohttpTransport(given)
+        session: Any = given
+        return AiohttpTransport(session)
     return _handler(given)
 
 

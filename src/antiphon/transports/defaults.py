@@ -7,12 +7,15 @@ Their own defaults are others: five seconds for everything, and no redirects.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-try:
+if TYPE_CHECKING:
     import httpx2
-except ImportError:  # the older library has the same classes
-    import httpx as httpx2  # type: ignore[no-redef]
+else:
+    try:
+        import httpx2
+    except ImportError:  # the older library has the same classes
+        import httpx as httpx2
 
 __all__ = (
     "DefaultAioHttpClient",

@@ -5,15 +5,12 @@ Libraries drop `authorization` when a redirect leads to another origin; `api-key
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ..kernel.errors import APIConnectionError
 from ..kernel.flow import Flow, Read, Send, World, arun, run
 from ..kernel.http import Headers, Request, Response
-
-if TYPE_CHECKING:
-    from . import AsyncTransport, Transport
 
 __all__ = ("Redirecting", "redirecting")
 
@@ -105,7 +102,7 @@ def _who(origin: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
-def redirecting(made: Transport | AsyncTransport | Redirecting) -> Any:
+def redirecting(made: Any) -> Any:
     """A transport that follows redirects as before, but with the secrets kept; one that follows none is as it was."""
     from .network import NetworkTransport
 
