@@ -67,6 +67,7 @@ __all__ = (
     "AssistantEventHandler",
     "AsyncAPIResponse",
     "AsyncAssistantEventHandler",
+    "AsyncAzureOpenAI",
     "AsyncOpenAI",
     "AsyncStream",
     "AuthenticationError",

@@ -165,10 +165,9 @@ class _Azure(BaseClient):
         changed = any(changes.get(name) is not None for name in _AUTH)
         return arguments | ({name: changes.get(name) for name in _AUTH} if changed else current)
 
-    def _sharing(self, copied: Any) -> Any:
+    def _share(self, copied: BaseClient) -> None:
         if copied._base_url == self._base_url:
             vars(copied).update(_azure_endpoint=self._azure_endpoint, _azure_deployment=self._azure_deployment)
-        return copied
 
 
 def _version(given: str | None) -> str:
@@ -268,7 +267,9 @@ class AzureOpenAI(_Azure, OpenAI):
     ) -> Self:
         """A client with some settings changed, over the same connections. See `OpenAI.copy`."""
         changes = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        return self._sharing(type(self)(**self._copied(changes)))
+        copied = type(self)(**self._copied(changes))
+        self._share(copied)
+        return copied
 
     with_options = copy  # type: ignore[assignment]
 
@@ -349,6 +350,8 @@ class AsyncAzureOpenAI(_Azure, AsyncOpenAI):
     ) -> Self:
         """A client with some settings changed, over the same connections. See `OpenAI.copy`."""
         changes = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        return self._sharing(type(self)(**self._copied(changes)))
+        copied = type(self)(**self._copied(changes))
+        self._share(copied)
+        return copied
 
     with_options = copy  # type: ignore[assignment]

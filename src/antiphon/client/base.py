@@ -21,8 +21,6 @@ from .flow import exchange
 from .plan import Plan, Prepared, plan_of
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from ..kernel.flow import Flow
     from ..kernel.options import Query
     from .credentials import Credential
@@ -296,11 +294,10 @@ class BaseClient:
                     arguments.pop(other, None)
         return arguments | given
 
-    def _sharing(self, copied: Self) -> Self:
-        """A copy that knows the tokens this client got already."""
+    def _share(self, copied: BaseClient) -> None:
+        """Tell a copy what is not among the arguments, such as the tokens this client got already."""
         if copied.workload_identity is not None and copied.workload_identity is self.workload_identity:
             vars(copied)["_credential"] = self._credential
-        return copied
 
     def _shared_transport(self) -> Any:
         raise NotImplementedError

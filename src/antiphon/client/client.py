@@ -111,7 +111,9 @@ class OpenAI(SyncClient, API[Sync]):
         take its place; giving both raises `ValueError`.
         """
         changes = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        return self._sharing(type(self)(**self._copied(changes)))
+        copied = type(self)(**self._copied(changes))
+        self._share(copied)
+        return copied
 
     with_options = copy
 
@@ -187,6 +189,8 @@ class AsyncOpenAI(AsyncClient, API[Async]):
     ) -> Self:
         """A client with some settings changed, over the same connections. See `OpenAI.copy`."""
         changes = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        return self._sharing(type(self)(**self._copied(changes)))
+        copied = type(self)(**self._copied(changes))
+        self._share(copied)
+        return copied
 
     with_options = copy
