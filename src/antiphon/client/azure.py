@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..kernel.http import Headers
     from ..kernel.operation import AnyOperation, Bound
     from ..kernel.options import Timeout
+    from ..kernel.websocket import Dial
     from ..transports import Transportable
     from .credentials import Credential
     from .plan import Plan, Prepared
@@ -147,6 +148,18 @@ class _Azure(BaseClient):
         authority, slash, path = rest.partition("/")
         path = f"{slash}{path}/openai{bound.path}"
         return prepared._replace(request=prepared.request._replace(path=path, origin=f"{scheme}://{authority}"))
+
+    def _dialed(self, dial: Dial) -> tuple[str, Dial]:
+        base = self._base_url if self._azure_endpoint is None else f"{self._azure_endpoint.rstrip('/')}/openai"
+        base = self.websocket_base_url or base
+        if dial.path != "/realtime":
+            return base, dial
+        # A deployment is what answers here, whatever model it is of.
+        model = dial.query.get("model")
+        if not model:
+            raise OpenAIError("Azure needs `model`, or the deployment, to begin a realtime connection")
+        fixed = {"api-version": self._api_version, "deployment": self._azure_deployment or model}
+        return base, dial._replace(query={}, fixed_query={**dial.fixed_query, **fixed})
 
     def _sending(self, made: Any) -> Any:
         from ..transports.redirects import redirecting

@@ -23,6 +23,7 @@ from .plan import Plan, Prepared, plan_of
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
     from ..kernel.options import Query
+    from ..kernel.websocket import Dial
     from .credentials import Credential
 
 __all__ = ("DEFAULT_BASE_URL", "DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT", "BaseClient", "ClientWorld")
@@ -431,6 +432,10 @@ class BaseClient:
 
             params = {**dict(parse_qsl(hard, keep_blank_values=True)), **params}
         return encode(params)
+
+    def _dialed(self, dial: Dial) -> tuple[str, Dial]:
+        """Where a websocket connects to, and as what."""
+        return self.websocket_base_url or self._base_url, dial
 
     def _finish(self, plan: Plan, prepared: Prepared, response: Response, body: Any, special: bool) -> Any:
         """What a call answers."""

@@ -56,9 +56,10 @@ def address(
     auth: tuple[str, str | None] | None,
 ) -> Address:
     """The URL, the headers and the arguments of a connection. `auth` is the header a credential gave."""
-    scheme, _, rest = (client.websocket_base_url or client.base_url).partition("://")
+    base, dial = client._dialed(dial)
+    scheme, _, rest = base.partition("://")
     if scheme.lower() not in _SCHEMES or not rest:
-        raise OpenAIError(f"websocket_base_url needs a scheme and a host, such as wss://host/v1; it was {scheme!r}")
+        raise OpenAIError(f"websocket_base_url needs a scheme and a host, such as wss://host/v1; it was {base!r}")
     place, _, base_query = rest.partition("?")
     query = _query(client, base_query, {**dial.query, **extra_query, **dial.fixed_query})
     url = f"{_SCHEMES[scheme.lower()]}://{place.rstrip('/')}{dial.path}" + (f"?{query}" if query else "")
