@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from . import api, connections, files, schemas, types
+from . import api, connections, files, helpers, schemas, types
 
 ROOT = Path(__file__).parent.parent / "src" / "antiphon"
 TARGETS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "types": types.generate,
-    "api": lambda: chain(api.generate(), connections.generate()),
+    "api": lambda: chain(api.generate(), connections.generate(), helpers.generate()),
     "schema": schemas.generate,
 }
 

@@ -134,7 +134,7 @@ def _bases(path: str) -> list[tuple[str, str]]:
     helpers = [each.partition(":") for each in HELPERS.get(path, "").split()]
     if not helpers:
         return [("antiphon.kernel.operation", "Resource")]
-    return [(f"antiphon.api._helpers.{home}", name) for home, _, name in helpers]
+    return [(f"antiphon.api{home if home[0] == '.' else f'._helpers.{home}'}", name) for home, _, name in helpers]
 
 
 class _Writer:

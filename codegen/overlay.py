@@ -19,6 +19,12 @@ SKIPPED_MEMBERS = {
 BASES = {
     "openai.types.embedding.Embedding": "VectorOf",
     "openai.types.responses.response.Response": "ResponseText",
+    "openai.types.chat.parsed_chat_completion.ParsedChatCompletionMessage": "Parsed",
+    "openai.types.chat.parsed_function_tool_call.ParsedFunctionToolCall": "Parsed",
+    "openai.types.responses.parsed_response.ParsedResponse": "ParsedOutput[ContentType]",
+    "openai.types.responses.parsed_response.ParsedResponseFunctionToolCall": "Parsed",
+    "openai.types.responses.parsed_response.ParsedResponseOutputMessage": "Parsed",
+    "openai.types.responses.parsed_response.ParsedResponseOutputText": "Parsed",
     "openai.types.beta.agent_session_message.AgentSessionMessage": "MessageText",
 }
 """Classes with behaviour of their own: the base in `antiphon.kernel.extras` that has it."""
@@ -26,25 +32,26 @@ BASES = {
 HELPERS: dict[str, str] = {
     "beta.realtime": "connect:BetaRealtimeConnect",
     "beta.responses": "connect:BetaResponsesConnect",
-    "beta.threads": "polling:ThreadPolling",
-    "beta.threads.runs": "polling:RunPolling",
+    "beta.threads": "polling:ThreadPolling ._typed:ThreadStreams",
+    "beta.threads.runs": "polling:RunPolling ._typed:RunStreams",
+    "chat.completions": "._typed:ChatStructured",
     "files": "polling:FileProcessing",
     "live": "connect:LiveConnect",
     "live.forks": "connect:ForksConnect",
     "live.sideband": "connect:SidebandConnect",
     "realtime": "connect:RealtimeConnect",
     "realtime.translations": "connect:TranslationsConnect",
-    "responses": "connect:ResponsesConnect",
+    "responses": "connect:ResponsesConnect ._typed:ResponsesStructured",
     "uploads": "polling:ChunkedUploads",
-    "vector_stores.files": "polling:VectorStoreFilePolling",
     "vector_stores.file_batches": "polling:FileBatchPolling",
+    "vector_stores.files": "polling:VectorStoreFilePolling",
     "videos": "polling:VideoPolling",
     "webhooks": "webhooks:WebhookReceiver",
 }
 """Resources with methods of their own beside operations, such as `chat.completions` with `parse` and `stream`: the
-class that has them, by the path of the resource, as `module:Class` of `antiphon.api._helpers`; several are separated
-by spaces. That folder is written by hand; the class is generic in the voice like any resource, and becomes a base of
-the generated one.
+class that has them, by the path of the resource, as `module:Class` of `antiphon.api._helpers`, or, with a dot, of
+`antiphon.api`; several are separated by spaces. That folder is written by hand; the class is generic in the voice like
+any resource, and becomes a base of the generated one.
 """
 
 DROPPED_PARAMETERS = {

@@ -232,6 +232,9 @@ class _Writer:
             bases.append(text)
         if kind == "dict":
             bases += [f"{keyword.arg}={unparse(keyword.value)}" for keyword in node.keywords]
+        if written and written not in bases:
+            self.at_run_time.add("antiphon.kernel.extras", written.partition("[")[0])
+            bases.insert(0, written)
         return bases
 
     # The whole

@@ -47,7 +47,7 @@ _dumps: Callable[[Any, Any], bytes] = _first_dumps
 
 def _default(value: Any) -> Any:
     if isinstance(value, View):
-        return value._data
+        return value._sent()
     dump = getattr(value, "model_dump", None)
     if dump is not None:
         return dump(mode="json", by_alias=True, exclude_unset=True)
@@ -80,7 +80,7 @@ def _thorough(value: Any) -> bytes:
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, View):
-        return value._data
+        return value._sent()
     if isinstance(value, Mapping):
         return {key: _cleaned(item) for key, item in value.items() if not isinstance(item, (Omit, NotGiven))}
     if isinstance(value, (str, bytes, bytearray, memoryview)) or hasattr(value, "model_dump"):
@@ -127,7 +127,7 @@ def _cleaned_form(fields: dict[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Views and models within as the dicts they hold."""
     if isinstance(value, View):
-        return value._data
+        return value._sent()
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if hasattr(value, "model_dump"):

@@ -213,8 +213,9 @@ class LengthFinishReasonError(OpenAIError):
 class ContentFilterFinishReasonError(OpenAIError):
     """The answer was stopped by the content filter, so it cannot be parsed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, completion: Any = None) -> None:
         super().__init__("Could not parse response content as the request was rejected by the content filter")
+        self.completion = completion
 
 
 class SubjectTokenProviderError(OpenAIError):

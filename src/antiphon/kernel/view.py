@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, dataclass_transform, get_args, get_origin
 
 from .lazy import evaluate
@@ -127,6 +129,10 @@ class View:
 
     def __dir__(self) -> list[str]:
         return sorted({*object.__dir__(self), *self._data})
+
+    def _sent(self) -> dict[str, Any]:
+        """The JSON object as it goes into a request."""
+        return self._data
 
     # Copies
 
@@ -489,7 +495,31 @@ def _dumped(value: Any, python_names: bool, fill: bool, drop_none: bool) -> Any:
         return [_dumped(item, python_names, fill, drop_none) for item in value]
     if isinstance(value, dict):
         return {key: _dumped(item, python_names, fill, drop_none) for key, item in value.items()}
-    return value
+    return value if isinstance(value, _JSON) else _plainly(value)
+
+
+_JSON = (str, int, float, NoneType)
+
+
+def _plainly(value: Any) -> Any:
+    """What an answer was parsed into, as JSON again: a model of pydantic, a dataclass, a struct of msgspec."""
+    import dataclasses
+
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if hasattr(value, "__struct_fields__"):
+        import msgspec
+
+        return msgspec.to_builtins(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _plainly(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plainly(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plainly(item) for key, item in value.items()}
+    return value if isinstance(value, _JSON) else str(value)
 
 
 def _json(value: Any, indent: int | None) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from antiphon.kernel.extras import Parsed
 from antiphon.kernel.lazy import lazily
 
 from .chat_completion import ChatCompletion, Choice
@@ -23,7 +24,7 @@ __all__ = (
 ContentType = TypeVar("ContentType")
 
 
-class ParsedChatCompletionMessage(ChatCompletionMessage, Generic[ContentType]):
+class ParsedChatCompletionMessage(Parsed, ChatCompletionMessage, Generic[ContentType]):
     parsed: ContentType | None = None
     tool_calls: list[ParsedFunctionToolCall] | None = None  # type: ignore[assignment, unused-ignore]
 

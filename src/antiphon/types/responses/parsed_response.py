@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
+from antiphon.kernel.extras import Parsed, ParsedOutput
 from antiphon.kernel.lazy import lazily
 
 from .response import Response
@@ -57,19 +58,19 @@ __all__ = (
 ContentType = TypeVar("ContentType")
 
 
-class ParsedResponseOutputText(ResponseOutputText, Generic[ContentType]):
+class ParsedResponseOutputText(Parsed, ResponseOutputText, Generic[ContentType]):
     parsed: ContentType | None = None
 
 
-class ParsedResponseOutputMessage(ResponseOutputMessage, Generic[ContentType]):
+class ParsedResponseOutputMessage(Parsed, ResponseOutputMessage, Generic[ContentType]):
     content: list[ParsedContent[ContentType]]  # type: ignore[assignment, unused-ignore]
 
 
-class ParsedResponseFunctionToolCall(ResponseFunctionToolCall):
+class ParsedResponseFunctionToolCall(Parsed, ResponseFunctionToolCall):
     parsed_arguments: object | None = None
 
 
-class ParsedResponse(Response, Generic[ContentType]):
+class ParsedResponse(ParsedOutput[ContentType], Response, Generic[ContentType]):
     output: list[ParsedResponseOutputItem[ContentType]]  # type: ignore[assignment, unused-ignore]
 
 

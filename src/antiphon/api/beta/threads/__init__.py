@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 from antiphon.api._helpers.polling import ThreadPolling
+from antiphon.api._typed import ThreadStreams
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
@@ -114,7 +115,7 @@ if TYPE_CHECKING:
 __all__ = ("Threads",)
 
 
-class Threads(ThreadPolling[V]):
+class Threads(ThreadPolling[V], ThreadStreams[V]):
     """`client.beta.threads`: threads."""
 
     @cached_property

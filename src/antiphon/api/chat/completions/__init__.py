@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
+from antiphon.api._typed import ChatStructured
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -180,7 +181,7 @@ if TYPE_CHECKING:
 __all__ = ("Completions",)
 
 
-class Completions(Resource[V]):
+class Completions(ChatStructured[V]):
     """`client.chat.completions`: chat completions."""
 
     @cached_property
