@@ -154,7 +154,14 @@ class FakeOpenAI:
         """
         from ..hosting.run import serve_in_background
 
+        self.warm()
         return serve_in_background(self.server, host, port)
+
+    def warm(self) -> None:
+        """Load, on a thread in the background, what the first request would have to wait for."""
+        from ..server import tokens
+
+        tokens.preload()
 
     def asgi(self) -> ASGI:
         """The fake as an ASGI application, to be served or mounted anywhere."""
