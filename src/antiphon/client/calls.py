@@ -59,7 +59,8 @@ class SyncClient(BaseClient):
             if made is None:
                 if self._closed:
                     raise RuntimeError("Cannot send a request: the client has been closed.")
-                made = self._sending(transport(self._given_transport))
+                sender: Transport = self._sending(transport(self._given_transport))
+                made = sender
                 vars(self).update(_transport=made, _world=ClientWorld(made))
         return made
 
@@ -132,7 +133,8 @@ class AsyncClient(BaseClient):
             if made is None:
                 if self._closed:
                     raise RuntimeError("Cannot send a request: the client has been closed.")
-                made = self._sending(async_transport(self._given_transport))
+                sender: AsyncTransport = self._sending(async_transport(self._given_transport))
+                made = sender
                 vars(self).update(_transport=made, _world=ClientWorld(made))
         return made
 
