@@ -7,6 +7,7 @@ The parameters are the official ones; what the methods do is written by hand in 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from .annotations import Annotations
@@ -37,7 +38,7 @@ CLASSES = {
     "beta.threads": "ThreadStreams",
     "beta.threads.runs": "RunStreams",
 }
-"""Resources, and the base of each that has the helpers."""
+"""Resources, and the base of each that has the helpers; it is in a module named for the last part of the resource."""
 
 _DOCS = {
     "chat.completions.parse": """Create a chat completion and read its content into a type.
@@ -132,26 +133,30 @@ _OPTIONS = (
 
 
 def generate() -> Iterator[tuple[str, str]]:
-    """The module as its path below `antiphon/` and its text."""
+    """Every module as its path below `antiphon/` and its text."""
+    yield "api/_typed/__init__.py", f'{HEADER}"""Helpers that are generic in a type, typed for every voice."""\n'
+    for path in CLASSES:
+        yield f"api/_typed/{path.rpartition('.')[2]}.py", _module(path)
+
+
+def _module(path: str) -> str:
     checked, lazy = Imports(), {}
-    bodies = [_class(resources()[path], checked, lazy) for path in CLASSES]
+    body = _class(resources()[path], checked, lazy)
     for name, home in (_KERNEL | _LIB | _PARSED).items():
-        if any(name in body for body in bodies):
-            where = home if "." in home and name in _PARSED else f"antiphon.{'lib' if name in _LIB else 'kernel'}.{home}"
+        if re.search(rf"\b{name}\b", body):
+            where = home if name in _PARSED else f"antiphon.{'lib' if name in _LIB else 'kernel'}.{home}"
             checked.add(where, name)
             lazy[name] = where
-    lines = "\n".join(checked.lines())
-    yield (
-        "api/_typed.py",
-        f'{HEADER}"""The helpers that are generic in a type they are given: what they take, and what they give in each '
-        'voice."""\n\nfrom __future__ import annotations\n\nfrom collections.abc import Iterable, Sequence\n'
-        "from typing import TYPE_CHECKING, Any, Literal, overload\n\n"
+    generics = [name for name in ("Iterable", "Sequence") if f"{name}[" in body]
+    collections = f"from collections.abc import {', '.join(generics)}\n" if generics else ""
+    literal = ", Literal" if "Literal[" in body else ""
+    return (
+        f"{HEADER}from __future__ import annotations\n\n{collections}"
+        f"from typing import TYPE_CHECKING, Any{literal}, overload\n\n"
         "from antiphon.kernel.lazy import lazily\nfrom antiphon.kernel.omit import NotGiven, Omit, not_given, omit\n"
         "from antiphon.kernel.operation import Resource, V\n\nif TYPE_CHECKING:\n"
-        f"    from collections.abc import Coroutine\n\n{indent(lines)}\n"
-        f"__all__ = {tuple(sorted(CLASSES.values()))!r}\n\n"
-        + "\n\n".join(bodies)
-        + f"\n\nif not TYPE_CHECKING:\n{indent(lazy_table(lazy))}",
+        f"{'    from collections.abc import Coroutine' if 'Coroutine[' in body else ''}\n{indent(*checked.lines())}\n"
+        f"__all__ = ({CLASSES[path]!r},)\n\n{body}\n\nif not TYPE_CHECKING:\n{indent(lazy_table(lazy))}"
     )
 
 

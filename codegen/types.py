@@ -234,7 +234,7 @@ class _Writer:
             bases += [f"{keyword.arg}={unparse(keyword.value)}" for keyword in node.keywords]
         if written and written not in bases:
             self.at_run_time.add("antiphon.kernel.extras", written.partition("[")[0])
-            bases.insert(0, written)
+            bases.insert(1, written)  # after the one that has the fields
         return bases
 
     # The whole

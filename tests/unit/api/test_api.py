@@ -117,6 +117,8 @@ def test_importing_one_resource_imports_no_type_and_no_other() -> None:
     loaded = _fresh(code).split()
     assert [name for name in loaded if name.startswith(("antiphon.types", "antiphon.api."))] == [
         "antiphon.api.chat",
+        "antiphon.api._typed",
+        "antiphon.api._typed.completions",
         "antiphon.api.chat.completions",
     ]
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 from antiphon.api._helpers.connect import ResponsesConnect
-from antiphon.api._typed import ResponsesStructured
+from antiphon.api._typed.responses import ResponsesStructured
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit

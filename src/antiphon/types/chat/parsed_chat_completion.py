@@ -24,7 +24,7 @@ __all__ = (
 ContentType = TypeVar("ContentType")
 
 
-class ParsedChatCompletionMessage(Parsed, ChatCompletionMessage, Generic[ContentType]):
+class ParsedChatCompletionMessage(ChatCompletionMessage, Parsed, Generic[ContentType]):
     parsed: ContentType | None = None
     tool_calls: list[ParsedFunctionToolCall] | None = None  # type: ignore[assignment, unused-ignore]
 

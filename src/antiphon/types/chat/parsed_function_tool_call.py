@@ -15,5 +15,5 @@ class ParsedFunction(Function):
     parsed_arguments: object | None = None
 
 
-class ParsedFunctionToolCall(Parsed, ChatCompletionMessageFunctionToolCall):
+class ParsedFunctionToolCall(ChatCompletionMessageFunctionToolCall, Parsed):
     function: ParsedFunction  # type: ignore[assignment, unused-ignore]

@@ -58,19 +58,19 @@ __all__ = (
 ContentType = TypeVar("ContentType")
 
 
-class ParsedResponseOutputText(Parsed, ResponseOutputText, Generic[ContentType]):
+class ParsedResponseOutputText(ResponseOutputText, Parsed, Generic[ContentType]):
     parsed: ContentType | None = None
 
 
-class ParsedResponseOutputMessage(Parsed, ResponseOutputMessage, Generic[ContentType]):
+class ParsedResponseOutputMessage(ResponseOutputMessage, Parsed, Generic[ContentType]):
     content: list[ParsedContent[ContentType]]  # type: ignore[assignment, unused-ignore]
 
 
-class ParsedResponseFunctionToolCall(Parsed, ResponseFunctionToolCall):
+class ParsedResponseFunctionToolCall(ResponseFunctionToolCall, Parsed):
     parsed_arguments: object | None = None
 
 
-class ParsedResponse(ParsedOutput[ContentType], Response, Generic[ContentType]):
+class ParsedResponse(Response, ParsedOutput[ContentType], Generic[ContentType]):
     output: list[ParsedResponseOutputItem[ContentType]]  # type: ignore[assignment, unused-ignore]
 
 

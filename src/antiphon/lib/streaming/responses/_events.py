@@ -82,7 +82,7 @@ __all__ = (
 )
 
 
-class ResponseTextDeltaEvent(Late, RawResponseTextDeltaEvent):
+class ResponseTextDeltaEvent(RawResponseTextDeltaEvent, Late):
     """More of a text, with the text so far."""
 
     snapshot: str
@@ -94,7 +94,7 @@ class ResponseTextDoneEvent(RawResponseTextDoneEvent, Generic[TextFormatT]):
     parsed: TextFormatT | None = None
 
 
-class ResponseFunctionCallArgumentsDeltaEvent(Late, RawResponseFunctionCallArgumentsDeltaEvent):
+class ResponseFunctionCallArgumentsDeltaEvent(RawResponseFunctionCallArgumentsDeltaEvent, Late):
     """More of the arguments of a call, with the arguments so far."""
 
     snapshot: str

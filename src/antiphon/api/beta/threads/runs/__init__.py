@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 from antiphon.api._helpers.polling import RunPolling
-from antiphon.api._typed import RunStreams
+from antiphon.api._typed.runs import RunStreams
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
