@@ -132,7 +132,7 @@ def _read(source: Source) -> tuple[bytes, str | None]:
     if isinstance(source, (str, os.PathLike)):
         path = Path(source).expanduser()
         return path.read_bytes(), path.name
-    data = source.read()
+    data: Any = source.read()
     if not isinstance(data, bytes):
         raise TypeError("the file has to be opened in binary mode")
     name = getattr(source, "name", None)
@@ -180,7 +180,9 @@ def _picture(source: Source) -> str:
     return url
 
 
-def audio(source: Source, *, format: Literal["wav", "mp3"] | str | None = None) -> ChatCompletionContentPartInputAudioParam:
+def audio(
+    source: Source, *, format: Literal["wav", "mp3"] | str | None = None
+) -> ChatCompletionContentPartInputAudioParam:
     """A sound. The API takes WAV and MP3; other hosts take more.
 
     Raises `ValueError` for a file that is no sound, `OSError` for one that cannot be read.
@@ -239,7 +241,9 @@ def input_image(
     return {"type": "input_image", "detail": detail, "image_url": _picture(source)}
 
 
-def input_file(source: Source | None = None, *, name: str | None = None, id: str | None = None) -> ResponseInputFileParam:
+def input_file(
+    source: Source | None = None, *, name: str | None = None, id: str | None = None
+) -> ResponseInputFileParam:
     """A file for `responses.create`: its content, its address, or the `id` of an uploaded file."""
     if (source is None) == (id is None):
         raise TypeError("input_file() takes either a source or the id of an uploaded file")

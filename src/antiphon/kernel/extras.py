@@ -53,7 +53,7 @@ class VectorOf(View):
         """
         from .vectors import cosine_similarity
 
-        return cosine_similarity(self, other)
+        return cosine_similarity(self._data.get("embedding") or [], other)
 
     def distance(self, other: Vector) -> float:
         """The cosine distance to another vector, from 0, the same direction, to 2, the opposite one."""

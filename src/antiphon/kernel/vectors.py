@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 
 from .view import View
 
-__all__ = ("Vector", "cosine_similarity", "distance", "dot")
+__all__ = ("Vector", "cosine_distance", "cosine_similarity", "dot")
 
 
 class _HasVector(Protocol):
@@ -45,15 +45,13 @@ def cosine_similarity(a: Vector, b: Vector) -> float:
     A vector of nothing but zeros is like no other: 0. Raises `ValueError` for vectors that differ in length.
     """
     left, right = _pair(a, b)
-    if left is right:
-        return 1.0 if _product(left, left) else 0.0
-    norms = _product(left, left) * _product(right, right)
+    norms = _length(left) * _length(right)
     if not norms:
         return 0.0
-    return float(min(max(_product(left, right) / math.sqrt(norms), -1.0), 1.0))
+    return float(min(max(_product(left, right) / norms, -1.0), 1.0))
 
 
-def distance(a: Vector, b: Vector) -> float:
+def cosine_distance(a: Vector, b: Vector) -> float:
     """The cosine distance, one less the similarity: from 0, the same direction, to 2, the opposite one."""
     return 1.0 - cosine_similarity(a, b)
 
@@ -73,6 +71,10 @@ def _numbers(vector: Any) -> Any:
     if hasattr(vector, "__array__") and getattr(vector, "ndim", 1) != 1:
         raise ValueError(f"a vector has one dimension; this array has {vector.ndim}")
     return vector
+
+
+def _length(vector: Any) -> float:
+    return math.sqrt(_product(vector, vector)) if hasattr(vector, "__array__") else math.hypot(*vector)
 
 
 def _product(left: Any, right: Any) -> Any:

@@ -95,7 +95,8 @@ class Chat(Conversation):
 
         Raises `ValueError` where there is no conversation in it, `OSError` where the file cannot be read.
         """
-        chat = cls(client, **{"model": "", **settings})
+        named: dict[str, Any] = {"model": "", **settings}
+        chat = cls(client, **named)
         chat.restore(_saved(saved))
         return chat
 
@@ -228,7 +229,8 @@ class AsyncChat(Conversation):
     @classmethod
     def load(cls, client: AsyncOpenAI, saved: str | os.PathLike[str] | Mapping[str, Any], **settings: Any) -> Self:
         """A chat that goes on where one was saved. See `Chat.load`."""
-        chat = cls(client, **{"model": "", **settings})
+        named: dict[str, Any] = {"model": "", **settings}
+        chat = cls(client, **named)
         chat.restore(_saved(saved))
         return chat
 
@@ -237,7 +239,7 @@ class AsyncChat(Conversation):
 
 
 class AsyncChatStream:
-    """An answer as it is said. Iterate it once; closing it, or leaving its `async with` block, ends the answer early."""
+    """An answer as it is said. Iterate it once; closing it, or leaving its `async with`, ends the answer early."""
 
     __slots__ = ("__weakref__", "_pieces", "_turn")
 

@@ -162,7 +162,8 @@ class Conversation:
         """The messages that are remembered, oldest first, without the system prompt. A copy: assign to change it."""
         from copy import deepcopy
 
-        return deepcopy(self._messages)  # type: ignore[return-value]
+        messages: Any = deepcopy(self._messages)
+        return messages  # type: ignore[no-any-return]
 
     @history.setter
     def history(self, messages: Iterable[ChatCompletionMessageParam]) -> None:
@@ -283,7 +284,7 @@ class Conversation:
         if len(calls) == 1 or self.tools_at_once == 1:
             results: list[ToolResult] = []
             for call in calls:
-                results.append((yield from self._made(call)))
+                results.append((yield from self._made(call)))  # noqa: PERF401 (a comprehension cannot wait)
             return results
         together: list[ToolResult] = yield Together([self._made(call) for call in calls], self.tools_at_once)
         return together

@@ -48,9 +48,7 @@ def blocks(messages: Sequence[Message]) -> list[list[Message]]:
     return grouped
 
 
-def trimmed(
-    messages: Sequence[Message], kept: int, fits: Callable[[Sequence[Message]], bool]
-) -> list[Message]:
+def trimmed(messages: Sequence[Message], kept: int, fits: Callable[[Sequence[Message]], bool]) -> list[Message]:
     """The newest of the messages that fit; the last `kept` always stay.
 
     Whole groups leave, oldest first; and since most hosts want a conversation to begin with the user, what is left

@@ -24,7 +24,8 @@ __all__ = ("ChatOptions",)
 
 class ChatOptions(TypedDict, total=False):
     """Every parameter of `chat.completions.create` but those the chat itself gives: the model, the messages, the
-    tools, and whether to stream."""
+    tools, and whether to stream.
+    """
 
     audio: ChatCompletionAudioParam | None
     frequency_penalty: float | None

@@ -1,11 +1,11 @@
 """What a completion says, whichever host it comes from, whole or in chunks.
 
-    content        text, a list of parts, or null beside `reasoning_content`
-    reasoning      `reasoning_content`, `reasoning`, or parts of the type `thinking`
-    finish_reason  any word, null, or ""
-    tool_calls     without `id`, `index` or `type`; arguments as text or as an object; every index 0
-    choices        null or empty in some chunks; `message` where `delta` is due
-    usage          on every chunk, on the last, or missing
+content        text, a list of parts, or null beside `reasoning_content`
+reasoning      `reasoning_content`, `reasoning`, or parts of the type `thinking`
+finish_reason  any word, null, or ""
+tool_calls     without `id`, `index` or `type`; arguments as text or as an object; every index 0
+choices        null or empty in some chunks; `message` where `delta` is due
+usage          on every chunk, on the last, or missing
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Answered(NamedTuple):
 
 def read(completion: Any) -> Answered:
     """A whole completion. Raises `APIError` where there is none in the host's answer."""
-    data = completion._data if isinstance(completion, View) else None
+    data: Any = completion._data if isinstance(completion, View) else None
     choice = _first_choice(data) if isinstance(data, dict) else None
     if data is None or choice is None:
         raise _nothing(data if data is not None else completion)
@@ -49,8 +49,9 @@ def read(completion: Any) -> Answered:
     for piece in _pieces(message):
         told[type(piece)] += piece.text
     finish = choice.get("finish_reason")
+    whole: Any = completion
     return Answered(
-        completion,
+        whole,
         message,
         told[Text],
         told[Reasoning],

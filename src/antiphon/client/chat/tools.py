@@ -1,15 +1,15 @@
 """Plain typed functions as tools that a model can call.
 
-    def weather(city: str, unit: Literal["c", "f"] = "c") -> str:
-        \"\"\"How the weather is.
+def weather(city: str, unit: Literal["c", "f"] = "c") -> str:
+    \"\"\"How the weather is.
 
-        Args:
-            city: Its name, in English.
-        \"\"\"
+    Args:
+        city: Its name, in English.
+    \"\"\"
 
-    tool = FunctionTool(weather)
-    tool.to_param()                          what goes into `tools=[…]` of a chat completion
-    tool.arguments('{"city": "Lisbon"}')     what the model wrote, as the types the function declares
+tool = FunctionTool(weather)
+tool.to_param()                          what goes into `tools=[…]` of a chat completion
+tool.arguments('{"city": "Lisbon"}')     what the model wrote, as the types the function declares
 """
 
 from __future__ import annotations
@@ -37,7 +37,17 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 class FunctionTool:
     """A function a model can call: its name, what it does, the schema of its arguments, and the function itself."""
 
-    __slots__ = ("__weakref__", "_known", "_load", "description", "function", "is_async", "name", "parameters", "strict")
+    __slots__ = (
+        "__weakref__",
+        "_known",
+        "_load",
+        "description",
+        "function",
+        "is_async",
+        "name",
+        "parameters",
+        "strict",
+    )
     name: str
     description: str
     parameters: dict[str, Any]
@@ -66,7 +76,9 @@ class FunctionTool:
         self.function = function
         self.name = name or getattr(plain, "__name__", None) or type(function).__name__
         if not _NAME.fullmatch(self.name):
-            raise ValueError(f"a tool has a name of up to 64 letters, digits, - and _; {self.name!r} is none: give name=")
+            raise ValueError(
+                f"a tool has a name of up to 64 letters, digits, - and _; {self.name!r} is none: give name="
+            )
         self.strict = strict
         self.is_async = inspect.iscoroutinefunction(plain)
         words, of_parameters = described(plain.__doc__)
@@ -86,7 +98,7 @@ class FunctionTool:
             hints = get_type_hints(plain, include_extras=True)
         except NameError as error:
             raise TypeError(
-                f"the types of {self.name}() cannot be read: {error}. Define what they mention in the function's module."
+                f"the types of {self.name}() cannot be read: {error}. Define what they mention beside it."
             ) from None
         fields: list[Field] = []
         defaults: dict[str, Any] = {}
@@ -146,7 +158,9 @@ class FunctionTool:
             return given
         unknown = [repr(name) for name in given if name not in self._known]
         if unknown:
-            raise ValueError(f"unknown arguments: {', '.join(unknown)}; known are {', '.join(sorted(self._known)) or 'none'}")
+            raise ValueError(
+                f"unknown arguments: {', '.join(unknown)}; known are {', '.join(sorted(self._known)) or 'none'}"
+            )
         try:
             return self._load(given)
         except Exception as error:  # of the class that the arguments are read into
