@@ -8,13 +8,42 @@ Importing this package loads nothing but itself and the standard library; each n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os as _os
+from typing import TYPE_CHECKING, Any
 
 from .kernel.lazy import lazily
 from .version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from . import providers, types
+    from .api.admin import Admin
+    from .api.audio import Audio
+    from .api.batches import Batches
+    from .api.beta import Beta
+    from .api.chat import Chat as ChatResource
+    from .api.completions import Completions
+    from .api.containers import Containers
+    from .api.content_provenance_checks import ContentProvenanceChecks
+    from .api.conversations import Conversations
+    from .api.decisions import Decisions
+    from .api.embeddings import Embeddings
+    from .api.evals import Evals
+    from .api.files import Files
+    from .api.fine_tuning import FineTuning
+    from .api.images import Images
+    from .api.live import Live
+    from .api.models import Models
+    from .api.moderations import Moderations
+    from .api.realtime import Realtime
+    from .api.responses import Responses
+    from .api.safety import Safety
+    from .api.skills import Skills
+    from .api.uploads import Uploads
+    from .api.vector_stores import VectorStores
+    from .api.videos import Videos
+    from .api.webhooks import Webhooks
     from .client import AsyncOpenAI, OpenAI, media
     from .client.azure import AsyncAzureOpenAI, AzureOpenAI
     from .client.chat import AsyncChat, Chat, FunctionTool
@@ -44,6 +73,7 @@ if TYPE_CHECKING:
         WebSocketQueueFullError,
     )
     from .kernel.omit import NOT_GIVEN, NotGiven, Omit, not_given, omit
+    from .kernel.operation import Sync
     from .kernel.options import Timeout
     from .kernel.raw import APIResponse, AsyncAPIResponse
     from .kernel.result import Err, Failure, Ok, Result
@@ -134,7 +164,83 @@ __all__ = (
     "types",
 )
 
+# Module-level use: what the resources below are made with. `client/module.py` says how.
+
+api_key: str | Callable[[], str] | None = None
+admin_api_key: str | None = None
+organization: str | None = None
+project: str | None = None
+webhook_secret: str | None = None
+base_url: str | None = None
+max_retries: int = 2
+default_headers: Mapping[str, str] | None = None
+default_query: Mapping[str, object] | None = None
+http_client: Any = None
+api_type: str | None = _os.environ.get("OPENAI_API_TYPE")
+"""`openai` or `azure`; `None` for whichever there are credentials for."""
+api_version: str | None = _os.environ.get("OPENAI_API_VERSION")
+azure_endpoint: str | None = _os.environ.get("AZURE_OPENAI_ENDPOINT")
+azure_ad_token: str | None = None
+azure_ad_token_provider: Callable[[], str] | None = None
+
+if TYPE_CHECKING:
+    timeout: float | Timeout | None
+    admin: Admin[Sync]
+    audio: Audio[Sync]
+    batches: Batches[Sync]
+    beta: Beta[Sync]
+    chat: ChatResource[Sync]
+    completions: Completions[Sync]
+    containers: Containers[Sync]
+    content_provenance_checks: ContentProvenanceChecks[Sync]
+    conversations: Conversations[Sync]
+    decisions: Decisions[Sync]
+    embeddings: Embeddings[Sync]
+    evals: Evals[Sync]
+    files: Files[Sync]
+    fine_tuning: FineTuning[Sync]
+    images: Images[Sync]
+    live: Live[Sync]
+    models: Models[Sync]
+    moderations: Moderations[Sync]
+    realtime: Realtime[Sync]
+    responses: Responses[Sync]
+    safety: Safety[Sync]
+    skills: Skills[Sync]
+    uploads: Uploads[Sync]
+    vector_stores: VectorStores[Sync]
+    videos: Videos[Sync]
+    webhooks: Webhooks[Sync]
+
 if not TYPE_CHECKING:
+    _RESOURCES = (
+        "admin",
+        "audio",
+        "batches",
+        "beta",
+        "chat",
+        "completions",
+        "containers",
+        "content_provenance_checks",
+        "conversations",
+        "decisions",
+        "embeddings",
+        "evals",
+        "files",
+        "fine_tuning",
+        "images",
+        "live",
+        "models",
+        "moderations",
+        "realtime",
+        "responses",
+        "safety",
+        "skills",
+        "uploads",
+        "vector_stores",
+        "videos",
+        "webhooks",
+    )
     _HOMES = {
         ".client": ("AsyncOpenAI", "OpenAI"),
         ".client.azure": ("AsyncAzureOpenAI", "AzureOpenAI"),
@@ -158,6 +264,9 @@ if not TYPE_CHECKING:
         __name__,
         {
             **{name: home for home, names in _HOMES.items() for name in names},
+            **dict.fromkeys(_RESOURCES, ".client.module"),
+            "_reset_client": ".client.module:reset",
+            "timeout": ".client.base:DEFAULT_TIMEOUT",
             "media": ".client.media:",
             "providers": ".providers:",
             "types": ".types:",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..kernel.websocket import Dial
     from .credentials import Credential
 
-__all__ = ("DEFAULT_BASE_URL", "DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT", "BaseClient", "ClientWorld")
+__all__ = ("DEFAULT_BASE_URL", "DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT", "BaseClient", "ClientWorld", "header_lines")
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 DEFAULT_MAX_RETRIES: Final = 2
@@ -168,7 +168,7 @@ class BaseClient:
             from .credentials import WorkloadIdentityAuth
 
             credential = WorkloadIdentityAuth(workload_identity)
-        custom = _merged(_header_lines(environ.get("OPENAI_CUSTOM_HEADERS") or ""), default_headers or {})
+        custom = _merged(header_lines(environ.get("OPENAI_CUSTOM_HEADERS") or ""), default_headers or {})
         vars(self).update(
             _api_key_provider=key_provider,
             _credential=credential,
@@ -473,7 +473,8 @@ def _checked_retries(value: Any) -> int:
     return value
 
 
-def _header_lines(text: str) -> dict[str, str | Omit]:
+def header_lines(text: str) -> dict[str, str | Omit]:
+    """Headers as `OPENAI_CUSTOM_HEADERS` has them, one a line."""
     lines = (line.partition(":") for line in text.split("\n"))
     return {name.strip(): value.strip() for name, colon, value in lines if colon}
 
