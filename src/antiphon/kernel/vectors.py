@@ -21,7 +21,7 @@ class _HasVector(Protocol):
 
 
 class _Array(Protocol):
-    def __array__(self) -> Any: ...
+    def tolist(self) -> Any: ...
 
 
 Vector: TypeAlias = Sequence[float] | _HasVector | _Array
@@ -36,7 +36,7 @@ def dot(a: Vector, b: Vector) -> float:
     Raises `ValueError` for vectors that differ in length.
     """
     left, right = _pair(a, b)
-    return float(_product(left, right))
+    return float(_sum_of_products(left, right))
 
 
 def cosine_similarity(a: Vector, b: Vector) -> float:
@@ -45,10 +45,10 @@ def cosine_similarity(a: Vector, b: Vector) -> float:
     A vector of nothing but zeros is like no other: 0. Raises `ValueError` for vectors that differ in length.
     """
     left, right = _pair(a, b)
-    norms = _length(left) * _length(right)
+    norms = math.hypot(*left) * math.hypot(*right)
     if not norms:
         return 0.0
-    return float(min(max(_product(left, right) / norms, -1.0), 1.0))
+    return float(min(max(_sum_of_products(left, right) / norms, -1.0), 1.0))
 
 
 def cosine_distance(a: Vector, b: Vector) -> float:
@@ -68,19 +68,7 @@ def _numbers(vector: Any) -> Any:
         vector = vector._data.get("embedding")
     if isinstance(vector, str):
         raise TypeError("this embedding is base64 text: ask for it without `encoding_format`")
-    if hasattr(vector, "__array__") and getattr(vector, "ndim", 1) != 1:
+    if getattr(vector, "ndim", 1) != 1:
         raise ValueError(f"a vector has one dimension; this array has {vector.ndim}")
-    return vector
-
-
-def _length(vector: Any) -> float:
-    return math.sqrt(_product(vector, vector)) if hasattr(vector, "__array__") else math.hypot(*vector)
-
-
-def _product(left: Any, right: Any) -> Any:
-    # Arrays of numpy know better than a loop; what they find out in half precision is of little use.
-    if hasattr(left, "__array__") or hasattr(right, "__array__"):
-        import numpy
-
-        return float(numpy.dot(numpy.asarray(left, dtype="float64"), numpy.asarray(right, dtype="float64")))
-    return _sum_of_products(left, right)
+    # Arrays of other libraries become floats of Python: in half precision the sums would be of little use.
+    return vector.tolist() if hasattr(vector, "tolist") else vector

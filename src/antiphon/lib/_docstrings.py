@@ -25,7 +25,7 @@ def described(docstring: str | None) -> tuple[str, dict[str, str]]:
     block = summary
     sections: list[tuple[str, bool, list[str]]] = []
     skip = False
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+    for line, following in zip(lines, [*lines[1:], ""], strict=False):
         heading = _HEADING.fullmatch(line)
         underlined = re.fullmatch(r"-{3,}[ \t]*", following) is not None
         if skip:
