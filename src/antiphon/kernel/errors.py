@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from .http import Headers, Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = (
     "APIConnectionError",
@@ -223,20 +223,37 @@ class SubjectTokenProviderError(OpenAIError):
 
 
 class WebSocketConnectionClosedError(OpenAIError):
-    """The websocket is closed; what had not been sent is in `unsent_messages`."""
+    """The websocket is closed, and messages were not sent: all of them are in `unsent_frames`, in order."""
+
+    unsent_frames: list[str | bytes]
+    """The messages as they were to be sent, text and bytes."""
+    unsent_messages: list[str]
+    """Those that are text, and those that are text in bytes."""
+    code: int | None
+    """Why it was closed, as a code of RFC 6455, where that is known."""
 
     def __init__(
         self,
         message: str,
         *,
-        unsent_messages: list[str | bytes] | None = None,
+        unsent_messages: Sequence[str | bytes] = (),
         code: int | None = None,
         reason: str = "",
     ) -> None:
         super().__init__(message)
-        self.unsent_messages = unsent_messages or []
+        self.unsent_frames = list(unsent_messages)
+        self.unsent_messages = [text for each in unsent_messages if (text := _as_text(each)) is not None]
         self.code = code
         self.reason = reason
+
+
+def _as_text(frame: str | bytes) -> str | None:
+    if isinstance(frame, str):
+        return frame
+    try:
+        return frame.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 class WebSocketQueueFullError(OpenAIError):

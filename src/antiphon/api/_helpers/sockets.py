@@ -15,7 +15,7 @@ gives it frames. What can be sent is declared once for both voices, as an operat
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from antiphon.kernel.errors import APIError
@@ -58,7 +58,11 @@ AsyncManagerT = TypeVar("AsyncManagerT")
 
 
 class Socket(Protocol):
-    """A websocket with what was not sent yet. Messages are JSON text; anything else passes as it is."""
+    """A websocket, over all the connections it has had, and what was not sent yet."""
+
+    def text(self, event: Any) -> str:
+        """An event as the message that says it. Raises `TypeError` for what has no JSON."""
+        ...
 
     def keep(self, message: str | bytes) -> None:
         """Queue a message for when there is a connection. Raises `WebSocketQueueFullError`."""
@@ -72,17 +76,22 @@ class Socket(Protocol):
         ...
 
     def close(self, code: int, reason: str) -> None: ...
+    def leave(self) -> None:
+        """Close in order, without anything being read any more."""
+        ...
 
 
 class AsyncSocket(Protocol):
     """`Socket` for an event loop."""
 
+    def text(self, event: Any) -> str: ...
     def keep(self, message: str | bytes) -> None: ...
     async def open(self) -> None: ...
     async def put(self, message: str | bytes) -> None: ...
     async def receive(self) -> bytes: ...
     async def next(self) -> bytes | None: ...
     async def close(self, code: int, reason: str) -> None: ...
+    async def leave(self) -> None: ...
 
 
 # What is sent
@@ -150,35 +159,6 @@ def event(kind: str) -> _Declare:
 
     declared: _Declare = declare
     return declared
-
-
-def _message(sent: Any) -> str:
-    """An event as the text of a frame."""
-    from orjson import dumps
-
-    try:
-        return dumps(sent, default=_written).decode()
-    except TypeError:
-        return dumps(_without_omitted(sent), default=_written).decode()
-
-
-def _written(value: Any) -> Any:
-    dump = getattr(value, "model_dump", None)
-    if dump is not None:  # a view, or a model of pydantic
-        return plain(value) if hasattr(value, "_data") else dump(mode="json", by_alias=True, exclude_unset=True)
-    if isinstance(value, Mapping):
-        return dict(value)
-    if hasattr(value, "__iter__") and not isinstance(value, (bytes, bytearray, memoryview)):
-        return list(value)
-    raise TypeError(f"a value of type {type(value).__name__} has no JSON: {value!r}")
-
-
-def _without_omitted(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_omitted(each) for key, each in value.items() if not isinstance(each, (Omit, NotGiven))}
-    if isinstance(value, (list, tuple)):
-        return [_without_omitted(each) for each in value if not isinstance(each, (Omit, NotGiven))]
-    return value
 
 
 # Handlers
@@ -308,7 +288,7 @@ class SyncConnection(_Connection[ReceivedT], Generic[SentT, ReceivedT]):
         `WebSocketQueueFullError` where they come to more than `max_queue_size` bytes, and the library's
         `ConnectionClosed` where the connection is closed.
         """
-        self._socket.put(_message(event))
+        self._socket.put(self._socket.text(event))
 
     def send_raw(self, data: bytes | str) -> None:
         """Send a message that is written already, text or bytes. Otherwise as `send`."""
@@ -354,7 +334,7 @@ class AsyncConnection(_Connection[ReceivedT], Generic[SentT, ReceivedT]):
 
     async def send(self, event: SentT) -> None:
         """Send an event. See `SyncConnection.send`."""
-        await self._socket.put(_message(event))
+        await self._socket.put(self._socket.text(event))
 
     async def send_raw(self, data: bytes | str) -> None:
         """Send a message that is written already, text or bytes. Otherwise as `send`."""
@@ -405,7 +385,7 @@ class SyncConnectionManager(_Handling, Generic[ConnectionT, SentT]):
 
     def send(self, event: SentT) -> None:
         """Have an event sent as soon as there is a connection. Raises `WebSocketQueueFullError`."""
-        self._socket.keep(_message(event))
+        self._socket.keep(self._socket.text(event))
 
     def enter(self) -> ConnectionT:
         """Connect. Raises what the `websockets` library raises, and `OpenAIError` where that is not installed."""
@@ -422,7 +402,7 @@ class SyncConnectionManager(_Handling, Generic[ConnectionT, SentT]):
     ) -> None:
         if self._entered:
             try:
-                self._socket.close(1000, "")
+                self._socket.leave()
             except Exception:
                 if error is None:
                     raise
@@ -443,7 +423,7 @@ class AsyncConnectionManager(_Handling, Generic[AsyncConnectionT, SentT]):
 
     def send(self, event: SentT) -> None:
         """Have an event sent as soon as there is a connection. Raises `WebSocketQueueFullError`."""
-        self._socket.keep(_message(event))
+        self._socket.keep(self._socket.text(event))
 
     async def enter(self) -> AsyncConnectionT:
         """Connect. Raises what the `websockets` library raises, and `OpenAIError` where that is not installed."""
@@ -460,7 +440,7 @@ class AsyncConnectionManager(_Handling, Generic[AsyncConnectionT, SentT]):
     ) -> None:
         if self._entered:
             try:
-                await self._socket.close(1000, "")
+                await self._socket.leave()
             except Exception:
                 if error is None:
                     raise

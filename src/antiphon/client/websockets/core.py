@@ -126,6 +126,7 @@ class Link:
         self._limit = dial.max_queue_size
         self._held = True
         self._flushing = False
+        self._lost = False
         self._attempt = 0
         self._ask = dial.on_reconnecting
         self._max_retries = dial.max_retries
@@ -154,8 +155,10 @@ class Link:
         self._bytes += size
 
     def _direct(self) -> bool:
-        """Whether messages go out at once; over a closed connection, to be told so."""
-        return self._closed or not (self._held or self._kept or self._flushing)
+        """Whether messages go out at once; over a connection that is gone, to be told so."""
+        if self._closed:
+            return True
+        return not self._held and (self._lost or not (self._kept or self._flushing))
 
     def admit(self, message: Message) -> bool | None:
         """`True` where the message can be written at once; otherwise it was kept, and `False` says that the caller
@@ -208,7 +211,7 @@ class Link:
     def open(self) -> Flow[None]:
         """Make the connection and send what is kept."""
         with self._lock:
-            self._closed, self._held = False, True
+            self._closed, self._held, self._lost = False, True, False
         yield Open(self._query, self._headers)
         try:
             yield from self.flush(holding=True)
@@ -218,7 +221,8 @@ class Link:
             if close_code(error) is None:
                 yield Shut()
                 raise
-            # It was lost at once. Whoever reads is told, and what is left is kept until then.
+            # Whoever reads is told, and what is left is kept until then.
+            self._lost = True
             _log("WebSocket lost before all that was queued could be sent")
         finally:
             self._held = False
@@ -267,7 +271,7 @@ class Link:
     def _left_over(self) -> bool:
         """Whether there is something to flush that nobody flushes: what a recovery that was broken off has left."""
         with self._lock:
-            if self._held or self._flushing or not self._kept:
+            if self._held or self._lost or self._flushing or not self._kept:
                 return False
             self._flushing = True
             return True
@@ -279,7 +283,7 @@ class Link:
         with self._lock:
             if self.ended():
                 return False
-            self._held = True
+            self._held = self._lost = True
         try:
             while self._attempt < self._max_retries:
                 self._attempt += 1
@@ -290,10 +294,12 @@ class Link:
                 except Exception as error:
                     _log("WebSocket could not be made again: %s", type(error).__name__)
                     continue
+                self._lost = False
                 try:
                     if not self.ended():
                         yield from self.flush(holding=True)
                 except Exception as error:
+                    self._lost = True
                     yield Shut()
                     lost = close_code(error)
                     if lost is not None and not is_recoverable_close(lost):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...kernel.errors import OpenAIError
 from ...kernel.flow import arun, run
+from ..encoding import to_json
 from .address import MISSING, address, credential
 from .core import Link, Message, Pump
 
@@ -32,15 +33,20 @@ class SyncWebSocket(Pump):
         self._dial = dial
         self._link = Link(dial)
         self._closed = threading.Event()
+        self._draining: threading.Thread | None = None
         self._socket: ClientConnection
 
     # What a connection is made of
+
+    def text(self, event: Any) -> str:
+        return to_json(event).decode()
 
     def keep(self, message: Message) -> None:
         self._link.keep(message)
 
     def open(self) -> None:
         self._closed.clear()
+        self._draining = None
         run(self._link.open(), self)
 
     def put(self, message: Message) -> None:
@@ -51,7 +57,7 @@ class SyncWebSocket(Pump):
             run(self._link.flush(), self)
 
     def receive(self) -> bytes:
-        data = self._socket.recv(decode=False)
+        data = self.read()
         self._link.arrived(data)
         return data
 
@@ -62,6 +68,16 @@ class SyncWebSocket(Pump):
         self._link.end()
         self._closed.set()
         self._socket.close(code, reason)
+
+    def leave(self) -> None:
+        # The other side's goodbye is behind all it has sent: somebody has to read that for closing not to time out.
+        self._link.end()
+        self._closed.set()
+        socket = self._socket
+        self._draining = threading.Thread(target=_drain, args=(socket,), daemon=True)
+        self._draining.start()
+        socket.close()
+        self._draining.join()
 
     # What the link's steps do
 
@@ -79,7 +95,14 @@ class SyncWebSocket(Pump):
         self._socket.send(message)
 
     def read(self) -> bytes:
-        return self._socket.recv(decode=False)
+        try:
+            return self._socket.recv(decode=False)
+        except Exception:
+            # Another thread is leaving and reads what is left; it is waited for, to be told of the end.
+            if self._draining is None:
+                raise
+            self._draining.join()
+            return self._socket.recv(decode=False)
 
     def wait(self, seconds: float) -> bool:
         return self._closed.wait(seconds)
@@ -97,15 +120,20 @@ class AsyncWebSocket(Pump):
         self._dial = dial
         self._link = Link(dial)
         self._closed = asyncio.Event()
+        self._draining: asyncio.Future[None] | None = None
         self._socket: AsyncClientConnection
 
     # What a connection is made of
+
+    def text(self, event: Any) -> str:
+        return to_json(event).decode()
 
     def keep(self, message: Message) -> None:
         self._link.keep(message)
 
     async def open(self) -> None:
         self._closed.clear()
+        self._draining = None
         await arun(self._link.open(), self)
 
     async def put(self, message: Message) -> None:
@@ -116,7 +144,7 @@ class AsyncWebSocket(Pump):
             await arun(self._link.flush(), self)
 
     async def receive(self) -> bytes:
-        data = await self._socket.recv(decode=False)
+        data = await self.read()
         self._link.arrived(data)
         return data
 
@@ -127,6 +155,15 @@ class AsyncWebSocket(Pump):
         self._link.end()
         self._closed.set()
         await self._socket.close(code, reason)
+
+    async def leave(self) -> None:
+        # The other side's goodbye is behind all it has sent: somebody has to read that for closing not to time out.
+        self._link.end()
+        self._closed.set()
+        socket = self._socket
+        self._draining = asyncio.ensure_future(_adrain(socket))
+        await socket.close()
+        await self._draining
 
     # What the link's steps do
 
@@ -141,7 +178,14 @@ class AsyncWebSocket(Pump):
         await self._socket.send(message)
 
     async def read(self) -> bytes:
-        return await self._socket.recv(decode=False)
+        try:
+            return await self._socket.recv(decode=False)
+        except Exception:
+            # Another task is leaving and reads what is left; it is waited for, to be told of the end.
+            if self._draining is None:
+                raise
+            await asyncio.shield(self._draining)
+            return await self._socket.recv(decode=False)
 
     async def wait(self, seconds: float) -> bool:
         with suppress(TimeoutError):
@@ -151,6 +195,19 @@ class AsyncWebSocket(Pump):
     async def shut(self) -> None:
         with suppress(Exception):
             await self._socket.close()
+
+
+def _drain(socket: ClientConnection) -> None:
+    """Read until there is no more, or somebody else reads."""
+    with suppress(Exception):
+        while True:
+            socket.recv(decode=False)
+
+
+async def _adrain(socket: AsyncClientConnection) -> None:
+    with suppress(Exception):
+        while True:
+            await socket.recv(decode=False)
 
 
 def _connect() -> type[async_connect]:
