@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from .overlay import WRITTEN
+
 __all__ = ("compare", "formatted", "write")
 
 
@@ -37,9 +39,11 @@ def formatted(files: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _generated(root: Path, folder: str) -> Iterator[Path]:
-    """The generated files of a folder; the code beside the tables of `schema` and in `_helpers` is hand-written."""
+    """The generated files of a folder; the code beside the tables of `schema`, in `_helpers` and named in `WRITTEN` is
+    hand-written."""
     for path in (root / folder).rglob("*.json" if folder == "schema" else "*.py"):
-        if "_helpers" not in path.relative_to(root).parts:
+        inside = path.relative_to(root)
+        if "_helpers" not in inside.parts and inside.as_posix() not in WRITTEN:
             yield path
 
 

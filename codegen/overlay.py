@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ("BASES", "DEPRECATIONS", "DROPPED_PARAMETERS", "HELPERS", "RETURNS", "SKIPPED_MEMBERS", "WRITTEN_MODULES")
+__all__ = (
+    "BASES",
+    "DEPRECATIONS",
+    "DROPPED_PARAMETERS",
+    "HELPERS",
+    "RETURNS",
+    "SKIPPED_MEMBERS",
+    "WRITTEN",
+    "WRITTEN_MODULES",
+)
 
 WRITTEN_MODULES = {
     "openai.types.websocket_connection_options": "antiphon.kernel.websocket",
@@ -76,3 +85,14 @@ DEPRECATIONS = {
     "images.create_variation": "the API no longer recommends it",
 }
 """Why an operation that the official package marks as deprecated is, in our words, by name or by the start of it."""
+
+WRITTEN = frozenset(
+    (
+        "api/edits.py",
+        "api/fine_tunes.py",
+        "types/edit.py",
+        "types/fine_tune.py",
+        "types/fine_tune_event.py",
+    )
+)
+"""Modules among the generated ones that are written by hand: what the official package has dropped."""

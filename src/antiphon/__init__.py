@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from .api.content_provenance_checks import ContentProvenanceChecks
     from .api.conversations import Conversations
     from .api.decisions import Decisions
+    from .api.edits import Edits
     from .api.embeddings import Embeddings
     from .api.evals import Evals
     from .api.files import Files
+    from .api.fine_tunes import FineTunes
     from .api.fine_tuning import FineTuning
     from .api.images import Images
     from .api.live import Live
@@ -195,9 +197,11 @@ if TYPE_CHECKING:
     content_provenance_checks: ContentProvenanceChecks[Sync]
     conversations: Conversations[Sync]
     decisions: Decisions[Sync]
+    edits: Edits[Sync]
     embeddings: Embeddings[Sync]
     evals: Evals[Sync]
     files: Files[Sync]
+    fine_tunes: FineTunes[Sync]
     fine_tuning: FineTuning[Sync]
     images: Images[Sync]
     live: Live[Sync]
@@ -224,9 +228,11 @@ if not TYPE_CHECKING:
         "content_provenance_checks",
         "conversations",
         "decisions",
+        "edits",
         "embeddings",
         "evals",
         "files",
+        "fine_tunes",
         "fine_tuning",
         "images",
         "live",

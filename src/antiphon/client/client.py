@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from ..api import API
+from ..api._helpers.legacy import Legacy
 from ..kernel.omit import NotGiven, Omit, not_given
 from ..kernel.operation import Async, Sync
 from .base import DEFAULT_MAX_RETRIES
@@ -22,7 +23,7 @@ DataResidency: TypeAlias = Literal["global", "us", "eu", "ae", "au", "in", "jp"]
 """Regions with an address of their own."""
 
 
-class OpenAI(SyncClient, API[Sync]):
+class OpenAI(SyncClient, API[Sync], Legacy[Sync]):
     """The OpenAI API. Calls block until they are answered; a client may be shared between threads.
 
     What is not given is taken from the environment: `api_key` from `OPENAI_API_KEY`, `admin_api_key` from
@@ -118,7 +119,7 @@ class OpenAI(SyncClient, API[Sync]):
     with_options = copy
 
 
-class AsyncOpenAI(AsyncClient, API[Async]):
+class AsyncOpenAI(AsyncClient, API[Async], Legacy[Async]):
     """The OpenAI API, its calls coroutines.
 
     The arguments are those of `OpenAI`, but that `api_key` may be a coroutine function.

@@ -243,8 +243,6 @@ class _Proxy:
 
 
 def __getattr__(name: str) -> Any:
-    from ..api import API
-
-    if name.startswith("_") or not hasattr(API, name):
+    if name.startswith("_") or not hasattr(OpenAI, name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return _Proxy(name)
