@@ -167,7 +167,7 @@ class Providers:
                         raise
                     lack = error
                     options = {"base_url": "https://unset.invalid", "api_key": "none", **self._common}
-                found = made[provider] = kind(self, provider, options, None, lack)
+                found = made[provider] = kind(self, provider, options, (), lack)
             return found
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ class _Routing(BaseClient):
 
     _providers: Providers
     _provider: str
-    _changes: dict[str, Any]
+    _changes: tuple[dict[str, Any], ...]
     _hosts: dict[str, BaseClient]
     _lack: ProviderError | None
 
@@ -39,14 +39,14 @@ class _Routing(BaseClient):
         self,
         providers: Providers,
         provider: str,
-        changes: dict[str, Any] | None,
+        changes: tuple[dict[str, Any], ...],
         headers: Mapping[str, Any] | None,
         lack: ProviderError | None,
     ) -> None:
         vars(self).update(
             _providers=providers,
             _provider=provider,
-            _changes=changes or {},
+            _changes=changes,
             _hosts={},
             _lack=lack,
             # Headers that the environment holds for OpenAI are not for other hosts.
@@ -78,7 +78,9 @@ class _Routing(BaseClient):
             options: dict[str, Any] = {**self._providers.options(provider), "transport": self._shared_transport()}
             kind: Any = type(self)
             made = kind(self._providers, provider, options)
-            found = self._hosts[provider] = made.copy(**self._changes) if self._changes else made
+            for changes in self._changes:
+                made = made.copy(**changes)
+            found = self._hosts[provider] = made
         return found
 
     def _copied(self, changes: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +94,7 @@ class _Routing(BaseClient):
             "providers": self._providers,
             "provider": self._provider,
             "options": options,
-            "changes": {**self._changes, **kept},
+            "changes": (*self._changes, kept) if kept else self._changes,
             "lack": self._lack,
         }
 
@@ -108,7 +110,7 @@ class Routed(_Routing, OpenAI):
         providers: Providers,
         provider: str,
         options: Mapping[str, Any],
-        changes: dict[str, Any] | None = None,
+        changes: tuple[dict[str, Any], ...] = (),
         lack: ProviderError | None = None,
     ) -> None:
         OpenAI.__init__(self, **options)
@@ -123,7 +125,7 @@ class AsyncRouted(_Routing, AsyncOpenAI):
         providers: Providers,
         provider: str,
         options: Mapping[str, Any],
-        changes: dict[str, Any] | None = None,
+        changes: tuple[dict[str, Any], ...] = (),
         lack: ProviderError | None = None,
     ) -> None:
         AsyncOpenAI.__init__(self, **options)
