@@ -101,7 +101,7 @@ class Dial(NamedTuple):
     fixed_query: dict[str, Any]
     """Parameters that go before the caller's."""
     headers: dict[str, str]
-    """Headers of the connection; the client's and the caller's go before them."""
+    """Headers of the connection; the caller's go before them."""
     options: dict[str, Any]
     """Arguments of the library's `connect`."""
     extra_query: Query

@@ -66,7 +66,7 @@ def address(
     known = client._auth(_operation(dial))
     if auth is not None and auth[1] is not None:
         known = {auth[0]: auth[1]}
-    headers = _merged(known, dial.headers, client.default_headers, extra_headers)
+    headers = _merged(known, client.default_headers, dial.headers, extra_headers)
     if not any(name in headers for name in _AUTH):
         raise TypeError(
             "Could not resolve authentication method: a WebSocket connection needs an API key. Give `api_key` to the "
@@ -107,4 +107,4 @@ def _own(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             if each is None:
                 yield name, ""
             else:
-                yield from pairs({name: each})
+                yield from ((key.replace("[]", ""), text) for key, text in pairs({name: each}))

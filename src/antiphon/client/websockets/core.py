@@ -73,7 +73,7 @@ class _Step(Step[Any]):
         return await getattr(world, self.name)(*self.arguments)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}{self.arguments!r}"
+        return f"{type(self).__name__}({', '.join(map(repr, self.arguments))})"
 
 
 class Open(_Step):
