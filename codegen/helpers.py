@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator
 
 from .annotations import Annotations
+from .overlay import DEPRECATIONS
 from .resources import OPTIONS, Resource, parameters, resources
-from .source import Ref
+from .source import Ref, unparse
 from .types import HEADER, Imports, indent, lazy_table, ours
 
 __all__ = ("GENERIC", "generate")
@@ -22,7 +23,10 @@ GENERIC = {
     "chat.completions.stream": ("structured:stream_chat", "ChatCompletionStreamManager[ResponseFormatT]"),
     "responses.parse": ("structured:parse_response", "ParsedResponse[TextFormatT]"),
     "responses.stream": ("structured:stream_response", "ResponseStreamManager[TextFormatT]"),
-    "beta.threads.create_and_run_stream": ("assistants:stream_thread", "AssistantStreamManager[AssistantEventHandlerT]"),
+    "beta.threads.create_and_run_stream": (
+        "assistants:stream_thread",
+        "AssistantStreamManager[AssistantEventHandlerT]",
+    ),
     "beta.threads.runs.create_and_stream": ("assistants:stream_run", "AssistantStreamManager[AssistantEventHandlerT]"),
     "beta.threads.runs.stream": ("assistants:stream_run", "AssistantStreamManager[AssistantEventHandlerT]"),
     "beta.threads.runs.submit_tool_outputs_stream": (
@@ -202,9 +206,13 @@ def _method(resource: Resource, name: str, annotations: Annotations) -> str:
     typed.append(f"def {name}(self, **arguments: Any) -> Any: ...")
     doc = f'"""{_DOCS[f"{resource.path}.{name}"]}\n"""'
     helper = f"{resource.path}.{name}".removeprefix("beta.")
+    why = _deprecated(spec, f"{resource.path}.{name}")
+    warning = f"{resource.path}.{name} is deprecated: {why}"
+    warn = f"    import warnings\n\n    warnings.warn({warning!r}, DeprecationWarning, stacklevel=2)\n" if why else ""
+    mark = f"\n{name}.__deprecated__ = {why!r}\n" if why else ""
     body = (
-        f"def {name}(self, {signature}) -> {result}:\n{indent(doc)}    given = dict(locals())\n"
-        f"    from antiphon.api._helpers.{module} import {function}\n\n    return {function}(given, {helper!r})\n"
+        f"def {name}(self, {signature}) -> {result}:\n{indent(doc)}    given = dict(locals())\n{warn}"
+        f"    from antiphon.api._helpers.{module} import {function}\n\n    return {function}(given, {helper!r})\n{mark}"
     )
     return f"if TYPE_CHECKING:\n{indent(*typed)}else:\n{indent(body)}\n"
 
@@ -214,6 +222,13 @@ def _spec(resource: Resource, name: str) -> ast.FunctionDef:
     assert isinstance(definition, ast.ClassDef)
     found = [each for each in definition.body if isinstance(each, ast.FunctionDef) and each.name == name]
     return found[-1]  # after the overloads the method itself
+
+
+def _deprecated(spec: ast.FunctionDef, name: str) -> str | None:
+    """Why a helper that the official package marks as deprecated is."""
+    if not any("deprecated" in unparse(each) for each in spec.decorator_list):
+        return None
+    return next(why for start, why in DEPRECATIONS.items() if name.startswith(f"{start}."))
 
 
 def _signature(spec: ast.FunctionDef, annotations: Annotations) -> str:

@@ -32,8 +32,9 @@ def partial_json(text: str) -> Any:
             open_.append(_CLOSERS[token])
             certain = position
         elif token in ("}", "]"):
-            if not open_ or open_.pop() != token:
+            if not open_ or open_[-1] != token:
                 break
+            open_.pop()
             certain = position
             if not open_:
                 break

@@ -42,10 +42,12 @@ Load = Callable[[Any], Any]
 class Mismatch(ValueError):
     """A JSON value is not of the type it was to be read into. `path` leads to it: keys and positions."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, of_kind: bool = True) -> None:
         super().__init__(message)
         self.message = message
         self.path: list[str | int] = []
+        self.of_kind = of_kind
+        """Whether the value is at least of the right kind, such as an object."""
 
     def __str__(self) -> str:
         way = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
@@ -83,14 +85,21 @@ def is_msgspec(cls: Any) -> bool:
 
 def kind_of(value: Any) -> str:
     """What a JSON value is, in the words of JSON."""
-    kinds = {str: "a string", bool: "a boolean", int: "a number", float: "a number", list: "an array", dict: "an object"}
+    kinds = {
+        str: "a string",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        list: "an array",
+        dict: "an object",
+    }
     return "null" if value is None else kinds.get(type(value), type(value).__name__)
 
 
 def _expected(what: str, value: Any) -> Mismatch:
     shown = repr(value)
     found = kind_of(value) if isinstance(value, (dict, list)) or value is None or len(shown) > 60 else shown
-    return Mismatch(f"expected {what}, found {found}")
+    return Mismatch(f"expected {what}, found {found}", of_kind=False)
 
 
 # Values without parts
@@ -264,7 +273,9 @@ class Shapes:
     def _annotated(self, annotation: Any, metadata: tuple[Any, ...]) -> Shape:
         shape = self.of(annotation)
         texts = (
-            each if isinstance(each, str) else getattr(each, "description", None) or getattr(each, "documentation", None)
+            each
+            if isinstance(each, str)
+            else getattr(each, "description", None) or getattr(each, "documentation", None)
             for each in metadata
         )
         description = next((text for text in texts if isinstance(text, str) and text), None)
@@ -284,8 +295,7 @@ class Shapes:
                     return each(value)
                 except Mismatch as error:
                     errors.append(error)
-            # The one that got furthest into the value says most.
-            raise max(errors, key=lambda error: len(error.path))
+            raise max(errors, key=lambda error: (len(error.path), error.of_kind))
 
         return Shape({"anyOf": schemas}, load)
 
@@ -358,8 +368,7 @@ class Shapes:
 
     def _typed_dict(self, annotation: Any, kind: Any, members: tuple[Any, ...]) -> Shape:
         hints = _hints(kind, members)
-        optional: frozenset[str] = kind.__optional_keys__
-        fields = [Field(name, hint, None, name in optional) for name, hint in hints.items()]
+        fields = [Field(name, hint, None, _is_optional(kind, name, hint)) for name, hint in hints.items()]
         return self.object(fields, lambda values: values, _text(kind.__doc__))
 
     def _named_tuple(self, annotation: Any, kind: Any, members: tuple[Any, ...]) -> Shape:
@@ -422,6 +431,12 @@ def _hints(kind: Any, members: tuple[Any, ...]) -> dict[str, Any]:
     hints = get_type_hints(kind, include_extras=True)
     bound = dict(zip(getattr(kind, "__parameters__", ()), members, strict=False))
     return {name: _bound(hint, bound) for name, hint in hints.items()} if bound else hints
+
+
+def _is_optional(kind: Any, name: str, hint: Any) -> bool:
+    """Whether a key of a TypedDict may be absent. Where annotations are text, the class itself does not know."""
+    origin = get_origin(hint)
+    return origin is NotRequired or (name in kind.__optional_keys__ and origin is not Required)
 
 
 def _bound(annotation: Any, arguments: dict[Any, Any]) -> Any:
@@ -512,4 +527,3 @@ def _object_load(
         return make(made)
 
     return load
-

@@ -13,7 +13,6 @@ import pytest
 import antiphon
 from antiphon.lib.streaming.chat import ChatCompletionStreamState
 from antiphon.types.chat import ChatCompletionChunk
-
 from tests.unit.lib.twins import agree, agree_on, ours, ours_async, plainly, record, sse, theirs
 
 
@@ -278,7 +277,9 @@ def test_a_call_that_comes_whole_with_the_end_is_done_too() -> None:
 def test_custom_tool_calls_are_left_out_and_told_of(caplog: pytest.LogCaptureFixture) -> None:
     custom = {"index": 0, "id": "call_1", "type": "custom", "custom": {"name": "sql", "input": "sel"}}
     more = {"index": 0, "custom": {"input": "ect"}}
-    body = sse([chunk(part({"tool_calls": [custom]})), chunk(part({"tool_calls": [more]})), chunk(part({}, finish="stop"))])
+    body = sse(
+        [chunk(part({"tool_calls": [custom]})), chunk(part({"tool_calls": [more]})), chunk(part({}, finish="stop"))]
+    )
     with ours(body).chat.completions.stream(**_asked("", None)) as stream:
         completion = stream.get_final_completion()
     assert completion.choices[0].message.tool_calls is None

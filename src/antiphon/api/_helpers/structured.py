@@ -81,12 +81,8 @@ def stream_chat(arguments: dict[str, Any], name: str) -> Any:
     tools: Any = list(given["tools"]) if given.get("tools") is not None else omit
     given.update(stream=True, response_format=type_to_response_format_param(response_format), tools=tools)
     _with_headers(given, {HELPER_METHOD: name})
-    manager: Any = (
-        AsyncChatCompletionStreamManager if client_of(resource)._is_async else ChatCompletionStreamManager
-    )
-    return manager(
-        requester(resource, Completions.create, given), response_format=response_format, input_tools=tools
-    )
+    manager: Any = AsyncChatCompletionStreamManager if client_of(resource)._is_async else ChatCompletionStreamManager
+    return manager(requester(resource, Completions.create, given), response_format=response_format, input_tools=tools)
 
 
 # Responses
@@ -163,7 +159,5 @@ def stream_response(arguments: dict[str, Any], name: str) -> Any:
     )
 
 
-_OF_EITHER = frozenset(
-    ("extra_body", "extra_headers", "extra_query", "include", "text_format", "timeout", "tools")
-)
+_OF_EITHER = frozenset(("extra_body", "extra_headers", "extra_query", "include", "text_format", "timeout", "tools"))
 """Arguments of `responses.stream` for new responses and for those that were begun before."""

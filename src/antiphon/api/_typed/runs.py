@@ -119,9 +119,18 @@ class RunStreams(Resource[V]):
         ) -> AssistantStreamManager[AssistantEventHandlerT]:
             """Run an assistant on a thread, streamed to an event handler."""
             given = dict(locals())
+            import warnings
+
+            warnings.warn(
+                "beta.threads.runs.create_and_stream is deprecated: the Assistants API gave way to the Responses API",
+                DeprecationWarning,
+                stacklevel=2,
+            )
             from antiphon.api._helpers.assistants import stream_run
 
             return stream_run(given, "threads.runs.create_and_stream")
+
+        create_and_stream.__deprecated__ = "the Assistants API gave way to the Responses API"
 
     if TYPE_CHECKING:
 
@@ -213,9 +222,18 @@ class RunStreams(Resource[V]):
         ) -> AssistantStreamManager[AssistantEventHandlerT]:
             """Run an assistant on a thread, streamed to an event handler."""
             given = dict(locals())
+            import warnings
+
+            warnings.warn(
+                "beta.threads.runs.stream is deprecated: the Assistants API gave way to the Responses API",
+                DeprecationWarning,
+                stacklevel=2,
+            )
             from antiphon.api._helpers.assistants import stream_run
 
             return stream_run(given, "threads.runs.stream")
+
+        stream.__deprecated__ = "the Assistants API gave way to the Responses API"
 
     if TYPE_CHECKING:
 
@@ -262,9 +280,18 @@ class RunStreams(Resource[V]):
         ) -> AssistantStreamManager[AssistantEventHandlerT]:
             """Give a run what its tools said, and stream how it goes on."""
             given = dict(locals())
+            import warnings
+
+            warnings.warn(
+                "beta.threads.runs.submit_tool_outputs_stream is deprecated: the Assistants API gave way to the Responses API",
+                DeprecationWarning,
+                stacklevel=2,
+            )
             from antiphon.api._helpers.assistants import stream_outputs
 
             return stream_outputs(given, "threads.runs.submit_tool_outputs_stream")
+
+        submit_tool_outputs_stream.__deprecated__ = "the Assistants API gave way to the Responses API"
 
 
 if not TYPE_CHECKING:

@@ -111,9 +111,18 @@ class ThreadStreams(Resource[V]):
         ) -> AssistantStreamManager[AssistantEventHandlerT]:
             """Create a thread and run an assistant on it, streamed to an event handler."""
             given = dict(locals())
+            import warnings
+
+            warnings.warn(
+                "beta.threads.create_and_run_stream is deprecated: the Assistants API gave way to the Responses API",
+                DeprecationWarning,
+                stacklevel=2,
+            )
             from antiphon.api._helpers.assistants import stream_thread
 
             return stream_thread(given, "threads.create_and_run_stream")
+
+        create_and_run_stream.__deprecated__ = "the Assistants API gave way to the Responses API"
 
 
 if not TYPE_CHECKING:

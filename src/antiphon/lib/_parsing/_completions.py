@@ -66,7 +66,9 @@ def validate_input_tools(
     listed: list[Any] = list(tools)
     for tool in listed:
         if tool["type"] != "function":
-            raise ValueError(f"only the arguments of functions can be parsed, not those of a tool of type {tool['type']!r}")
+            raise ValueError(
+                f"only the arguments of functions can be parsed, not those of a tool of type {tool['type']!r}"
+            )
         if tool["function"].get("strict") is not True:
             raise ValueError(f"the arguments of {tool['function']['name']!r} can be parsed only if it is `strict`")
     return cast("list[ChatCompletionFunctionToolParam]", listed)

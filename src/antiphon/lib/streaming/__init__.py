@@ -28,6 +28,4 @@ __all__ = (
 )
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(
-        __name__, {name: "._assistants" for name in __all__} | {"UnknownEvent": "._run_state"}
-    )
+    __getattr__, __dir__ = lazily(__name__, dict.fromkeys(__all__, "._assistants") | {"UnknownEvent": "._run_state"})

@@ -58,7 +58,7 @@ __all__ = (
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
-        {name: "._events" for name in __all__}
+        dict.fromkeys(__all__, "._events")
         | {name: "._completions" for name in __all__ if name.endswith(("Stream", "StreamManager"))}
         | {"ChatCompletionStreamState": "._state"},
     )

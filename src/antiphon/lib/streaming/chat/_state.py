@@ -72,10 +72,10 @@ class _Choice:
 class ChatCompletionStreamState(Generic[ResponseFormatT]):
     """Takes the chunks of a stream one by one: events come out, and in the end the completion.
 
-        state = ChatCompletionStreamState()
-        for chunk in client.chat.completions.create(..., stream=True):
-            for event in state.handle_chunk(chunk): ...
-        completion = state.get_final_completion()
+    state = ChatCompletionStreamState()
+    for chunk in client.chat.completions.create(..., stream=True):
+        for event in state.handle_chunk(chunk): ...
+    completion = state.get_final_completion()
     """
 
     def __init__(
@@ -303,7 +303,9 @@ def _place(calls: list[JSON], delta: JSON) -> int:
     """Where in the calls of a message the one is that a delta went to."""
     index, identity = delta.get("index"), delta.get("id")
     for place, call in enumerate(calls):
-        if (index is not None and call.get("index") == index) or (index is None and identity and call.get("id") == identity):
+        if (index is not None and call.get("index") == index) or (
+            index is None and identity and call.get("id") == identity
+        ):
             return place
     return len(calls) - 1
 

@@ -20,11 +20,21 @@ if TYPE_CHECKING:
     from ....types.responses.response_audio_done_event import ResponseAudioDoneEvent
     from ....types.responses.response_audio_transcript_delta_event import ResponseAudioTranscriptDeltaEvent
     from ....types.responses.response_audio_transcript_done_event import ResponseAudioTranscriptDoneEvent
-    from ....types.responses.response_code_interpreter_call_code_delta_event import ResponseCodeInterpreterCallCodeDeltaEvent
-    from ....types.responses.response_code_interpreter_call_code_done_event import ResponseCodeInterpreterCallCodeDoneEvent
-    from ....types.responses.response_code_interpreter_call_completed_event import ResponseCodeInterpreterCallCompletedEvent
-    from ....types.responses.response_code_interpreter_call_in_progress_event import ResponseCodeInterpreterCallInProgressEvent
-    from ....types.responses.response_code_interpreter_call_interpreting_event import ResponseCodeInterpreterCallInterpretingEvent
+    from ....types.responses.response_code_interpreter_call_code_delta_event import (
+        ResponseCodeInterpreterCallCodeDeltaEvent,
+    )
+    from ....types.responses.response_code_interpreter_call_code_done_event import (
+        ResponseCodeInterpreterCallCodeDoneEvent,
+    )
+    from ....types.responses.response_code_interpreter_call_completed_event import (
+        ResponseCodeInterpreterCallCompletedEvent,
+    )
+    from ....types.responses.response_code_interpreter_call_in_progress_event import (
+        ResponseCodeInterpreterCallInProgressEvent,
+    )
+    from ....types.responses.response_code_interpreter_call_interpreting_event import (
+        ResponseCodeInterpreterCallInterpretingEvent,
+    )
     from ....types.responses.response_compaction_compacting_event import ResponseCompactionCompactingEvent
     from ....types.responses.response_content_part_added_event import ResponseContentPartAddedEvent
     from ....types.responses.response_content_part_done_event import ResponseContentPartDoneEvent
@@ -66,8 +76,12 @@ if TYPE_CHECKING:
     from ....types.responses.response_shell_call_command_added_event import ResponseShellCallCommandAddedEvent
     from ....types.responses.response_shell_call_command_delta_event import ResponseShellCallCommandDeltaEvent
     from ....types.responses.response_shell_call_command_done_event import ResponseShellCallCommandDoneEvent
-    from ....types.responses.response_shell_call_output_content_delta_event import ResponseShellCallOutputContentDeltaEvent
-    from ....types.responses.response_shell_call_output_content_done_event import ResponseShellCallOutputContentDoneEvent
+    from ....types.responses.response_shell_call_output_content_delta_event import (
+        ResponseShellCallOutputContentDeltaEvent,
+    )
+    from ....types.responses.response_shell_call_output_content_done_event import (
+        ResponseShellCallOutputContentDoneEvent,
+    )
     from ....types.responses.response_web_search_call_completed_event import ResponseWebSearchCallCompletedEvent
     from ....types.responses.response_web_search_call_in_progress_event import ResponseWebSearchCallInProgressEvent
     from ....types.responses.response_web_search_call_searching_event import ResponseWebSearchCallSearchingEvent

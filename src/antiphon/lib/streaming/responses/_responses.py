@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ....types.responses.parsed_response import ParsedResponse
     from ....types.responses.response_stream_event import ResponseStreamEvent as RawResponseStreamEvent
     from ....types.responses.tool_param import ToolParam
-    from ._events import ResponseStreamEvent, ParsedResponseSnapshot
+    from ._events import ParsedResponseSnapshot, ResponseStreamEvent
 
 __all__ = (
     "AsyncResponseStream",
