@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import venv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
@@ -97,19 +98,37 @@ def run(command: list[str]) -> None:
 
 def run_suite(base_url: str, scope: str = "", workers: int = 2) -> Outcome:
     """Run the suite, or what is under `scope` in it, against the server at `base_url`."""
+    return run_pytest(base_url, [f"tests/api_resources/{scope}"], workers)
+
+
+def run_ours(base_url: str, paths: Sequence[str], workers: int = 2) -> Outcome:
+    """Run parts of the suite with our client in the place of the official one. Paths begin with `tests/`."""
+    addopts = "addopts=-q --tb=short -p no:cacheprovider -p shim.plugin"
+    settings = {"PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(Path(__file__).parent)))}
+    # Our clients send with what they always send with; httpx2 stays where a case mocks it.
+    settings["OPENAI_TEST_HTTP_CLIENT"] = "ours"
+    return run_pytest(base_url, ["-o", addopts, "-rs", *paths], workers, settings)
+
+
+def run_pytest(
+    base_url: str, arguments: Sequence[str], workers: int, settings: Mapping[str, str] | None = None
+) -> Outcome:
+    """Run pytest where the suite is, with more settings in its environment."""
     home = prepare()
     report = home / f"report-{os.getpid()}.xml"
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "PYTEST_", "COV_"))}
-    settings = {
+    more = dict(settings or {})
+    environment = {
+        **ours,
+        **more,
         "TEST_API_BASE_URL": base_url,
-        "PYTHONPATH": str(home),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(home), more.get("PYTHONPATH")))),
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
         "DEFER_PYDANTIC_BUILD": "false",
     }
     command = [str(home / "venv" / "bin" / "python"), "-m", "pytest", "-n", str(workers), f"--junitxml={report}"]
-    command.append(f"tests/api_resources/{scope}")
-    done = subprocess.run(command, cwd=home, env={**ours, **settings}, capture_output=True, text=True)
+    done = subprocess.run([*command, *arguments], cwd=home, env=environment, capture_output=True, text=True)
     output = done.stdout + done.stderr
     if not report.exists():
         raise RuntimeError(output)

@@ -1,4 +1,5 @@
-"""The official package's own suite passes against `antiphon serve`, every case of it.
+"""The official package's own suite passes against `antiphon serve`, every case of it: with the official client, which
+tests our server, and with ours in its place, which tests our client.
 
 `ANTIPHON_CONFORMANCE=test_models.py` runs a part of it, by its path below `tests/api_resources/`.
 """
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.official import CASES, SKIPPED, run_suite
+from tests.conformance.official import CASES, SKIPPED, run_ours, run_suite
 
 SCOPE = os.environ.get("ANTIPHON_CONFORMANCE", "")
 
@@ -39,6 +40,17 @@ def base_url() -> Iterator[str]:
 @pytest.mark.timeout(900)
 def test_every_case_passes(base_url: str) -> None:
     outcome = run_suite(base_url, SCOPE)
+    assert outcome.failed == 0, outcome.output[-20_000:]
+    if SCOPE:
+        assert outcome.cases > 0
+    else:
+        assert (outcome.cases, outcome.skipped) == (CASES, SKIPPED)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_case_passes_with_our_client(base_url: str) -> None:
+    outcome = run_ours(base_url, [f"tests/api_resources/{SCOPE}"])
     assert outcome.failed == 0, outcome.output[-20_000:]
     if SCOPE:
         assert outcome.cases > 0

@@ -154,6 +154,18 @@ class Response(NamedTuple):
 
         return orjson.loads(self.content)
 
+    def close(self) -> None:
+        """Let go of the connection of a streamed body. What has not been read is lost."""
+        close = getattr(self.body, "close", None)
+        if close is not None:
+            close()
+
+    async def aclose(self) -> None:
+        """`close` for an event loop."""
+        close = getattr(self.body, "aclose", None)
+        if close is not None:
+            await close()
+
 
 if TYPE_CHECKING:
     Handler: TypeAlias = Callable[[Request], Response | Flow[Response]]

@@ -412,9 +412,7 @@ def _tagged(members: list[type[View]]) -> Wrap:
         for key in literals:
             counts[key] = counts.get(key, 0) + 1
     shared = [key for key in counts if counts[key] > 1]
-    tag = max(
-        shared, key=lambda key: (len({v for m in members for v in tags[m].get(key, ())}), counts[key]), default=None
-    )
+    tag = max(shared, key=lambda key: (*_telling([tags[m].get(key, ()) for m in members]), counts[key]), default=None)
     by_tag: dict[Any, list[type[View]]] = {}
     untagged = [member for member in members if tag is None or tag not in tags[member] or tag not in _required(member)]
     for member in members:
@@ -452,6 +450,15 @@ def _tagged(members: list[type[View]]) -> Wrap:
 
         return wrap_direct
     return lambda value: choose(value).of(value)
+
+
+def _telling(vocabularies: list[tuple[Any, ...]]) -> tuple[int, int]:
+    """How well a field tells members apart: how many have values of their own only, and how many values there are."""
+    holders: dict[Any, int] = {}
+    for values in vocabularies:
+        for value in values:
+            holders[value] = holders.get(value, 0) + 1
+    return sum(1 for values in vocabularies if values and all(holders[v] == 1 for v in values)), len(holders)
 
 
 def _literals(cls: type[View]) -> dict[str, tuple[Any, ...]]:

@@ -1,0 +1,88 @@
+"""`openai` itself: the names of `antiphon`, with clients that do what the suite takes for granted.
+
+- They send with our own transport over the network, but with httpx2 while the suite mocks that.
+- They send `X-Stainless-Lang`, which half of the cases look for in the request; ours leave it out
+  (docs/decisions/0008).
+- They take `_strict_response_validation`, a private argument. What it would check, `matching` checks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import antiphon
+import antiphon as _ours
+from antiphon.transports import async_transport, transport
+
+
+def _mocked() -> bool:
+    from tests.respx2.mocks import Mocker
+
+    return any(mocker.routers for mocker in Mocker.registry.values())
+
+
+class _Sender:
+    """Our transport, or httpx2 where that is mocked."""
+
+    def __init__(self, make: Any, library_client: Any) -> None:
+        self._make, self._library_client = make, library_client
+        self._made: dict[bool, Any] = {}
+
+    def _current(self) -> Any:
+        mocked = _mocked()
+        if mocked not in self._made:
+            self._made[mocked] = self._make(self._library_client() if mocked else None)
+        return self._made[mocked]
+
+
+class _SyncSender(_Sender):
+    def send(self, request: Any, timeout: Any, stream: bool) -> Any:
+        return self._current().send(request, timeout, stream)
+
+    def close(self) -> None:
+        for made in self._made.values():
+            made.close()
+
+
+class _AsyncSender(_Sender):
+    async def asend(self, request: Any, timeout: Any, stream: bool) -> Any:
+        return await self._current().asend(request, timeout, stream)
+
+    async def aclose(self) -> None:
+        for made in self._made.values():
+            await made.aclose()
+
+
+class _Expected:
+    """What the suite takes for granted of a client."""
+
+    _sender: Any
+
+    def __init__(self, *, _strict_response_validation: bool = False, **settings: Any) -> None:
+        if settings.get("http_client") is None and settings.get("transport") is None:
+            settings["transport"] = self._sender()
+        self._strict_response_validation = _strict_response_validation
+        super().__init__(**settings)
+
+    @property
+    def default_headers(self) -> Any:
+        return {"x-stainless-lang": "python", **super().default_headers}  # type: ignore[misc]
+
+
+class OpenAI(_Expected, antiphon.OpenAI):
+    @staticmethod
+    def _sender() -> Any:
+        return _SyncSender(transport, antiphon.DefaultHttpx2Client)
+
+
+class AsyncOpenAI(_Expected, antiphon.AsyncOpenAI):
+    @staticmethod
+    def _sender() -> Any:
+        return _AsyncSender(async_transport, antiphon.DefaultAsyncHttpx2Client)
+
+
+Client, AsyncClient = OpenAI, AsyncOpenAI
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(_ours, name)

@@ -1,0 +1,37 @@
+"""The plugin: `python -m pytest -p shim.plugin`."""
+
+from __future__ import annotations
+
+import sys
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+from .exceptions import EXCEPTIONS
+from .finder import StandIn, official_modules
+
+sys.meta_path.insert(0, StandIn())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from tests import utils
+
+    from . import matching, wording
+
+    utils.assert_matches_type = matching.assert_matches_type
+    utils.assert_matches_model = matching.assert_matches_model
+    wording.translate()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for pattern, reason in EXCEPTIONS.items():
+            if fnmatchcase(item.nodeid, pattern):
+                item.add_marker(pytest.mark.skip(reason=f"excepted: {reason}"))
+                break
+
+
+def pytest_sessionfinish(session: Any) -> None:
+    loaded = official_modules()
+    assert not loaded, f"the official package was loaded: {loaded}"
