@@ -19,9 +19,9 @@ from math import ceil, floor, lcm
 from random import Random
 from typing import Any
 
-from .fits import JSONSchema, applicable, as_fraction, fits, lookup, same
+from .fits import JSONSchema, NoSuchReference, applicable, as_fraction, fits, lookup, same
 from .hints import Hints
-from .patterns import compiled, matching
+from .patterns import InvalidPattern, compiled, matching
 
 __all__ = ("ImpossibleSchema", "example")
 
@@ -57,6 +57,8 @@ def example(schema: JSONSchema, rng: Random, *, hints: str = "") -> Any:
         return _attempted(_plan(json.dumps(schema, sort_keys=False, separators=(",", ":"))), rng, Hints(hints))
     except ImpossibleSchema:
         raise
+    except (NoSuchReference, InvalidPattern) as error:
+        raise ImpossibleSchema(str(error)) from None
     except (LookupError, RecursionError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
         raise ImpossibleSchema(f"this is not a usable JSON Schema: {error!r}") from None
 
@@ -219,7 +221,7 @@ class _Maker:
                     break
                 if keyword == "anyOf" or fits(value, whole, self.root):
                     return value
-        raise failure or ImpossibleSchema(f"no branch of `{keyword}` of '{name}' has a value of its own")
+        raise failure or ImpossibleSchema(f"no branch of `{keyword}` of {_of(name)} has a value of its own")
 
     def ordered(self, branches: list[JSONSchema], depth: int) -> list[JSONSchema]:
         """Branches in the order to try them: near the top as they come, null last; deep down the shallow first."""
@@ -237,7 +239,7 @@ class _Maker:
         if values is not None:
             fitting = [value for value in values if all(fits(value, part, self.root) for part in parts)]
             if not fitting:
-                raise ImpossibleSchema(f"none of the values that '{name}' may have fits its schema")
+                raise ImpossibleSchema(f"none of the values that {_of(name)} may have fits its schema")
             said = [value for value in fitting if self.hints.mentions(value)]
             solid = [value for value in fitting if value is not None] or fitting
             return _copied(said[0] if said else self.rng.choice(solid))
@@ -253,7 +255,7 @@ class _Maker:
                 raise
             except ImpossibleSchema as error:
                 failure = error
-        raise failure or ImpossibleSchema(f"'{name}' has no type that all its schemas allow")
+        raise failure or ImpossibleSchema(f"{_of(name)} has no type that all its schemas allow")
 
     def kinds(self, parts: list[Mapping[str, Any]]) -> list[str]:
         """The types a value may have, the likeliest first."""
@@ -265,6 +267,9 @@ class _Maker:
                 continue
             stated = True
             named = {kinds} if isinstance(kinds, str) else set(kinds)
+            unknown = next((kind for kind in named if kind not in _TYPES), None)
+            if unknown is not None:
+                raise ImpossibleSchema(f"{unknown!r} is not a type of JSON Schema")
             if part.get("nullable") is True:
                 named.add("null")
             if "number" in named:
@@ -289,9 +294,9 @@ class _Maker:
         least = max((part.get("minLength", 0) for part in parts), default=0)
         most = min((part["maxLength"] for part in parts if "maxLength" in part), default=None)
         if most is not None and most < least:
-            raise ImpossibleSchema(f"'{name}' should have at least {least} and at most {most} characters")
+            raise ImpossibleSchema(f"{_of(name)} should have at least {least} and at most {most} characters")
         if least > 1_000_000:
-            raise ImpossibleSchema(f"'{name}' should have {least} characters")
+            raise ImpossibleSchema(f"{_of(name)} should have {least} characters")
         patterns = [part["pattern"] for part in parts if "pattern" in part]
         if patterns:
             return self.patterned(patterns, least, most, name)
@@ -317,14 +322,14 @@ class _Maker:
                 text = matching(first, self.rng, least=least, most=most)
                 if text is not None and all(compiled(p).search(text) is not None for p in patterns if p is not first):
                     return text
-        raise ImpossibleSchema(f"no string was found for '{name}' that matches {' and '.join(map(repr, patterns))}")
+        raise ImpossibleSchema(f"no string was found for {_of(name)} that matches {' and '.join(map(repr, patterns))}")
 
     def formatted(self, kind: str, least: int, most: int | None, name: str) -> str:
         for _ in range(20):
             text = self.hints.formatted(kind, self.rng)
             if least <= len(text) and (most is None or len(text) <= most):
                 return text
-        raise ImpossibleSchema(f"no {kind} of {least} to {most} characters was found for '{name}'")
+        raise ImpossibleSchema(f"no {kind} of {least} to {most} characters was found for {_of(name)}")
 
     def integer(self, parts: list[Mapping[str, Any]], name: str, depth: int) -> int:
         return int(self.quantity(parts, name, whole=True))
@@ -353,14 +358,17 @@ class _Maker:
                 else floor(high[0] / step) - (1 if high[1] and (high[0] / step).denominator == 1 else 0)
             )
             if least is not None and most is not None and least > most:
-                raise ImpossibleSchema(f"no number for '{name}' is within its bounds and steps")
+                raise ImpossibleSchema(f"no number for {_of(name)} is within its bounds and steps")
             for wish in wished:
                 count = wish / step
                 if count.denominator == 1 and (least is None or count >= least) and (most is None or count <= most):
                     return _as_number(wish)
             first = least if least is not None else 1 if most is None or most >= 1 else most
             last = min(first + 99, most) if most is not None else first + 9
-            return _as_number(step * self.rng.randint(int(min(first, last)), int(last)))
+            chosen = step * self.rng.randint(int(min(first, last)), int(last))
+            if whole and not _writable(chosen):
+                raise ImpossibleSchema(f"no number for {_of(name)} has 64 bits or fewer")
+            return _as_number(chosen)
         for wish in wished:
             if (low is None or wish > low[0] or (wish == low[0] and not low[1])) and (
                 high is None or wish < high[0] or (wish == high[0] and not high[1])
@@ -375,7 +383,7 @@ class _Maker:
         start = low[0] if low is not None else (high[0] if high is not None else as_fraction(0)) - 100
         end = high[0] if high is not None else start + 100
         if start > end or (start == end and ((low and low[1]) or (high and high[1]))):
-            raise ImpossibleSchema(f"no number for '{name}' is within its bounds")
+            raise ImpossibleSchema(f"no number for {_of(name)} is within its bounds")
         for digits in (1, 3, 6):
             value = as_fraction(round(float(start) + float(end - start) * self.rng.random(), digits))
             if start < value < end:
@@ -396,7 +404,7 @@ class _Maker:
         contained = [(part["contains"], part.get("minContains", 1)) for part in parts if "contains" in part]
         wanted = max(least, sum(count for _, count in contained))
         if wanted > min(most, _MOST_ITEMS):
-            raise ImpossibleSchema(f"'{name}' should have at least {wanted} and at most {most} items")
+            raise ImpossibleSchema(f"{_of(name)} should have at least {wanted} and at most {most} items")
         tuples = [len(_first_items(part)) for part in parts]
         optional = 0 if depth > _SOFT_DEPTH else max(1, *tuples) if tuples else 1
         unique = any(part.get("uniqueItems") for part in parts)
@@ -430,7 +438,7 @@ class _Maker:
             for value in finite:
                 if not any(same(value, other) for other in others):
                     return _copied(value)
-            raise ImpossibleSchema(f"there are not enough different values for '{name}'")
+            raise ImpossibleSchema(f"there are not enough different values for {_of(name)}")
         for attempt in range(40):
             value = self.make(schemas, name, depth)
             if not any(same(value, other) for other in others):
@@ -440,7 +448,7 @@ class _Maker:
                     whole = {"allOf": list(schemas)}
                     if fits(near, whole, self.root) and not any(same(near, other) for other in others):
                         return near
-        raise ImpossibleSchema(f"there are not enough different values for '{name}'")
+        raise ImpossibleSchema(f"there are not enough different values for {_of(name)}")
 
     def finite(self, schemas: tuple[JSONSchema, ...]) -> list[Any] | None:
         """All the values there are, where the schemas list them."""
@@ -475,7 +483,7 @@ class _Maker:
                     extra.extend(found)
                     pending.extend(other for part in found for other in part.get("required", ()))
         if len(made) > most:
-            raise ImpossibleSchema(f"'{name}' requires more than {most} properties")
+            raise ImpossibleSchema(f"{_of(name)} requires more than {most} properties")
         for key in listed:
             enough = len(made) >= least
             if key in made or len(made) >= most or (enough and depth > _SOFT_DEPTH) or _needs(parts, key):
@@ -515,7 +523,7 @@ class _Maker:
     ) -> None:
         """Add properties of other names until there are enough."""
         if least > _MOST_ITEMS:
-            raise ImpossibleSchema(f"'{name}' should have {least} properties")
+            raise ImpossibleSchema(f"{_of(name)} should have {least} properties")
         patterns = [pattern for part in parts for pattern in part.get("patternProperties", {})]
         free = not any(part.get("additionalProperties") is False for part in parts)
         names = tuple(part["propertyNames"] for part in parts if "propertyNames" in part)
@@ -542,7 +550,7 @@ class _Maker:
             except ImpossibleSchema:
                 continue
         if len(made) < least:
-            raise ImpossibleSchema(f"no {least} properties were found for '{name}'")
+            raise ImpossibleSchema(f"no {least} properties were found for {_of(name)}")
 
 
 class _Exhausted(ImpossibleSchema):
@@ -581,8 +589,18 @@ def _bounds(parts: list[Mapping[str, Any]]) -> tuple[_Bound | None, _Bound | Non
     return low, high
 
 
+def _of(name: str) -> str:
+    """What an error calls the property it is about; the value as a whole has no name."""
+    return f"'{name}'" if name else "the schema"
+
+
+def _writable(value: Any) -> bool:
+    """Whether a whole number is one that JSON writers and readers commonly take."""
+    return bool(-(1 << 63) <= value < 1 << 64)
+
+
 def _as_number(value: Any) -> float:
-    return int(value) if value.denominator == 1 else float(value)
+    return int(value) if value.denominator == 1 and _writable(value) else float(value)
 
 
 def _first_items(part: Mapping[str, Any]) -> list[JSONSchema]:

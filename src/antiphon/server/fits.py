@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from .patterns import compiled
 
-__all__ = ("JSONSchema", "applicable", "as_fraction", "fits", "lookup", "same")
+__all__ = ("JSONSchema", "NoSuchReference", "applicable", "as_fraction", "fits", "lookup", "same")
 
 JSONSchema: TypeAlias = "Mapping[str, Any] | bool"
 
@@ -48,19 +48,29 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+class NoSuchReference(LookupError):
+    """A reference points to nothing in its schema."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"the reference '{reference}' refers to nothing in the schema")
+
+
 def lookup(reference: str, root: JSONSchema) -> JSONSchema:
-    """What a reference inside a schema points to. Raises `LookupError` where it points to nothing in it."""
+    """What a reference inside a schema points to. Raises `NoSuchReference` where it points to nothing in it."""
     if reference in ("", "#"):
         return root
     if reference.startswith("#/"):
         node: Any = root
         for step in reference[2:].split("/"):
             step = _unquoted(step).replace("~1", "/").replace("~0", "~")
-            node = node[int(step)] if isinstance(node, list) else node[step]
+            try:
+                node = node[int(step)] if isinstance(node, list) else node[step]
+            except (LookupError, ValueError, TypeError):
+                raise NoSuchReference(reference) from None
         return node  # type: ignore[no-any-return]
     found = _anchored(root, reference)
     if found is None:
-        raise LookupError(reference)
+        raise NoSuchReference(reference)
     return found
 
 

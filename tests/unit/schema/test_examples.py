@@ -486,3 +486,26 @@ def test_patterns_that_lead_nowhere_end_soon() -> None:
 def test_patterns_that_cannot_be_read(pattern: str) -> None:
     with pytest.raises(InvalidPattern):
         matching(pattern, random.Random(0))
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"type": "bogus"}, "'bogus' is not a type of JSON Schema"),
+        ({"type": ["text", "string"]}, "'text' is not a type of JSON Schema"),
+        ({"type": "object", "properties": {"a": {"$ref": "#/$defs/b"}}, "required": ["a"]}, "'#/$defs/b' refers to"),
+        ({"$ref": "#/anyOf/7", "anyOf": [True]}, "'#/anyOf/7' refers to"),
+        ({"$ref": "https://example.com/b.json"}, "'https://example.com/b.json' refers to"),
+        ({"type": "array", "minItems": 100_000}, "the schema should have at least 100000"),
+        ({"type": "integer", "minimum": 1e308}, "no number for the schema"),
+        (
+            {"type": "object", "properties": {"a": {"type": "integer", "multipleOf": 10**30}}, "required": ["a"]},
+            "for 'a'",
+        ),
+    ],
+)
+def test_mistakes_are_told_in_words(schema: dict[str, Any], said: str) -> None:
+    with pytest.raises(ImpossibleSchema) as caught:
+        example(schema, random.Random(0))
+    assert said in str(caught.value)
+    assert "Error" not in str(caught.value)
