@@ -36,6 +36,8 @@ FLUSH = 64 * 1024
 MAX_BODY = 512 * 1024 * 1024
 """The largest request body that is taken, in bytes: the limit of the API's file uploads."""
 
+STOPPED = "The server was stopped before the end of this stream."
+
 log = logging.getLogger("antiphon.hosting")
 
 
@@ -130,13 +132,19 @@ class Application:
         ready: bytes = b"",
     ) -> None:
         """Write a streamed body. A stream of events that breaks says why in a last event; any other just ends."""
+        events = response.headers.get("content-type", "").startswith("text/event-stream")
         try:
             await pump(stream, self.world, write, watch, ready)
         except Gone:
             raise
+        except asyncio.CancelledError:
+            # Where the client is still there, the server has stopped, and the end would look like a good one.
+            if events and not watch.left:
+                await write(broken_event(InternalServerError.because(STOPPED)))
+            raise
         except Exception as error:
             event = broken_event(error)
-            if response.headers.get("content-type", "").startswith("text/event-stream"):
+            if events:
                 await write(event)
 
 

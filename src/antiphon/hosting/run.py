@@ -40,9 +40,13 @@ def bind(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     """A listening socket at an address; port 0 means a free one.
 
     From here on connections are accepted into its queue, so nobody is refused while the server starts.
-    Raises `PortInUse` when the address is taken and `OSError` when it is not one of this machine.
+    Raises `PortInUse` when the address is taken, `OSError` when it is not one of this machine, and `ValueError`
+    for a port outside 0 to 65535.
     """
     import errno
+
+    if not 0 <= port <= 65535:  # getaddrinfo would take it modulo 65536
+        raise ValueError(f"a port is a number from 0 to 65535, not {port}")
 
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -73,6 +73,12 @@ def test_an_address_of_another_machine_is_refused() -> None:
         serve_in_background(hello, host="203.0.113.1")
 
 
+@pytest.mark.parametrize("port", [-1, 65536, 99999])
+def test_a_port_that_is_none_is_refused(port: int) -> None:
+    with pytest.raises(ValueError, match=f"a port is a number from 0 to 65535, not {port}"):
+        serve_in_background(hello, port=port)
+
+
 def test_several_servers_share_nothing() -> None:
     def named(name: bytes) -> Any:
         return lambda request: Response(200, Headers(), name)
@@ -117,6 +123,24 @@ def test_stop_cuts_what_takes_too_long() -> None:
         assert time.monotonic() - began < 3
         assert closed.is_set()
         assert response.read() == b""
+        connection.close()
+
+
+def test_a_stream_of_events_says_that_it_was_cut() -> None:
+    def body() -> Iterator[Any]:
+        yield b"data: begun\n\n"
+        yield Pause(60)
+
+    events = Headers({"content-type": "text/event-stream"})
+    with serve_in_background(lambda request: Response(200, events, body())) as server:
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        assert response.read1() == b"data: begun\n\n"
+        server.stop(patience=0.2)
+        rest = response.read()
+        assert rest.startswith(b'data: {"error":{"message":"The server was stopped')
+        assert rest.endswith(b"\n\n")
         connection.close()
 
 
