@@ -68,7 +68,7 @@ class FakeOpenAI:
         `organization` is the name in the answers' headers, `max_body` the largest request body in bytes. `filters`
         wrap the whole, the first outermost.
 
-    Raises `ValueError` for a built-in engine that does not exist.
+    Raises `ValueError` for a built-in engine that does not exist and `TypeError` for what cannot be an engine.
     """
 
     def __init__(
@@ -94,7 +94,10 @@ class FakeOpenAI:
             found = made(source, seed=seed)
             return Paced(found, first, each) if first or each else found
 
-        chat = {"*": answering(engine), **{name: answering(source) for name, source in (engines or {}).items()}}
+        others: Any = {} if engines is None else engines
+        if not isinstance(others, Mapping):
+            raise TypeError(f"engines is a mapping from models to engines, not a {type(others).__name__}")
+        chat = {"*": answering(engine), **{name: answering(source) for name, source in others.items()}}
         self.server = Server(
             Engines(
                 chat,
@@ -137,7 +140,7 @@ class FakeOpenAI:
         return self.server.snapshot()
 
     def restore(self, state: Any) -> None:
-        """Go back to a snapshot."""
+        """Go back to a snapshot. Raises `TypeError` for what is no snapshot."""
         self.server.restore(state)
 
     def reset(self) -> None:

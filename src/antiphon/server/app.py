@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from time import perf_counter
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from ..kernel.flow import Pause
 from ..kernel.http import Request, Response
@@ -33,9 +33,18 @@ if TYPE_CHECKING:
     from .engine import Engines
     from .store import Store
 
-__all__ = ("MIB", "Server")
+__all__ = ("MIB", "Server", "Snapshot")
 
 MIB: Final = 1024 * 1024
+
+
+class Snapshot(NamedTuple):
+    """The state of a server. Whatever could change it, is in it; it can be pickled where the store's can."""
+
+    documents: Any
+    ids: Any
+    random: Any
+    requests: Any
 
 
 class Server:
@@ -112,10 +121,12 @@ class Server:
 
     def snapshot(self) -> Any:
         """The state as a value: what the store keeps, and where the ids and the random numbers are."""
-        return self.store.snapshot(), self.ids.snapshot(), self.random.getstate(), self._envelope.snapshot()
+        return Snapshot(self.store.snapshot(), self.ids.snapshot(), self.random.getstate(), self._envelope.snapshot())
 
     def restore(self, state: Any) -> None:
-        """Go back to a snapshot. The clock is not turned back."""
+        """Go back to a snapshot. The clock is not turned back. Raises `TypeError` for what is no snapshot."""
+        if not isinstance(state, Snapshot):
+            raise TypeError(f"a snapshot is what `snapshot` gave, not a {type(state).__name__}")
         with self.lock:
             documents, ids, random, requests = state
             self.store.restore(documents)

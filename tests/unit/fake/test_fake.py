@@ -87,6 +87,21 @@ def test_its_state_can_be_taken_and_put_back() -> None:
     assert client.files.create(file=("a.txt", b"a"), purpose="user_data").id == first.id
 
 
+def test_what_is_no_snapshot_is_refused_and_changes_nothing() -> None:
+    fake = FakeOpenAI()
+    file = fake.client().files.create(file=("a", b"1"), purpose="assistants")
+    for wrong in (None, {}, (1, 2, 3, 4)):
+        with pytest.raises(TypeError, match="a snapshot is what `snapshot` gave"):
+            fake.restore(wrong)
+    assert fake.client().files.retrieve(file.id).id == file.id
+
+
+def test_engines_by_model_are_a_mapping() -> None:
+    wrong: Any = [Echo()]
+    with pytest.raises(TypeError, match="engines is a mapping from models to engines, not a list"):
+        FakeOpenAI(engines=wrong)
+
+
 def test_two_fakes_share_nothing() -> None:
     one, two = FakeOpenAI(), FakeOpenAI()
     one.client().files.create(file=("a.txt", b"a"), purpose="user_data")
