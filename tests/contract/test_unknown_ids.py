@@ -38,3 +38,13 @@ async def test_a_conjured_object_can_be_deleted_and_conjured_again(api: Any) -> 
 async def test_what_is_created_is_kept_all_the_same(api: Any) -> None:
     made = await api.call("vector_stores.create", name="mine")
     assert (await api.call("vector_stores.retrieve", made.id)).name == "mine"
+
+
+async def test_a_conjured_completion_has_a_choice(api: Any) -> None:
+    completion = await api.call("chat.completions.retrieve", "chatcmpl-x")
+    assert completion.choices[0].finish_reason == "stop"
+    assert completion.choices[0].message.role == "assistant"
+
+
+async def test_a_check_has_a_result(api: Any) -> None:
+    assert (await api.call("moderations.create", input="something")).results[0].flagged is False

@@ -4,7 +4,8 @@
 
 What `reflect` says is taken over wherever its type fits. Otherwise a field that may be null is null, an optional
 field that may not is left out (a map is empty), and a required one gets a value by its name: ids with the prefix of
-their kind of object, times from `now`, the status of something that went well, empty lists and zero counts.
+their kind of object, times from `now`, the status of something that went well, zero counts and empty lists, except
+of what is never without one: the choices of a completion, the results of a check.
 
 `example` makes instances of users' own JSON Schemas (structured outputs, arguments of tools): see `examples`.
 """
@@ -158,6 +159,10 @@ _TIMES: dict[str, float] = {"expires_at": 3600, "start_time": -3600, "end_time":
 _NUMBERS: dict[str, float] = {"temperature": 1, "top_p": 1, "days": 7, "width": 1024, "height": 1024}
 
 
+_NEVER_EMPTY = frozenset(("choices", "results"))
+"""Lists whose first item callers take without a look."""
+
+
 def id_prefix(kind: str) -> str:
     """What the ids of a kind of object begin with, such as `chatcmpl-` for `chat.completion`."""
     kind = kind.removesuffix(".deleted")
@@ -238,7 +243,7 @@ class _Maker:
         items: Schema = schema.get("items", {})
         if isinstance(given, list):
             return [self.make(items, item, name, kind, depth + 1) for item in given]
-        least = schema.get("minItems", 0)
+        least = schema.get("minItems", 1 if name in _NEVER_EMPTY else 0)
         return [self.make(items, _NO_VALUE, name, kind, depth + 1) for _ in range(least)]
 
     def string(self, schema: Schema, given: Any, name: str, kind: str, depth: int) -> str:
