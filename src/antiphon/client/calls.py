@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from ..kernel.flow import arun, run
 from ..kernel.pages import AsyncPaginator, Fetch
 from ..transports import async_transport, transport
-from .base import BaseClient, ClientWorld
+from .base import ClientWorld
+from .direct import AsyncDirect, Direct
 from .flow import exchange
 from .plan import Plan, plan_of
 
@@ -24,7 +25,7 @@ __all__ = ("AsyncClient", "SyncClient")
 _making = allocate_lock()
 
 
-class SyncClient(BaseClient):
+class SyncClient(Direct):
     """Calls operations and waits for them."""
 
     _is_async: ClassVar[bool] = False
@@ -93,7 +94,7 @@ class SyncClient(BaseClient):
         self.close()
 
 
-class AsyncClient(BaseClient):
+class AsyncClient(AsyncDirect):
     """Calls operations as coroutines."""
 
     _is_async: ClassVar[bool] = True

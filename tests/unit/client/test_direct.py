@@ -1,0 +1,121 @@
+"""Requests by their address, beside the official client's: the same bytes, the same results."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+import antiphon
+from antiphon.kernel.http import Request, Response, json_response
+from antiphon.transports.httpx2 import HandlerTransport
+from antiphon.types import Model
+
+MODEL = {"id": "m", "object": "model", "created": 1, "owned_by": "me"}
+
+
+class Recorder:
+    def __init__(self, status: int = 200) -> None:
+        self.requests: list[Request] = []
+        self.bodies: list[bytes] = []
+        self.status = status
+
+    def __call__(self, request: Request) -> Response:
+        self.requests.append(request)
+        self.bodies.append(request.content())
+        return json_response(self.status, MODEL)
+
+
+CALLS: list[tuple[str, str, dict[str, Any]]] = [
+    ("get", "/models", {}),
+    ("get", "models", {"options": {"params": {"a": [1, 2], "b": {"c": True}}}}),
+    ("get", "/models?beta=true", {"options": {"params": {"limit": 1}, "headers": {"X-A": "1"}}}),
+    ("get", "https://elsewhere.test/v2/x?y=1", {}),
+    ("post", "/foo", {"body": {"a": 1, "b": None}}),
+    ("post", "/foo", {"body": {"a": 1}, "options": {"extra_json": {"a": 2, "c": 3}}}),
+    ("post", "/foo", {"content": b"raw", "options": {"headers": {"Content-Type": "text/plain"}}}),
+    ("put", "/foo", {"body": [1, 2]}),
+    ("patch", "/foo", {"body": {}}),
+    ("delete", "/foo/1", {}),
+    ("get", "/organization/users", {"options": {"security": {"admin_api_key_auth": True}}}),
+]
+OURS_ONLY = ("user-agent", "content-length", "host", "connection", "accept-encoding")
+
+
+def seen(request: Request, body: bytes) -> tuple[Any, ...]:
+    headers = {
+        name: value
+        for name, value in request.headers.items()
+        if name not in OURS_ONLY and not name.startswith("x-stainless-")
+    }
+    return request.method, request.path, request.query, body, headers
+
+
+@pytest.mark.parametrize(("method", "path", "arguments"), CALLS)
+def test_requests_are_the_official_ones(method: str, path: str, arguments: dict[str, Any]) -> None:
+    theirs, ours = Recorder(), Recorder()
+    settings: dict[str, Any] = {"api_key": "k", "admin_api_key": "a", "base_url": "http://api.test/v1"}
+    with openai.OpenAI(**settings, http_client=httpx2.Client(transport=HandlerTransport(theirs))) as client:
+        getattr(client, method)(path, cast_to=object, **arguments)
+    with antiphon.OpenAI(**settings, transport=ours) as own:
+        getattr(own, method)(path, cast_to=object, **arguments)
+    assert seen(ours.requests[0], ours.bodies[0]) == seen(theirs.requests[0], theirs.bodies[0])
+
+
+async def test_answers_are_read_as_the_type_they_name() -> None:
+    client = antiphon.OpenAI(api_key="k", transport=Recorder())
+    model = client.get("/models/m", cast_to=Model)
+    assert isinstance(model, Model)
+    assert model.id == "m"
+    assert client.get("/models/m", cast_to=dict) == MODEL
+    response = client.get("/models/m", cast_to=httpx2.Response)
+    assert isinstance(response, httpx2.Response)
+    assert (response.json(), str(response.request.url)) == (MODEL, "https://api.openai.com/v1/models/m")
+    aclient = antiphon.AsyncOpenAI(api_key="k", transport=Recorder())
+    assert (await aclient.get("/models/m", cast_to=Model)).id == "m"
+    with pytest.raises(TypeError, match="cannot be read as"):
+        client.get("/models/m", cast_to=complex)
+
+
+def test_streams_and_forms() -> None:
+    fake = antiphon.FakeOpenAI()
+    client = antiphon.OpenAI(api_key="k", transport=fake)
+    body = {"model": "gpt-5", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    with client.post(
+        "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=antiphon.Stream[dict[str, Any]]
+    ) as stream:
+        assert {event["object"] for event in stream} == {"chat.completion.chunk"}
+    file = client.post(
+        "/files", cast_to=dict, body={"purpose": "user_data"}, files={"file": ("a.txt", io.BytesIO(b"text"))}
+    )
+    assert (file["filename"], file["bytes"]) == ("a.txt", 4)
+
+
+@pytest.mark.parametrize(
+    ("content", "sent"),
+    [(iter([b"a", b"b"]), 1), ([b"a", b"b"], 2), (io.BytesIO(b"ab"), 2), ("ab", 2), (bytearray(b"ab"), 2)],
+)
+def test_content_is_sent_again_only_where_it_can_be(content: Any, sent: int) -> None:
+    recorder = Recorder(500)
+    client = antiphon.OpenAI(api_key="k", transport=recorder, max_retries=1)
+    with pytest.raises(antiphon.InternalServerError):
+        client.post("/foo", cast_to=object, content=content)
+    assert recorder.bodies == [b"ab"] * sent
+
+
+def test_content_stands_alone() -> None:
+    client = antiphon.OpenAI(api_key="k", transport=Recorder())
+    with pytest.raises(TypeError, match="as it stands"):
+        client.post("/foo", cast_to=object, content=b"a", body={})
+    with pytest.raises(TypeError, match="pieces of bytes"):
+        client.post("/foo", cast_to=object, content=1)
+
+
+def test_a_key_is_needed() -> None:
+    client = antiphon.OpenAI(admin_api_key="a", transport=Recorder(), api_key="")
+    with pytest.raises(TypeError, match="Could not resolve authentication method"):
+        client.get("/models", cast_to=object, options={"security": {"bearer_auth": True}})
+    assert client.get("/models", cast_to=object) == MODEL
