@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from ..api import API
-from ..api._helpers.legacy import Legacy
 from ..kernel.omit import NotGiven, Omit, not_given
 from ..kernel.operation import Async, Sync
 from .base import DEFAULT_MAX_RETRIES
 from .calls import AsyncClient, SyncClient
+from .legacy import Legacy
 
 if TYPE_CHECKING:
     from ..auth import WorkloadIdentity, X509WorkloadIdentity

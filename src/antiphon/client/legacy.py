@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from antiphon.kernel.operation import Resource, V
+from ..kernel.operation import Resource, V
 
 if TYPE_CHECKING:
-    from ..edits import Edits
-    from ..fine_tunes import FineTunes
+    from ..api.edits import Edits
+    from ..api.fine_tunes import FineTunes
 
 __all__ = ("Legacy",)
 
@@ -19,12 +19,12 @@ class Legacy(Resource[V]):
 
     @cached_property
     def edits(self) -> Edits[V]:
-        from ..edits import Edits
+        from ..api.edits import Edits
 
         return Edits(self._core)
 
     @cached_property
     def fine_tunes(self) -> FineTunes[V]:
-        from ..fine_tunes import FineTunes
+        from ..api.fine_tunes import FineTunes
 
         return FineTunes(self._core)
