@@ -10,7 +10,7 @@ __all__ = ("described",)
 
 _FIELD = re.compile(r":(?:param|parameter|arg|argument)[ \t]+(?:[^:\n]*[ \t])?(\w+):[ \t]*(.*)")
 _HEADING = re.compile(
-    r"(args|arguments|parameters|params|returns?|yields?|raises?|examples?|notes?|attributes|see also|warnings?):?[ \t]*",
+    r"(args|arguments|parameters|params|returns?|yields?|raises?|examples?|notes?|attributes|warnings?):?[ \t]*",
     re.IGNORECASE,
 )
 _PARAMETERS = ("args", "arguments", "parameters", "params")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..kernel.view import View
 
@@ -39,20 +39,22 @@ class Late(View):
             if isinstance(accessor, property) and not isinstance(accessor, _Reader):
                 setattr(cls, name, _Reader(accessor, cls._keys.get(name, name)))
 
-    @property
-    def _data(self) -> dict[str, Any]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
-        makers = self._makers
-        if makers:
-            known = self._known._data
-            for key, make in makers.items():
-                known[key] = make()
-            _put_makers(self, {key: make for key, make in makers.items() if key in self._live} or None)
-        return self._known._data
+    if not TYPE_CHECKING:  # a plain field, as far as anybody has to know
 
-    @_data.setter
-    def _data(self, data: dict[str, Any]) -> None:
-        _put_known(self, _Known(data))
-        _put_makers(self, None)
+        @property
+        def _data(self) -> dict[str, Any]:
+            makers = self._makers
+            if makers:
+                known = self._known._data
+                for key, make in makers.items():
+                    known[key] = make()
+                _put_makers(self, {key: make for key, make in makers.items() if key in self._live} or None)
+            return self._known._data
+
+        @_data.setter
+        def _data(self, data: dict[str, Any]) -> None:
+            _put_known(self, _Known(data))
+            _put_makers(self, None)
 
 
 class _Reader(property):

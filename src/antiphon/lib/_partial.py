@@ -38,9 +38,10 @@ def partial_json(text: str) -> Any:
             certain = position
             if not open_:
                 break
-        elif token not in (",", ":") and not (open_ and open_[-1] == "}" and before in ("{", ",")):
-            if token[0] == '"' or position < len(text) or _is_json(token):
-                certain = position
+        elif token in (",", ":") or (open_ and open_[-1] == "}" and before in ("{", ",")):
+            pass  # a key says nothing by itself
+        elif token[0] == '"' or position < len(text) or _is_json(token):
+            certain = position
         before = token
     return loads(text[:certain] + "".join(reversed(open_)))
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, MutableSequence, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -184,7 +185,7 @@ _LISTS: dict[Any, Callable[[list[Any]], Any]] = {
     Iterable: list,
     Collection: list,
     set: set,
-    Set: set,
+    AbstractSet: set,
     frozenset: frozenset,
 }
 
@@ -346,7 +347,11 @@ class Shapes:
             name = self._names[annotation] = self._name(annotation, members)
             self.definitions[name] = {}
             self.definitions[name], self._loads[annotation] = make(self, annotation, kind, members)
-        return Shape({"$ref": f"#/$defs/{name}"}, lambda value: self._loads[annotation](value))
+
+        def load(value: Any) -> Any:  # what is being described may hold itself: its own way comes later
+            return self._loads[annotation](value)
+
+        return Shape({"$ref": f"#/$defs/{name}"}, load)
 
     def _name(self, annotation: Any, members: tuple[Any, ...]) -> str:
         own: str = getattr(annotation, "__name__", "Object")

@@ -22,7 +22,8 @@ def strict(schema: Schema) -> Schema:
     a `null` default is left out, and a `$ref` with anything beside it is replaced by what it refers to. Raises
     `ValueError` for a `$ref` that leads nowhere.
     """
-    return _strict(schema, schema, ())
+    made: Schema = _strict(schema, schema, ())
+    return made
 
 
 def _strict(schema: Any, root: Schema, within: tuple[str, ...]) -> Any:

@@ -179,7 +179,7 @@ def test_a_refusal_stays_one() -> None:
     ],
 )
 def test_tools_that_cannot_be_parsed_are_refused(tool: Any) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError):
         theirs({}).chat.completions.parse(**ASKED, tools=[tool])
     with pytest.raises(ValueError, match="can be parsed"):
         ours({}).chat.completions.parse(**ASKED, tools=[tool])

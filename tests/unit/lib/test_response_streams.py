@@ -272,7 +272,7 @@ def test_a_response_begun_before_is_streamed_from_where_it_was_left() -> None:
     ],
 )
 def test_arguments_that_contradict_each_other_are_refused(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError):
         theirs(b"").responses.stream(**arguments)
     with pytest.raises(ValueError, match="response"):
         ours(b"").responses.stream(**arguments)

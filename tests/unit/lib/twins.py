@@ -75,7 +75,8 @@ def plainly(value: Any) -> Any:
     if isinstance(value, View):
         return plainly(value._data)
     if isinstance(value, openai.BaseModel):
-        return {key: plainly(getattr(value, key)) for key in {*type(value).model_fields, *(value.model_extra or {})}}
+        fields = {field.alias or name: name for name, field in type(value).model_fields.items()}
+        return {key: plainly(getattr(value, fields.get(key, key))) for key in {*fields, *(value.model_extra or {})}}
     if isinstance(value, dict):
         return {key: plainly(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -49,11 +49,11 @@ def type_to_response_format_param(
     Raises `TypeError` for a type that no answer can be parsed into.
     """
     if not rich(response_format):
-        return cast("Any", response_format)
-    format = format_of(response_format)
+        return cast("completion_create_params.ResponseFormat | Omit", response_format)
+    made = format_of(response_format)
     return {
         "type": "json_schema",
-        "json_schema": {"schema": format.schema, "name": format.name, "strict": True},
+        "json_schema": {"schema": made.schema, "name": made.name, "strict": True},
     }
 
 
@@ -61,9 +61,10 @@ def validate_input_tools(
     tools: Iterable[ChatCompletionToolUnionParam] | Omit = omit,
 ) -> list[ChatCompletionFunctionToolParam] | Omit:
     """The tools as a list. Raises `ValueError` for one that is not a strict function: its calls cannot be parsed."""
-    if isinstance(tools, (Omit, NotGiven)) or tools is None:
+    given_tools: Any = tools
+    if not given(tools) or given_tools is None:
         return omit
-    listed: list[Any] = list(tools)
+    listed: list[Any] = list(given_tools)
     for tool in listed:
         if tool["type"] != "function":
             raise ValueError(

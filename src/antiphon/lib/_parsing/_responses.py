@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from ...kernel.omit import NotGiven, Omit, omit
+from ...kernel.omit import Omit, omit
 from .._formats import format_of
 from .._tools import PydanticFunctionTool, ResponsesPydanticFunctionTool
 from .._variables import TextFormatT
@@ -32,8 +32,8 @@ __all__ = (
 
 def type_to_text_format_param(type_: type) -> ResponseFormatTextConfigParam:
     """The `text.format` of a request: the strict schema of a type. Raises `TypeError` for one that has none."""
-    format = format_of(type_)
-    return {"type": "json_schema", "strict": True, "name": format.name, "schema": format.schema}
+    made = format_of(type_)
+    return {"type": "json_schema", "strict": True, "name": made.name, "schema": made.schema}
 
 
 def with_format(text: ResponseTextConfigParam | Omit, text_format: Any) -> ResponseTextConfigParam | Omit:
@@ -56,13 +56,13 @@ def parser_of(*, input: Any, text: Any, text_format: Any, parse_as: Any) -> Any:
     """
     if parse_as is None:
         return omit
-    format = _updated_format(input)
-    if format is not None:
-        if format.get("type") == "text":
+    updated = _updated_format(input)
+    if updated is not None:
+        if updated.get("type") == "text":
             if given(parse_as):
                 raise TypeError("`parse_as` cannot be used where a configuration update asks for plain text")
             return omit
-        same = given(text) and isinstance(text, Mapping) and format == text.get("format")
+        same = given(text) and isinstance(text, Mapping) and updated == text.get("format")
         if given(text_format) and not given(parse_as) and not same:
             raise TypeError(
                 "a configuration update sets another format: give the type of its answers as `parse_as`, "
@@ -76,9 +76,9 @@ def _updated_format(input: Any) -> Mapping[str, Any] | None:
         if not isinstance(item, Mapping) or item.get("type") != "configuration_update":
             continue
         text = item.get("text")
-        format = text.get("format") if isinstance(text, Mapping) else None
-        if isinstance(format, Mapping):
-            return format
+        updated = text.get("format") if isinstance(text, Mapping) else None
+        if isinstance(updated, Mapping):
+            return updated
     return None
 
 
@@ -87,10 +87,11 @@ def make_tools(tools: Iterable[ParseableToolParam] | Omit) -> list[ToolParam] | 
 
     Raises `TypeError` for other functions in the form of chat completions.
     """
-    if isinstance(tools, (Omit, NotGiven)) or tools is None:
+    given_tools: Any = tools
+    if not given(tools) or given_tools is None:
         return omit
     made: list[Any] = []
-    for tool in cast("Iterable[Any]", tools):
+    for tool in given_tools:
         function = tool.get("function") if tool["type"] == "function" else None
         if tool["type"] == "namespace":
             made.append({**tool, "tools": list(tool["tools"])})
@@ -118,7 +119,7 @@ def _tool_of(tools: Iterable[Any], name: Any, namespace: Any) -> Any:
 
 
 def parse_arguments(input_tools: Any, call: Mapping[str, Any]) -> Any:
-    """The arguments of a call: of a tool made from a model or a function that, of a strict one its JSON, else `None`."""
+    """The arguments of a call: as the tool was made, of another strict one its JSON, else `None`."""
     if not given(input_tools) or input_tools is None:
         return None
     tool = _tool_of(list(input_tools), call.get("name"), call.get("namespace"))

@@ -102,11 +102,11 @@ class RunState:
         yield "on_message_created", lambda: (event.data,)
 
     def _message_delta(self, event: Any, data: JSON) -> Iterator[Callback]:
-        id = data.get("id") or self.message_id or ""
-        if id not in self.messages:
-            self._begin_message({"id": id, "object": "thread.message", "content": []})
-        self.message_id = id
-        told = self.messages[id]
+        identity = data.get("id") or self.message_id or ""
+        if identity not in self.messages:
+            self._begin_message({"id": identity, "object": "thread.message", "content": []})
+        self.message_id = identity
+        told = self.messages[identity]
         content: list[JSON] = told.root["content"]
         parts = (data.get("delta") or {}).get("content") or []
         before = len(content)
@@ -121,7 +121,7 @@ class RunState:
             if place != self._content.index:
                 yield from self._end_content()
             self._content = _Piece(told, place, content[place])
-        yield "on_message_delta", lambda: (event.data.delta, self._message(id))
+        yield "on_message_delta", lambda: (event.data.delta, self._message(identity))
 
     def _message_done(self, event: Any, data: JSON) -> Iterator[Callback]:
         self._begin_message(data)
@@ -140,14 +140,13 @@ class RunState:
         self.step_id = data.get("id")
         if self.step_id not in self.steps:
             self._begin_step(data)
-        return
-        yield
+        yield from ()
 
     def _step_delta(self, event: Any, data: JSON) -> Iterator[Callback]:
-        id = data.get("id") or self.step_id or ""
-        if id not in self.steps:
-            self._begin_step({"id": id, "object": "thread.run.step"})
-        told = self.steps[id]
+        identity = data.get("id") or self.step_id or ""
+        if identity not in self.steps:
+            self._begin_step({"id": identity, "object": "thread.run.step"})
+        told = self.steps[identity]
         delta = data.get("delta") or {}
         told.merge(delta)
         details = delta.get("step_details") or {}
@@ -161,7 +160,7 @@ class RunState:
                 yield from self._end_call()
                 yield "on_tool_call_created", partial(_calls, told, calls[place])
             self._call = _Piece(told, place, calls[place])
-        yield "on_run_step_delta", lambda: (event.data.delta, self._step(id))
+        yield "on_run_step_delta", lambda: (event.data.delta, self._step(identity))
 
     def _step_done(self, event: Any, data: JSON) -> Iterator[Callback]:
         yield from self._end_call()
@@ -176,12 +175,14 @@ class RunState:
         message = copied(data)
         if not isinstance(message.get("content"), list):
             message["content"] = []
-        self.message_id = message.get("id") or ""
-        self.messages[self.message_id] = Accumulated(message)
+        identity: str = message.get("id") or ""
+        self.message_id = identity
+        self.messages[identity] = Accumulated(message)
 
     def _begin_step(self, data: JSON) -> None:
-        self.step_id = data.get("id") or ""
-        self.steps[self.step_id] = Accumulated(copied(data))
+        identity: str = data.get("id") or ""
+        self.step_id = identity
+        self.steps[identity] = Accumulated(copied(data))
 
     def _end_content(self) -> Iterator[Callback]:
         told, part = self._content.told, self._content.data

@@ -186,7 +186,7 @@ class AsyncChatCompletionStreamManager(Generic[ResponseFormatT]):
 
 def _is_chunk(chunk: Any) -> bool:
     # Azure's asynchronous filter puts in events with an empty `object`.
-    return chunk.object != ""
+    return bool(chunk.object != "")
 
 
 def _events(stream: Stream[ChatCompletionChunk], state: ChatCompletionStreamState[Any]) -> Generator[Any, None, None]:

@@ -163,11 +163,11 @@ class ChatCompletionStreamState(Generic[ResponseFormatT]):
                 if value is not None and key not in ("delta", "logprobs", "index"):
                     choice.data[key] = copied(value)
         content = delta.get("content")
-        if len(delta) == 1 and choice.content is not None and content.__class__ is str:
+        if len(delta) == 1 and choice.content is not None and isinstance(content, str):
             told.grow(choice.message, "content", content)  # what nearly every delta is
         else:
             told.merge(delta, choice.message)
-            if content.__class__ is str and choice.message.get("content").__class__ is str:
+            if isinstance(content, str) and isinstance(choice.message.get("content"), str):
                 choice.content = told.growing(choice.message, "content")
         _add_logprobs(choice.data, part.get("logprobs"))
         reason = part.get("finish_reason")
@@ -289,9 +289,9 @@ def _is_strict(tool: Any) -> bool:
 def _add_logprobs(choice: JSON, added: JSON | None) -> None:
     if added is None:
         return
-    known = choice.get("logprobs")
-    if known is None:
-        known = choice["logprobs"] = {key: None for key, _, _ in _LOGPROBS}
+    if choice.get("logprobs") is None:
+        choice["logprobs"] = {key: None for key, _, _ in _LOGPROBS}
+    known: JSON = choice["logprobs"]
     for key, values in added.items():
         if isinstance(values, list) and isinstance(known.get(key), list):
             known[key] += values
