@@ -64,7 +64,7 @@ def _senders(name: str) -> Iterator[tuple[str, Any, Any]]:
 
     def walk(way: str, theirs: Any, ours: Any) -> Iterator[tuple[str, Any, Any]]:
         yield way, theirs, ours
-        for attribute in _children(theirs):
+        for attribute in sorted(_children(theirs)):
             yield from walk(f"{way}.{attribute}", getattr(theirs, attribute), getattr(ours, attribute))
 
     for attribute in typing.get_type_hints(
