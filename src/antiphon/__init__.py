@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from .kernel.result import Err, Failure, Ok, Result
     from .kernel.stream import AsyncStream, Stream
     from .kernel.vectors import cosine_distance, cosine_similarity
+    from .kernel.websocket import ReconnectingEvent, ReconnectingOverrides
     from .lib import (
         function_tool,
         pydantic_function_tool,
@@ -145,6 +146,8 @@ __all__ = (
     "ProviderError",
     "Providers",
     "RateLimitError",
+    "ReconnectingEvent",
+    "ReconnectingOverrides",
     "Result",
     "Stream",
     "SubjectTokenProviderError",
@@ -259,6 +262,7 @@ if not TYPE_CHECKING:
         ".kernel.raw": ("APIResponse", "AsyncAPIResponse"),
         ".kernel.result": ("Err", "Failure", "Ok", "Result"),
         ".kernel.stream": ("AsyncStream", "Stream"),
+        ".kernel.websocket": ("ReconnectingEvent", "ReconnectingOverrides"),
         ".kernel.vectors": ("cosine_distance", "cosine_similarity"),
         ".lib": tuple(name for name in __all__ if name.endswith("_tool")),
         ".lib.streaming": ("AssistantEventHandler", "AsyncAssistantEventHandler"),

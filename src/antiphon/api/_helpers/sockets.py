@@ -98,11 +98,7 @@ class AsyncSocket(Protocol):
 
 
 class Senders(Generic[V]):
-    """Whatever sends events: a connection, in its voice."""
-
-    if TYPE_CHECKING:
-
-        def send(self, event: Any) -> Any: ...
+    """What a connection can be sent, in its voice."""
 
 
 class Sender(Generic[V]):
