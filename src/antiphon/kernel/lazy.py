@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-__all__ = ("evaluate", "lazily")
+__all__ = ("Stated", "evaluate", "lazily")
 
 
 def lazily(
@@ -65,6 +65,27 @@ class _Scope(dict[str, Any]):
         raise NameError(f"{name!r} is not defined in {self.module.__name__}")
 
 
+class Stated(str):
+    """The text of an annotation that was a type already."""
+
+    __slots__ = ("type",)
+    type: Any
+
+    @classmethod
+    def of(cls, annotation: Any) -> str:
+        """An annotation as text, whatever it is."""
+        if isinstance(annotation, str):
+            return annotation
+        text = annotation.__name__ if type(annotation) is type else repr(annotation).replace("typing.", "")
+        if type(None) in getattr(annotation, "__args__", ()) and not text.endswith("| None"):
+            text += " | None"
+        stated = cls(text)
+        stated.type = annotation
+        return stated
+
+
 def evaluate(annotation: str, module: str) -> Any:
     """The type an annotation of `module` stands for, importing what it mentions."""
+    if isinstance(annotation, Stated):
+        return annotation.type
     return eval(annotation, {}, _Scope(module))  # noqa: S307 (annotations of our own classes and of subclasses)

@@ -14,7 +14,7 @@ from enum import Enum
 from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, dataclass_transform, get_args, get_origin
 
-from .lazy import evaluate
+from .lazy import Stated, evaluate
 
 __all__ = ("View", "plain", "wrapper")
 
@@ -64,7 +64,7 @@ class View:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        annotations: dict[str, str] = cls.__annotations__
+        annotations = {name: Stated.of(each) for name, each in cls.__annotations__.items()}
         own = {
             name: text
             for name, text in annotations.items()
