@@ -1,23 +1,20 @@
-"""The command line: `antiphon serve` runs the fake in the foreground.
-
-Only the parser is loaded before the arguments are known, so `--help` and mistakes are answered at once.
-"""
+"""`antiphon serve` runs the fake in the foreground."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .version import __version__
+from ..version import __version__
 
 if TYPE_CHECKING:
-    from .hosting.access import Entry
-    from .kernel.http import Filter
+    from ..hosting.access import Entry
+    from ..kernel.http import Filter
 
-__all__ = ("main",)
+__all__ = ("configure", "run")
 
 PORT = 45674
 ENGINES = {
@@ -28,67 +25,47 @@ ENGINES = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and give its exit code."""
-    options = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = options.run
-    try:
-        return run(options)
-    except KeyboardInterrupt:
-        return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="antiphon",
-        description="The OpenAI API in Python, in both voices.",
-        formatter_class=_formatter,
-    )
-    parser.add_argument("--version", action="version", version=f"antiphon {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    serve = commands.add_parser(
-        "serve",
-        help="serve a fake OpenAI",
-        description="Serve a fake OpenAI until Ctrl-C: the whole API, with its state in memory.",
-        epilog="engines:\n" + "\n".join(f"  {name:<22}{what}" for name, what in ENGINES.items()),
-        formatter_class=_formatter,
-    )
-    serve.set_defaults(run=_serve)
-    serve.add_argument(
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.description = "Serve a fake OpenAI until Ctrl-C: the whole API, with its state in memory."
+    parser.epilog = "engines:\n" + "\n".join(f"  {name:<22}{what}" for name, what in ENGINES.items())
+    parser.add_argument(
         "--port", type=_port, default=PORT, help=f"port to listen at, 0 for a free one (default: {PORT})"
     )
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
-    serve.add_argument(
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
+    parser.add_argument(
         "--model",
         action="append",
         metavar="NAME",
         help="a model that exists; repeat for more (default: any name is answered, OpenAI's are listed)",
     )
-    serve.add_argument(
+    parser.add_argument(
         "--engine",
         choices=ENGINES,
         default="default",
         metavar="NAME",
         help="what answers, see below (default: default)",
     )
-    serve.add_argument("--seed", type=int, default=0, help="the same seed gives the same answers and ids (default: 0)")
-    serve.add_argument(
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same answers and ids (default: 0)")
+    parser.add_argument(
         "--unknown-ids",
         choices=("error", "conjure"),
         default="error",
         help="what becomes of ids that were never created: 404, or a plausible object (default: error)",
     )
-    serve.add_argument(
+    parser.add_argument(
         "--latency", type=_seconds, default=0.0, metavar="SECONDS", help="time before a model's first word (default: 0)"
     )
-    serve.add_argument(
+    parser.add_argument(
         "--log", choices=("line", "json", "off"), default="line", help="how requests are logged (default: line)"
     )
-    return parser
 
 
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=32)
+def run(options: argparse.Namespace) -> int:
+    """Serve until a signal ends it."""
+    with suppress(KeyboardInterrupt):  # one that comes before or after the serving, which has a handler of its own
+        return _serve(options)
+    return 0
 
 
 def _port(text: str) -> int:
@@ -115,7 +92,7 @@ def _fail(message: str) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from importlib.util import find_spec
 
-    from .hosting.run import PortInUse, authority, bind, serve_until_signalled
+    from ..hosting.run import PortInUse, authority, bind, serve_until_signalled
 
     try:
         listener = bind(options.host, options.port)
@@ -126,7 +103,7 @@ def _serve(options: argparse.Namespace) -> int:
     with listener:
         if find_spec("granian") is None:
             return _fail("granian is missing; install the server with: pip install 'antiphon[server]'")
-        from .fake import FakeOpenAI
+        from ..fake import FakeOpenAI
 
         fake = FakeOpenAI(
             engine=options.engine,
@@ -154,7 +131,7 @@ def _lines() -> list[Filter]:
     from functools import lru_cache
     from time import localtime, strftime, time
 
-    from .hosting.access import logged
+    from ..hosting.access import logged
 
     @lru_cache(maxsize=1)
     def clock(second: int) -> str:
@@ -175,7 +152,7 @@ def _json() -> list[Filter]:
 
     import orjson
 
-    from .hosting.access import logged
+    from ..hosting.access import logged
 
     def note(entry: Entry) -> None:
         _write(orjson.dumps({"time": time(), **entry._asdict()}).decode() + "\n")
