@@ -48,8 +48,10 @@ if TYPE_CHECKING:
     from .api.webhooks import Webhooks
     from .client import AsyncOpenAI, OpenAI, media
     from .client.azure import AsyncAzureOpenAI, AzureOpenAI
+    from .client.base import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
     from .client.chat import AsyncChat, Chat, FunctionTool
     from .client.client import DataResidency
+    from .client.direct import RequestOptions
     from .fake import FakeOpenAI
     from .kernel.errors import (
         APIConnectionError,
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
         WebSocketConnectionClosedError,
         WebSocketQueueFullError,
     )
+    from .kernel.files import file_from_path
     from .kernel.omit import NOT_GIVEN, NotGiven, Omit, not_given, omit
     from .kernel.operation import Sync
     from .kernel.options import Timeout
@@ -81,6 +84,7 @@ if TYPE_CHECKING:
     from .kernel.result import Err, Failure, Ok, Result
     from .kernel.stream import AsyncStream, Stream
     from .kernel.vectors import cosine_distance, cosine_similarity
+    from .kernel.view import View as BaseModel
     from .kernel.websocket import ReconnectingEvent, ReconnectingOverrides
     from .lib import (
         function_tool,
@@ -100,6 +104,8 @@ if TYPE_CHECKING:
     from .transports.network import NetworkTransport
 
 __all__ = (
+    "DEFAULT_MAX_RETRIES",
+    "DEFAULT_TIMEOUT",
     "NOT_GIVEN",
     "APIConnectionError",
     "APIError",
@@ -112,12 +118,15 @@ __all__ = (
     "AsyncAssistantEventHandler",
     "AsyncAzureOpenAI",
     "AsyncChat",
+    "AsyncClient",
     "AsyncOpenAI",
     "AsyncStream",
     "AuthenticationError",
     "AzureOpenAI",
     "BadRequestError",
+    "BaseModel",
     "Chat",
+    "Client",
     "ConflictError",
     "ContentFilterFinishReasonError",
     "DataResidency",
@@ -148,6 +157,7 @@ __all__ = (
     "RateLimitError",
     "ReconnectingEvent",
     "ReconnectingOverrides",
+    "RequestOptions",
     "Result",
     "Stream",
     "SubjectTokenProviderError",
@@ -158,6 +168,7 @@ __all__ = (
     "__version__",
     "cosine_distance",
     "cosine_similarity",
+    "file_from_path",
     "function_tool",
     "media",
     "not_given",
@@ -254,7 +265,10 @@ if not TYPE_CHECKING:
         ".client": ("AsyncOpenAI", "OpenAI"),
         ".client.azure": ("AsyncAzureOpenAI", "AzureOpenAI"),
         ".client.chat": ("AsyncChat", "Chat", "FunctionTool"),
+        ".client.base": ("DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT"),
         ".client.client": ("DataResidency",),
+        ".client.direct": ("RequestOptions",),
+        ".kernel.files": ("file_from_path",),
         ".fake": ("FakeOpenAI",),
         ".kernel.errors": tuple(name for name in __all__ if name.endswith("Error") and name != "ProviderError"),
         ".kernel.omit": ("NOT_GIVEN", "NotGiven", "Omit", "not_given", "omit"),
@@ -277,6 +291,9 @@ if not TYPE_CHECKING:
             **dict.fromkeys(_RESOURCES, ".client.module"),
             "_reset_client": ".client.module:reset",
             "timeout": ".client.base:DEFAULT_TIMEOUT",
+            "AsyncClient": ".client:AsyncOpenAI",
+            "BaseModel": ".kernel.view:View",
+            "Client": ".client:OpenAI",
             "media": ".client.media:",
             "providers": ".providers:",
             "types": ".types:",
