@@ -17,15 +17,18 @@ from openai._models import BaseModel, construct_type
 import antiphon.types
 from antiphon.kernel.lazy import evaluate
 from antiphon.kernel.view import View, wrapper
+from codegen.overlay import WRITTEN
 
 DIFFERENT: dict[str, str] = {}
 """Fields where the official package reads another type from the same JSON, and why ours is right."""
 
 
 def _modules() -> list[types.ModuleType]:
+    """Every module that the official package has too."""
     return [
         importlib.import_module(found.name)
         for found in pkgutil.walk_packages(antiphon.types.__path__, "antiphon.types.")
+        if f"{found.name.removeprefix('antiphon.').replace('.', '/')}.py" not in WRITTEN
     ]
 
 
