@@ -468,7 +468,7 @@ def test_methods_are_functions() -> None:
         (None, ("", {})),
         ("Do.", ("Do.", {})),
         (
-            "Do.\n\nParameters\n----------\na : int\n    the first\n    one\nb\n    the second\n\nReturns\n-------\nint",
+            "Do.\n\nParameters\n----------\na : int\n    the first\n    one\nb\n    the second\n\nReturns\n---\nint",
             ("Do.", {"a": "the first one", "b": "the second"}),
         ),
         (
