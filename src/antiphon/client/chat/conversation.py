@@ -239,7 +239,7 @@ class Conversation:
                 reply.rounds += 1
                 # What the model thought goes back with its calls, and no further: hosts that think want it there.
                 thought = {key: answer.message[key] for key in ("reasoning_content",) if answer.message.get(key)}
-                pending.append({**message({"role": "assistant", **answer.message, "tool_calls": sent}), **thought})
+                pending.append({**message({**answer.message, "role": "assistant", "tool_calls": sent}), **thought})
                 yield from calls
                 results = yield from self._run(calls)
                 reply.tools += results
@@ -252,8 +252,8 @@ class Conversation:
             if turn.streamed and reply.text:
                 self._remember(reply, [*pending, {"role": "assistant", "content": reply.text}])
             raise
-        said = message({"role": "assistant", **{k: v for k, v in answer.message.items() if k != "tool_calls"}})
-        self._remember(reply, [*pending, {**said, "role": "assistant"}])
+        said = {key: value for key, value in answer.message.items() if key != "tool_calls"}
+        self._remember(reply, [*pending, message({**said, "role": "assistant"})])
         return reply
 
     def _whole(self, body: dict[str, Any]) -> Generator[Step[Any], Any, Answered]:

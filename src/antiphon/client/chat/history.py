@@ -28,6 +28,8 @@ def message(given: Any) -> Message:
     if not isinstance(said, Mapping) or not isinstance(said.get("role"), str):
         raise TypeError(f"a message is a mapping with a role and content, not {given!r}")
     kept = {key: said[key] for key in _CONTEXT if said.get(key) is not None}
+    if not isinstance(kept.get("content", ""), (str, list)):
+        del kept["content"]
     audio = kept.get("audio")
     if isinstance(audio, Mapping) and "id" in audio:
         kept["audio"] = {"id": audio["id"]}

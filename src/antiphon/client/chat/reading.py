@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ...kernel.errors import APIError
 from ...kernel.view import View
 from ...lib.streaming._deltas import Accumulated
+from ...lib.streaming._sound import CallNumbers, sound_choices
 from ...types.chat import ChatCompletion
 from .pieces import Reasoning, Refusal, Text, ToolCall
 
@@ -157,11 +158,12 @@ def calls_of(message: dict[str, Any], taken: int) -> tuple[list[dict[str, Any]],
 class Chunks:
     """A completion put together from its chunks. `add` gives the words that are new."""
 
-    __slots__ = ("_calls", "_data", "_finish", "_seen", "_told", "_usage")
+    __slots__ = ("_calls", "_data", "_finish", "_seen", "_thoughts", "_told", "_usage")
 
     def __init__(self) -> None:
         self._told = Accumulated({})
-        self._calls: list[dict[str, Any]] = []
+        self._calls: dict[int, CallNumbers] = {}
+        self._thoughts: list[str] = []
         self._data: dict[str, Any] = {}
         self._finish: Any = None
         self._usage: Any = None
@@ -180,61 +182,23 @@ class Chunks:
                     self._data[key] = value
         if isinstance(data.get("usage"), dict):
             self._usage = data["usage"]
-        choice = _first_choice(data)
-        if choice is None:
+        if _first_choice(data) is None:
             return
         self._seen = True
-        if choice.get("finish_reason"):
-            self._finish = choice["finish_reason"]
-        delta = _said(choice)
-        if isinstance(delta.get("tool_calls"), list):
-            delta = {**delta, "tool_calls": [self._numbered(each) for each in delta["tool_calls"]]}
-        content = delta.get("content")
-        if isinstance(content, list):
-            # Parts of parts do not fit together again; their words do.
-            words = "".join(piece.text for piece in _pieces({"content": content}) if isinstance(piece, Text))
-            thoughts = "".join(piece.text for piece in _pieces({"content": content}) if isinstance(piece, Reasoning))
-            delta = {**delta, "content": words, **({"reasoning_content": thoughts} if thoughts else {})}
-        self._told.merge(delta)
-        yield from _pieces(delta)
+        for index, choice in sound_choices(data, self._calls):
+            if index == 0:
+                self._finish = choice.get("finish_reason") or self._finish
+                self._told.merge(choice["delta"])
+        # Parts of parts do not fit together again; their words do, and thoughts among them are told apart here.
+        yield from self._spoken(data)
 
-    def _numbered(self, entry: Any) -> Any:
-        """A piece of a call, with the number of the call it belongs to whatever the host calls it."""
-        if not isinstance(entry, dict):
-            return entry
-        identity, index = entry.get("id") or None, entry.get("index")
-        function = entry.get("function")
-        name = function.get("name") if isinstance(function, dict) else None
-        place = self._belongs(identity, index, name)
-        if place is None:
-            place = len(self._calls)
-            self._calls.append({"id": identity, "index": index, "name": name, "said": ""})
-        known = self._calls[place]
-        known["id"] = known["id"] or identity
-        known["name"] = known["name"] or name
-        arguments = function.get("arguments") if isinstance(function, dict) else None
-        if isinstance(arguments, str):
-            known["said"] += arguments
-        elif isinstance(arguments, dict):
-            from orjson import dumps
-
-            known["said"] += dumps(arguments).decode()
-            entry = {**entry, "function": {**(function or {}), "arguments": known["said"]}}
-        return {**entry, "index": place}
-
-    def _belongs(self, identity: Any, index: Any, name: Any) -> int | None:
-        """Which call a piece belongs to; `None` for a new one."""
-        for place in range(len(self._calls) - 1, -1, -1):
-            known = self._calls[place]
-            if identity is not None and known["id"] is not None:
-                if identity == known["id"]:
-                    return place
-            elif index is not None and known["index"] is not None:
-                if index == known["index"] and not _begins(known, name):
-                    return place
-            elif not _begins(known, name):
-                return place
-        return None
+    def _spoken(self, data: dict[str, Any]) -> Iterator[Text | Reasoning | Refusal]:
+        choice = _first_choice(data)
+        delta = _said(choice) if choice is not None else {}
+        for piece in _pieces(delta):
+            if isinstance(piece, Reasoning) and isinstance(delta.get("content"), list):
+                self._thoughts.append(piece.text)
+            yield piece
 
     def answered(self) -> Answered:
         """The completion the chunks make. Raises `APIError` where they make none."""
@@ -243,23 +207,10 @@ class Chunks:
         message: dict[str, Any] = self._told.settle()
         message.setdefault("role", "assistant")
         message.setdefault("content", None)
+        if self._thoughts:
+            message["reasoning_content"] = "".join(self._thoughts)
         for call in message.get("tool_calls") or ():
             call.pop("index", None)
         choice = {"index": 0, "message": message, "finish_reason": self._finish}
         data = {**self._data, "object": "chat.completion", "choices": [choice], "usage": self._usage}
         return read(ChatCompletion.of(data))
-
-
-def _begins(known: dict[str, Any], name: Any) -> bool:
-    """Whether a piece that names a function begins another call of it: the arguments of the known one are complete."""
-    if not name:
-        return False
-    if known["name"] is not None and known["name"] != name:
-        return True
-    from orjson import JSONDecodeError, loads
-
-    try:
-        loads(known["said"])
-    except JSONDecodeError:
-        return False
-    return True

@@ -127,13 +127,20 @@ def parse_chat_completion(
     tools: list[Any] = [] if isinstance(input_tools, (Omit, NotGiven)) else list(input_tools)
     data = chat_completion._data
     choices: list[Any] = []
-    for choice in data.get("choices") or ():
+    listed = data.get("choices")
+    for choice in listed if isinstance(listed, list) else ():
+        if not isinstance(choice, dict):
+            choices.append(choice)
+            continue
         if choice.get("finish_reason") == "length":
             raise LengthFinishReasonError(completion=chat_completion)
         if choice.get("finish_reason") == "content_filter":
             raise ContentFilterFinishReasonError(completion=chat_completion)
-        message = choice.get("message") or {}
-        calls = [each for call in message.get("tool_calls") or () if (each := _parsed_call(call, tools)) is not None]
+        message = choice.get("message")
+        message = message if isinstance(message, dict) else {}
+        made = message.get("tool_calls")
+        made = [call for call in made if isinstance(call, dict)] if isinstance(made, list) else []
+        calls = [each for call in made if (each := _parsed_call(call, tools)) is not None]
         parsed = parse_content(response_format, message)
         choices.append({**choice, "message": {**message, "parsed": parsed, "tool_calls": calls or None}})
     completion: ParsedChatCompletion[ResponseFormatT] = ParsedChatCompletion.of({**data, "choices": choices})

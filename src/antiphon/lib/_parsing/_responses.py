@@ -157,11 +157,12 @@ def parse_response(
     data = response._data
     tools = input_tools if input_tools is None or isinstance(input_tools, Omit) else list(input_tools)
     output: list[Any] = []
-    for item in data.get("output") or ():
-        kind = item.get("type")
+    listed = data.get("output")
+    for item in listed if isinstance(listed, list) else ():
+        kind = item.get("type") if isinstance(item, dict) else None
         if kind == "message":
-            phase = item.get("phase")
-            content = [_parsed_part(part, text_format, phase) for part in item.get("content") or ()]
+            phase, parts = item.get("phase"), item.get("content")
+            content = [_parsed_part(part, text_format, phase) for part in (parts if isinstance(parts, list) else ())]
             output.append({**item, "content": content})
         elif kind == "function_call":
             output.append({**item, "parsed_arguments": parse_arguments(tools, item)})
@@ -173,6 +174,7 @@ def parse_response(
 
 
 def _parsed_part(part: Any, text_format: Any, phase: str | None) -> Any:
-    if part.get("type") != "output_text":
+    if not isinstance(part, dict) or part.get("type") != "output_text":
         return part
-    return {**part, "parsed": parse_text(part.get("text") or "", text_format, phase=phase)}
+    text = part.get("text")
+    return {**part, "parsed": parse_text(text if isinstance(text, str) else "", text_format, phase=phase)}

@@ -175,9 +175,14 @@ def _insert(known: list[Any], entry: JSON) -> None:
     index = entry.get("index")
     place = len(known)
     if isinstance(index, int):
-        while place and isinstance(known[place - 1], dict) and known[place - 1].get("index", -1) > index:
+        while place and isinstance(known[place - 1], dict) and _index(known[place - 1]) > index:
             place -= 1
     known.insert(place, entry)
+
+
+def _index(entry: JSON) -> int:
+    index = entry.get("index")
+    return index if isinstance(index, int) else -1
 
 
 def accumulate_delta(acc: JSON, delta: JSON) -> JSON:

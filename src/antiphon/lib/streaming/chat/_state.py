@@ -19,6 +19,7 @@ from ..._parsing._completions import (
 from ..._partial import partial_json
 from ..._variables import ResponseFormatT
 from .._deltas import Accumulated, Growing, copied
+from .._sound import CallNumbers, sound_choices
 from ._events import (
     ChunkEvent,
     ContentDeltaEvent,
@@ -91,6 +92,7 @@ class ChatCompletionStreamState(Generic[ResponseFormatT]):
         self._strict = {tool["function"]["name"] for tool in self._tools if _is_strict(tool)}
         self._told: Accumulated | None = None
         self._choices: dict[int, _Choice] = {}
+        self._calls: dict[int, CallNumbers] = {}
 
     @property
     def current_completion_snapshot(self) -> ParsedChatCompletionSnapshot:
@@ -126,8 +128,8 @@ class ChatCompletionStreamState(Generic[ResponseFormatT]):
             if key not in _OF_THE_CHUNK and (value is not None or key not in told.root):
                 told.root[key] = value
         events: list[Any] = [late(ChunkEvent, {"type": "chunk", "chunk": data}, {"snapshot": self._snapshot})]
-        for place, part in enumerate(data.get("choices") or ()):
-            choice = self._add(told, place, part)
+        for index, part in sound_choices(data, self._calls):
+            choice = self._add(told, index, part)
             self._tell(told, choice, part, events)
         return events
 
@@ -148,8 +150,7 @@ class ChatCompletionStreamState(Generic[ResponseFormatT]):
                     function["parsed_arguments"] = _partial(function.get("arguments") or "")
         return data
 
-    def _add(self, told: Accumulated, place: int, part: JSON) -> _Choice:
-        index = part.get("index", place)
+    def _add(self, told: Accumulated, index: int, part: JSON) -> _Choice:
         delta = part.get("delta") or {}
         choice = self._choices.get(index)
         if choice is None:

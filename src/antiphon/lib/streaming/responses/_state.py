@@ -73,7 +73,7 @@ class ResponseStreamState(Generic[TextFormatT]):
             return [self._text_delta(data)]
         if name == "response.function_call_arguments.delta":
             return [self._arguments_delta(data)]
-        handle = _HANDLERS.get(name or "")
+        handle = _HANDLERS.get(name) if isinstance(name, str) else None
         told: list[Any] = [event] if handle is None else handle(self, event, data)
         return told
 
@@ -81,28 +81,28 @@ class ResponseStreamState(Generic[TextFormatT]):
 
     def _text_delta(self, data: JSON) -> Any:
         part = self._part(data)
-        text = self._told.grow(part, "text", data.get("delta") or "")
+        text = self._told.grow(part, "text", _text(data, "delta"))
         return late(ResponseTextDeltaEvent, data, {"snapshot": _so_far(text)})
 
     def _text_done(self, event: Any, data: JSON) -> list[Any]:
         item = self._item(data, "message")
-        parsed = parse_text(data.get("text") or "", self._format, phase=item.get("phase"))
+        parsed = parse_text(_text(data, "text"), self._format, phase=item.get("phase"))
         return [ResponseTextDoneEvent.of({**data, "parsed": parsed})]
 
     def _arguments_delta(self, data: JSON) -> Any:
         item = self._item(data, "function_call")
-        arguments = self._told.grow(item, "arguments", data.get("delta") or "")
+        arguments = self._told.grow(item, "arguments", _text(data, "delta"))
         return late(ResponseFunctionCallArgumentsDeltaEvent, data, {"snapshot": _so_far(arguments)})
 
     def _item_added(self, event: Any, data: JSON) -> list[Any]:
         item = data.get("item")
         if not isinstance(item, dict):
             return []  # an event of nothing, as some hosts send it
-        self._items[data.get("output_index", len(self._items))] = copied(item)
+        self._items[_place(data, "output_index", len(self._items))] = copied(item)
         return [event]
 
     def _item_done(self, event: Any, data: JSON) -> list[Any]:
-        item, index = data.get("item"), data.get("output_index", len(self._items))
+        item, index = data.get("item"), _place(data, "output_index", len(self._items))
         if isinstance(item, dict):
             self._items[index] = copied(item)
             self._done.add(index)
@@ -110,7 +110,7 @@ class ResponseStreamState(Generic[TextFormatT]):
 
     def _part_added(self, event: Any, data: JSON) -> list[Any]:
         part = data.get("part")
-        item = self._items.get(data.get("output_index", -1))
+        item = self._items.get(_place(data, "output_index", -1))
         if isinstance(part, dict) and item is not None and isinstance(item.get("content"), list):
             item["content"].append(copied(part))
         return [event]
@@ -121,8 +121,8 @@ class ResponseStreamState(Generic[TextFormatT]):
         if not isinstance(response, dict):
             return [event]
         output = response.get("output")
-        if not self._told.root:
-            self._items = {place: copied(item) for place, item in enumerate(output or ())}
+        if not self._told.root and isinstance(output, list):
+            self._items = {place: copied(item) for place, item in enumerate(output) if isinstance(item, dict)}
         self._told.root.update({key: value for key, value in response.items() if key != "output"})
         if output is None:
             ended = data["type"] in ("response.failed", "response.incomplete")
@@ -133,7 +133,8 @@ class ResponseStreamState(Generic[TextFormatT]):
     def _complete(self, event: Any, data: JSON) -> list[Any]:
         from ....types.responses.response import Response
 
-        response = data.get("response") or {}
+        response = data.get("response")
+        response = response if isinstance(response, dict) else {}
         if response.get("output") is None:
             self._told.settle()
             response = {**response, "output": [self._items[place] for place in sorted(self._done)]}
@@ -149,7 +150,7 @@ class ResponseStreamState(Generic[TextFormatT]):
         return [copied(self._items[place]) for place in sorted(self._items)]
 
     def _item(self, data: JSON, kind: str) -> JSON:
-        index = data.get("output_index", 0)
+        index = _place(data, "output_index", 0)
         item = self._items.get(index)
         if item is None:
             item = self._items[index] = {"id": data.get("item_id"), "type": kind}
@@ -159,11 +160,15 @@ class ResponseStreamState(Generic[TextFormatT]):
         item = self._item(data, "message")
         if not isinstance(item.get("content"), list):
             item["content"] = []
-        content: list[JSON] = item["content"]
-        index = data.get("content_index", 0)
-        while len(content) <= index:
+        content: list[Any] = item["content"]
+        # A part that was not announced is the next one, however far away its number is.
+        index = min(_place(data, "content_index", 0), len(content))
+        if index == len(content):
             content.append({"type": "output_text", "text": "", "annotations": []})
-        return content[index]
+        elif not isinstance(content[index], dict):
+            content[index] = {"type": "output_text", "text": "", "annotations": []}
+        part: JSON = content[index]
+        return part
 
 
 _HANDLERS: dict[str, Any] = {
@@ -177,6 +182,16 @@ _HANDLERS: dict[str, Any] = {
         ResponseStreamState._lived,
     ),
 }
+
+
+def _text(data: JSON, key: str) -> str:
+    value = data.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _place(data: JSON, key: str, default: int) -> int:
+    value = data.get(key)
+    return value if isinstance(value, int) and value >= 0 else default
 
 
 def _so_far(text: Growing) -> partial[str]:
