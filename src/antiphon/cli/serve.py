@@ -115,6 +115,7 @@ def _serve(options: argparse.Namespace) -> int:
         url = f"http://{authority(options.host, listener.getsockname()[1])}"
 
         def ready() -> None:
+            fake.warm()
             print(
                 f"Antiphon {__version__}, a fake OpenAI on {url}\n\n"
                 f"  export OPENAI_BASE_URL={url}/v1\n"

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +131,16 @@ def test_a_second_signal_cuts_at_once() -> None:
         time.sleep(0.3)
         assert served.end(signal.SIGINT)[0] == 0
         assert time.monotonic() - began < 3
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells what a process has loaded")
+def test_the_vocabulary_is_loaded_without_waiting_for_a_request() -> None:
+    with serving() as served:
+        loaded = Path(f"/proc/{served.process.pid}/maps")
+        until = time.monotonic() + 20
+        while "toktok" not in loaded.read_text() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert "toktok" in loaded.read_text()
 
 
 def test_a_taken_port_is_one_line() -> None:
