@@ -76,10 +76,10 @@ made by `function_tool` are read as well. Raises what the type raises for an ans
 
 With `response_id` a response that was begun before is streamed instead, `starting_after` the event of that number.
 With a type as `text_format` the text is read into it, as by `parse`.""",
-    "beta.threads.create_and_run_stream": """Create a thread and run an assistant on it, streamed to an event handler.""",
-    "beta.threads.runs.create_and_stream": """Run an assistant on a thread, streamed to an event handler.""",
-    "beta.threads.runs.stream": """Run an assistant on a thread, streamed to an event handler.""",
-    "beta.threads.runs.submit_tool_outputs_stream": """Give a run what its tools said, and stream how it goes on.""",
+    "beta.threads.create_and_run_stream": "Create a thread and run an assistant on it, streamed to an event handler.",
+    "beta.threads.runs.create_and_stream": "Run an assistant on a thread, streamed to an event handler.",
+    "beta.threads.runs.stream": "Run an assistant on a thread, streamed to an event handler.",
+    "beta.threads.runs.submit_tool_outputs_stream": "Give a run what its tools said, and stream how it goes on.",
 }
 
 _VOICES = {
