@@ -46,7 +46,8 @@ class Scene(NamedTuple):
 
 HUES = {
     "red": 0.0, "rose": 0.95, "pink": 0.92, "orange": 0.07, "autumn": 0.07, "fire": 0.04, "sunset": 0.06,
-    "gold": 0.12, "golden": 0.12, "yellow": 0.14, "desert": 0.1, "sand": 0.11, "sun": 0.12, "green": 0.35, "forest": 0.36,
+    "gold": 0.12, "golden": 0.12, "yellow": 0.14, "desert": 0.1, "sand": 0.11, "sun": 0.12, "green": 0.35,
+    "forest": 0.36,
     "grass": 0.3, "jungle": 0.38, "teal": 0.49, "sea": 0.53, "ocean": 0.55, "water": 0.54, "otter": 0.56,
     "blue": 0.6, "sky": 0.57, "ice": 0.54, "winter": 0.58, "snow": 0.57, "indigo": 0.68, "purple": 0.77,
     "violet": 0.76, "magenta": 0.85,

@@ -239,4 +239,3 @@ def _throw(pieces: Any, error: BaseException) -> bytes | Step[Any]:
         raise error
     thrown: bytes | Step[Any] = throw(error)
     return thrown
-

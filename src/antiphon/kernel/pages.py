@@ -104,11 +104,7 @@ class _BasePage(View, Generic[T]):
 
     def has_next_page(self) -> bool:
         """Whether the API says there is more and names where it begins."""
-        return (
-            bool(self._items())
-            and self._data.get("has_more") is not False
-            and self.next_page_info() is not None
-        )
+        return bool(self._items()) and self._data.get("has_more") is not False and self.next_page_info() is not None
 
     def next_page_info(self) -> PageInfo | None:
         """The parameters that ask for the next page, or `None` at the end."""

@@ -24,14 +24,14 @@ _STOP = frozenset(
     a about an and any are as at be been but by can could did do does for from get give had has have he her his how i
     if in is it its let like make may me my of on or our out please she should show so some tell that the their them
     then there these they this to up us use was we were what when where which who why will with would you your
-    """.split()  # noqa: SIM905 - forty quoted words would be harder to read
+    """.split()
 )
 _WORDS = tuple(
     """
     amber birch brook cedar clover coral dawn ember fern field harbor hazel island ivory lake lantern maple meadow mist
     moss north ocean olive pebble pine plain quartz reed river sage shore silver sky slate spring stone summer tide
     timber valley violet willow wind
-    """.split()  # noqa: SIM905 - forty quoted words would be harder to read
+    """.split()
 )
 
 _PLACES = frozenset(
@@ -41,7 +41,7 @@ _TEXTS = frozenset(
     """
     query q search question prompt message text content body input description summary note notes comment reason
     instructions explanation answer response thought thoughts reasoning topic subject
-    """.split()  # noqa: SIM905 - forty quoted words would be harder to read
+    """.split()
 )
 _PEOPLE = frozenset(("person", "author", "user", "recipient", "sender", "customer", "contact", "attendee", "owner"))
 

@@ -1,4 +1,4 @@
-# ruff: noqa: B018, F401, I001, T201
+# ruff: noqa: F401, I001, T201
 """What checkers refuse: each line with an `# E` is an error to every one of them. Checked, not run."""
 
 from __future__ import annotations

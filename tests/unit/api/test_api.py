@@ -124,7 +124,9 @@ def test_importing_one_resource_imports_no_type_and_no_other() -> None:
 
 
 def test_importing_one_type_imports_only_what_it_is_made_of() -> None:
-    code = "import sys; from antiphon.types.chat import ChatCompletion; print(*[m for m in sys.modules if '.types' in m])"  # noqa: E501
+    code = (
+        "import sys; from antiphon.types.chat import ChatCompletion; print(*[m for m in sys.modules if '.types' in m])"
+    )
     assert _fresh(code).split() == ["antiphon.types", "antiphon.types.chat", "antiphon.types.chat.chat_completion"]
 
 

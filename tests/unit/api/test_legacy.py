@@ -90,7 +90,7 @@ async def test_fine_tunes() -> None:
 async def test_events_of_a_fine_tune() -> None:
     server, client, asked = clients()
     assert [event.message for event in client.fine_tunes.list_events("ft-1").data] == ["Job enqueued."]
-    assert (await asked.fine_tunes.list_events("ft-1")).data == [EVENT]
+    assert (await asked.fine_tunes.list_events("ft-1")).to_dict()["data"] == [EVENT]
     with client.fine_tunes.list_events("ft-1", stream=True) as stream:
         events = list(stream)
     assert [event.created_at for event in events] == [0, 1, 2]
@@ -109,7 +109,7 @@ async def test_edits() -> None:
     assert json.loads(server.requests[0].content()) == {**call, "instruction": "Fix the spelling mistakes"}
     result = client.edits.with_result.create(**call, instruction="x")
     assert isinstance(result, Ok) and result.value == edit
-    assert client.fine_tunes.with_raw_response.retrieve("ft-1").parse() == TUNE
+    assert client.fine_tunes.with_raw_response.retrieve("ft-1").parse().to_dict() == TUNE
 
 
 @pytest.mark.filterwarnings("default::DeprecationWarning")

@@ -88,7 +88,11 @@ def test_a_response_raises_what_the_official_package_raises(status: int, body: b
         (b'{"error":["a"]}', "a", ["a"]),
         (b'{"detail":"x"}', "x", {"detail": "x"}),
         (b'{"detail":[{"loc":["body"],"msg":"Field required"}]}', "Field required", None),
-        (b'[{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT"}}]', "API key not valid.", None),
+        (
+            b'[{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT"}}]',
+            "API key not valid.",
+            None,
+        ),
         (b'{"object":"error","message":{"detail":[{"msg":"a"},{"msg":"b"},{"msg":"a"}]}}', "a; b", None),
         (b'{"error":{"message":"","type":"t"},"detail":"why"}', "why", {"message": "", "type": "t"}),
     ],

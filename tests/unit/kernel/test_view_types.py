@@ -14,7 +14,7 @@ class Outer(View):
     kind: Literal["a", "b"]
     inner: Inner
     many: list[Inner] = []
-    either: Optional[Inner] = None  # noqa: UP045 (the form that older code has)
+    either: Optional[Inner] = None
     bare: dict = {}  # type: ignore[type-arg]
 
 

@@ -89,7 +89,8 @@ class SyncWebSocket(Pump):
         found = credential(self._client, self._dial, headers)
         auth = None if found is None else (found.header, run(found.value(), self._client._world))
         url, given, options = address(self._client, self._dial, query, headers, auth)
-        self._socket = connect(url, user_agent_header=None, additional_headers=given, **options)
+        # Entered by hand: from websockets 17.1 on, connect() is a context manager; `leave` and `shut` close it.
+        self._socket = connect(url, user_agent_header=None, additional_headers=given, **options).__enter__()
 
     def write(self, message: Message) -> None:
         self._socket.send(message)
