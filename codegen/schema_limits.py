@@ -39,6 +39,7 @@ LIMITS: dict[str, dict[str, Keywords]] = {
     "chat.completions.create": {
         **SAMPLING,
         **PENALTIES,
+        "model": {"minLength": 1},
         "messages": {"minItems": 1},
         "n": {"minimum": 1, "maximum": 128},
         "stop": {"maxItems": 4},
@@ -49,6 +50,7 @@ LIMITS: dict[str, dict[str, Keywords]] = {
     "completions.create": {
         **SAMPLING,
         **PENALTIES,
+        "model": {"minLength": 1},
         "best_of": {"minimum": 0, "maximum": 20},
         "logprobs": {"minimum": 0, "maximum": 5},
         "max_tokens": {"minimum": 0},
@@ -67,6 +69,7 @@ LIMITS: dict[str, dict[str, Keywords]] = {
     },
     # https://platform.openai.com/docs/api-reference/embeddings/create
     "embeddings.create": {
+        "model": {"minLength": 1},
         "dimensions": {"minimum": 1},
         "input": {"minItems": 1, "maxItems": 2048},
     },

@@ -81,7 +81,7 @@ class Dispatcher:
             if media != "application/json" and not media.endswith("+json"):
                 raise unsupported(kind, "'application/json'" if read is None else "'multipart/form-data'")
             content = read_json(body)
-        if deployment is not None and "model" not in content:
+        if deployment is not None and not content.get("model"):
             content["model"] = deployment
         if check is not None:
             check(content)
