@@ -70,6 +70,7 @@ def connect(options: argparse.Namespace, model: str | None = None, default: str 
     if options.verbose:
         _log()
     from ..client import OpenAI
+    from ._patience import Interruptible
 
     given = {
         name: value
@@ -87,7 +88,7 @@ def connect(options: argparse.Namespace, model: str | None = None, default: str 
     if "api_key" not in settings and not any(map(os.environ.get, ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"))):
         raise Problem("there is no key: set OPENAI_API_KEY, or give --api-key")
     try:
-        return OpenAI(**settings), found
+        return OpenAI(**settings, transport=Interruptible()), found
     except ValueError as error:
         raise Problem(str(error), USAGE) from None
 

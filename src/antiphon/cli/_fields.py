@@ -94,7 +94,7 @@ def _kind(value: Any) -> str:
     return {str: "string", int: "integer", float: "number"}.get(type(value), "object")
 
 
-def described(schema: Schema, *, longest: int = 8) -> str:
+def described(schema: Schema, *, longest: int = 8, outer: bool = True) -> str:
     """What a schema takes, in a few words."""
     shape = shape_of(schema)
     words: list[str] = []
@@ -109,9 +109,10 @@ def described(schema: Schema, *, longest: int = 8) -> str:
         words.append("string")
     words += [kind for kind in ("integer", "number", "boolean") if kind in shape.kinds]
     if "object" in shape.kinds:
-        words.append("object")
+        known = [*list(shape.properties)[:longest], *(["…"] if len(shape.properties) > longest else [])]
+        words.append(f"object of {', '.join(known)}" if known and outer else "object")
     if "array" in shape.kinds:
-        inner = described(shape.items or ANY, longest=longest) if shape.items else "anything"
+        inner = described(shape.items or ANY, longest=longest, outer=False) if shape.items else "anything"
         words.append(f"list of {inner}" if " or " not in inner else f"list of ({inner})")
     return " or ".join(words) or "anything"
 

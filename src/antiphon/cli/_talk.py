@@ -50,8 +50,10 @@ class Words:
 class Talk:
     """The questions of a person, and a chat that answers them."""
 
-    def __init__(self, chat: Chat, parts: list[Any]) -> None:
+    def __init__(self, chat: Chat, parts: list[Any], reach: Callable[[str], None]) -> None:
         self.chat = chat
+        self.reach = reach
+        """Has the chat go on with another model, wherever that is."""
         self.parts = parts
         """What goes along with the next question."""
         self.paint = Paint(sys.stdout)
@@ -80,8 +82,14 @@ class Talk:
                 self._command(question)
             elif question.strip():
                 self._answer(question)
+                self._space()
         lines()
         return 0
+
+    def _space(self) -> None:
+        # A blank line parts what was said from what is asked next; in a file there is nothing to part.
+        self.screen.write("\n")
+        self.screen.flush()
 
     def _note(self, text: str) -> None:
         paint = Paint(self.screen)
@@ -165,16 +173,18 @@ class Talk:
 
     def _command(self, line: str) -> None:
         name, _, argument = line[1:].strip().partition(" ")
+        from ..kernel.errors import OpenAIError
+
         found = _COMMANDS.get(name)
         if found is None:
             from ._fields import nearest
 
-            hint = nearest(name, [*_COMMANDS]) or "; /help lists the commands"
+            hint = nearest(f"/{name}", [f"/{each}" for each in _COMMANDS]) or "; /help lists the commands"
             self._note(f"there is no /{name}{hint}")
             return
         try:
             found[0](self, argument.strip())
-        except (Problem, OSError, ValueError) as error:
+        except (Problem, OpenAIError, OSError, ValueError) as error:
             report(error)
 
     def _help(self, argument: str) -> None:
@@ -199,7 +209,7 @@ class Talk:
 
     def _model(self, argument: str) -> None:
         if argument:
-            self.chat.model = argument
+            self.reach(argument)
         self._note(f"model: {self.chat.model}")
 
     def _clear(self, argument: str) -> None:
@@ -245,6 +255,8 @@ def _history() -> Callable[[], None]:
         return lambda: None
     try:
         import readline
+
+        readline.parse_and_bind("set enable-bracketed-paste on")
     except ImportError:  # Windows, where the terminal edits lines itself
         return lambda: None
     path = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "antiphon" / "history"

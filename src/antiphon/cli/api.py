@@ -178,7 +178,10 @@ def run(options: argparse.Namespace) -> int:
         check_target(options.output)
     with Status("waiting") as status:
         arguments = _arguments(words, options.body, status)
-        client, _ = connect(options)
+        given = arguments.get("model")
+        client, model = connect(options, given if isinstance(given, str) else None)
+        if model:
+            arguments["model"] = model  # without the provider before it
         with client:
             if named.binary:
                 _write(client, named, arguments, options.output, status)

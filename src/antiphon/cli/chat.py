@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import ExitStack
 from typing import Any
 
 from ._client import connect, connection, count
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
     once = options.prompt is not None or sys.stdin is None or not sys.stdin.isatty()
     parts = [attachment(source) for source in options.attach]
-    question = read_text("-" if options.prompt is None else options.prompt) if once else None
+    question = read_text("-" if options.prompt is None else options.prompt).strip("\n") if once else None
     client, model = connect(options, options.model or os.environ.get("ANTIPHON_MODEL"), _MODEL)
     given = {
         "temperature": options.temperature,
@@ -67,7 +68,8 @@ def run(options: argparse.Namespace) -> int:
         "reasoning_effort": options.reasoning_effort,
     }
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    with client:
+    with ExitStack() as clients:
+        clients.enter_context(client)
         chat = Chat(client, model=model, system=options.system, **settings)
         if options.load is not None:
             _load(chat, options.load)
@@ -78,7 +80,11 @@ def run(options: argparse.Namespace) -> int:
         if question is None:
             from ._talk import Talk
 
-            return Talk(chat, parts).run()
+            def reach(name: str) -> None:
+                chat.client, chat.model = connect(options, name)
+                clients.enter_context(chat.client)
+
+            return Talk(chat, parts, reach).run()
         return _once(chat, [*parts, question] if parts else question)
 
 
