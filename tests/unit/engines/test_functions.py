@@ -150,6 +150,7 @@ def test_a_stream_delivers_each_piece_before_the_next_is_asked_for() -> None:
             "content": "x",
             "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}],
         },
+        {"content": "x", "tool_calls": [{"id": "call_1", "name": "f", "arguments": {"a": 1}}]},
         ["x", {"name": "f", "arguments": {"a": 1}, "id": "call_1"}],
         ["x", {"id": "call_1", "function": {"name": "f", "arguments": '{"a":1}'}}],
         ["x", ToolCall("call_1", "f"), ToolArguments('{"a":'), ToolArguments("1}")],

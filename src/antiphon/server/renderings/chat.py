@@ -486,8 +486,9 @@ def message_pieces(message: dict[str, Any]) -> Iterator[Piece]:
             yield ToolCall(call.get("id"), custom["name"], True)
             yield ToolArguments(custom.get("input", ""))
         else:
-            yield ToolCall(call.get("id"), call["function"]["name"])
-            yield ToolArguments(_arguments(call["function"].get("arguments", "{}")))
+            called = call.get("function", call)  # an engine may give name and arguments without the shell
+            yield ToolCall(call.get("id"), called["name"])
+            yield ToolArguments(_arguments(called.get("arguments", "{}")))
     function = message.get("function_call")
     if function:
         yield ToolCall(None, function["name"])
