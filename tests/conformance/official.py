@@ -67,7 +67,7 @@ class Outcome(NamedTuple):
 
 def prepare() -> Path:
     """The directory with the suite and its environment, made where it is not there yet."""
-    key = hashlib.sha256(REQUIREMENTS.read_bytes() + INI.encode() + IMPATIENT.encode()).hexdigest()[:16]
+    key = hashlib.sha256(REQUIREMENTS.read_bytes() + INI.encode() + IMPATIENT.encode() + b"README").hexdigest()[:16]
     home = CACHE / f"{VERSION}-{sys.version_info[0]}.{sys.version_info[1]}-{key}"
     if (home / "ready").exists():
         return home
@@ -80,9 +80,11 @@ def prepare() -> Path:
     run([*pip, "download", "--no-deps", "--no-binary", "openai", f"openai=={VERSION}", "-d", str(home)])
     with tarfile.open(home / f"openai-{VERSION}.tar.gz") as archive:
         # Only the suite: what it tests is the installed package, not the source beside it.
-        members = [each for each in archive.getmembers() if each.name.startswith(f"openai-{VERSION}/tests/")]
+        wanted = (f"openai-{VERSION}/tests/", f"openai-{VERSION}/README.md")
+        members = [each for each in archive.getmembers() if each.name.startswith(wanted)]
         archive.extractall(home, members, filter="data")
-    (home / f"openai-{VERSION}" / "tests").rename(home / "tests")
+    for name in ("tests", "README.md"):
+        (home / f"openai-{VERSION}" / name).rename(home / name)
     (home / "pytest.ini").write_text(INI)
     (home / "impatient.py").write_text(IMPATIENT)
     (home / "ready").touch()
@@ -101,13 +103,16 @@ def run_suite(base_url: str, scope: str = "", workers: int = 2) -> Outcome:
     return run_pytest(base_url, [f"tests/api_resources/{scope}"], workers)
 
 
-def run_ours(base_url: str, paths: Sequence[str], workers: int = 2) -> Outcome:
-    """Run parts of the suite with our client in the place of the official one. Paths begin with `tests/`."""
+def run_ours(base_url: str, paths: Sequence[str], workers: int = 2, http_client: str = "ours") -> Outcome:
+    """Run parts of the suite with our client in the place of the official one. Paths begin with `tests/`.
+
+    Clients send with what ours always send with, and with httpx2 where a case mocks that; or, with `http_client`, with
+    a client of httpx2. Cases that are excepted count as skipped.
+    """
     addopts = "addopts=-q --tb=short -p no:cacheprovider -p shim.plugin"
     settings = {"PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(Path(__file__).parent)))}
-    # Our clients send with what they always send with; httpx2 stays where a case mocks it.
-    settings["OPENAI_TEST_HTTP_CLIENT"] = "ours"
-    return run_pytest(base_url, ["-o", addopts, "-rs", *paths], workers, settings)
+    settings["OPENAI_TEST_HTTP_CLIENT"] = http_client
+    return run_pytest(base_url, ["-o", addopts, "-rfE", *paths], workers, settings)
 
 
 def run_pytest(

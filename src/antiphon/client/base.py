@@ -145,6 +145,11 @@ class BaseClient:
         if transport is not None and http_client is not None:
             raise TypeError("`transport` and `http_client` are two names for what requests are sent with: give one")
         given = transport if http_client is None else http_client
+        if hasattr(given, "build_request") and hasattr(given, "aclose") is not self._is_async:
+            wanted = "AsyncClient" if self._is_async else "Client"
+            raise TypeError(
+                f"{type(self).__name__} sends with a {wanted}, {'async' if self._is_async else 'not async'}; http_client is of type {type(given).__name__}"
+            )
         key = environ.get("OPENAI_API_KEY") if api_key is None and workload_identity is None else api_key
         key_provider = key if callable(key) else None
         admin = environ.get("OPENAI_ADMIN_KEY") if admin_api_key is None else admin_api_key
@@ -251,7 +256,7 @@ class BaseClient:
             headers["openai-organization"] = self.organization
         if self.project is not None:
             headers["openai-project"] = self.project
-        return _merged(headers, self._custom_headers)
+        return _AnyCase(_merged(headers, self._custom_headers))
 
     @property
     def default_query(self) -> dict[str, object]:
@@ -286,7 +291,7 @@ class BaseClient:
         given = {
             name: value
             for name, value in changes.items()
-            if not isinstance(value, NotGiven) and (value is not None or name == "timeout")
+            if not isinstance(value, NotGiven) and (value is not None or name in ("timeout", "max_retries"))
         }
         # What is given takes the place of what it cannot stand beside.
         for name, others in _INSTEAD.items():
@@ -357,7 +362,7 @@ class BaseClient:
             self._check_credentials(operation, explicit, base)
         content_type, content = None, b""
         if operation.method != "GET":
-            content_type, content = self._content(operation, bound.body, options.get("extra_body"))
+            content_type, content = self._content(operation, bound.body, options.get("extra_body"), boundary_in(extra))
         timeout = options.get("timeout", not_given)
         request = Request(
             operation.method,
@@ -406,13 +411,15 @@ class BaseClient:
             'or leave the header out with `extra_headers={"Authorization": omit}`.'
         )
 
-    def _content(self, operation: AnyOperation, body: dict[str, Any] | None, extra: Any) -> tuple[str | None, Any]:
+    def _content(
+        self, operation: AnyOperation, body: dict[str, Any] | None, extra: Any, boundary: str | None
+    ) -> tuple[str | None, Any]:
         """The content type, where it is not JSON, and the bytes."""
         fields: Any = body if operation.body_params else None
         if extra is not None:
             fields = _with_extra(fields, extra)
         if operation.form and isinstance(fields, dict):
-            formed = form(operation, fields)
+            formed = form(operation, fields, boundary)
             if formed is not None:
                 return formed
         if fields is None:
@@ -479,6 +486,19 @@ def header_lines(text: str) -> dict[str, str | Omit]:
     return {name.strip(): value.strip() for name, colon, value in lines if colon}
 
 
+class _AnyCase(dict[str, "str | Omit"]):
+    """Headers, whose names may be asked for in any case."""
+
+    def __getitem__(self, name: str) -> str | Omit:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name.lower(), default)
+
+
 def _merged(*layers: Mapping[str, str | Omit]) -> dict[str, str | Omit]:
     """Headers in lower case, later layers first; what was left out stays so as `omit`."""
     merged: dict[str, str | Omit] = {}
@@ -486,6 +506,16 @@ def _merged(*layers: Mapping[str, str | Omit]) -> dict[str, str | Omit]:
         for name, value in layer.items():
             merged[name.lower()] = value
     return merged
+
+
+def boundary_in(headers: Mapping[str, str | Omit]) -> str | None:
+    """The boundary of a form, where the caller's content type names one."""
+    given = next((value for name, value in headers.items() if name.lower() == "content-type"), None)
+    if not isinstance(given, str) or "boundary" not in given:
+        return None
+    from ..kernel.multipart import boundary_of
+
+    return boundary_of(given)
 
 
 def _completed(

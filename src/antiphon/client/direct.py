@@ -15,7 +15,7 @@ from ..kernel.http import Request, Upload
 from ..kernel.omit import NotGiven, not_given
 from ..kernel.stream import AsyncStream, Reading, Stream
 from ..kernel.view import wrapper
-from .base import BaseClient, _checked_retries, _completed, _timeout
+from .base import BaseClient, _checked_retries, _completed, _timeout, boundary_in
 from .encoding import to_json
 from .flow import exchange
 from .plan import Prepared
@@ -118,7 +118,7 @@ def _asked(
     base = client._bases.get(operation) or client._base(operation)
     if "authorization" not in explicit and base.get("authorization") is None:
         client._check_credentials(operation, explicit, base)
-    content_type, sent = _content(body, content, files, options.get("extra_json"), explicit)
+    content_type, sent = _content(body, content, files, options.get("extra_json"), boundary_in(extra))
     origin, address, query = _address(client, path)
     timeout: Any = options.get("timeout", not_given)
     request = Request(
@@ -170,7 +170,7 @@ def _query(client: BaseClient, query: str, params: Mapping[str, object] | None) 
 
 
 def _content(
-    body: object, content: Any, files: Files | None, extra: Mapping[str, object] | None, explicit: frozenset[str]
+    body: object, content: Any, files: Files | None, extra: Mapping[str, object] | None, boundary: str | None
 ) -> tuple[str | None, bytes | Upload]:
     """The content type, where it is not JSON, and the bytes."""
     if content is not None:
@@ -185,7 +185,7 @@ def _content(
 
         named = files.items() if isinstance(files, Mapping) else files
         fields = pairs(body) if isinstance(body, Mapping) else []
-        return encode(fields, [file_part(name, file) for name, file in named])
+        return encode(fields, [file_part(name, file) for name, file in named], boundary=boundary)
     if body is None:
         return None, b""
     return None, bytes(body) if isinstance(body, (bytes, bytearray)) else to_json(body)

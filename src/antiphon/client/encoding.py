@@ -90,7 +90,9 @@ def _cleaned(value: Any) -> Any:
     return value
 
 
-def form(operation: AnyOperation, body: dict[str, Any]) -> tuple[str, bytes | Upload] | None:
+def form(
+    operation: AnyOperation, body: dict[str, Any], boundary: str | None = None
+) -> tuple[str, bytes | Upload] | None:
     """A body as a form: its content type and its bytes; `None` where the operation sends JSON this time.
 
     Fields are flattened (`a[]`, `a[b]`), files are parts of their own, and fields named in the operation's `parts`
@@ -117,7 +119,7 @@ def form(operation: AnyOperation, body: dict[str, Any]) -> tuple[str, bytes | Up
             fields[name] = value
     if not files and operation.json_without_files:
         return None
-    return encode(pairs(_cleaned_form(fields)), [*files, *apart])
+    return encode(pairs(_cleaned_form(fields)), [*files, *apart], boundary=boundary)
 
 
 def _cleaned_form(fields: dict[str, Any]) -> dict[str, Any]:

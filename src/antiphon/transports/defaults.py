@@ -54,9 +54,13 @@ DefaultAsyncHttpx2Client = DefaultAsyncHttpxClient
 
 
 def DefaultAioHttpClient(**settings: Any) -> Any:  # noqa: N802 (the name of the official package)
-    """An `aiohttp.ClientSession` with our limits. Takes its arguments. To be made while an event loop runs."""
+    """An `aiohttp.ClientSession` with our limits. Takes its arguments, and httpx's `limits`. To be made while an event
+    loop runs.
+    """
     import aiohttp
 
+    limits = settings.pop("limits", None)
     if "connector" not in settings:
-        settings["connector"] = aiohttp.TCPConnector(limit=1000)
+        most = 1000 if limits is None else limits.max_connections
+        settings["connector"] = aiohttp.TCPConnector(limit=most or 0)
     return aiohttp.ClientSession(**settings)

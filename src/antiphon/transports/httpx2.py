@@ -9,6 +9,7 @@ talks to a fake in process, streaming included:
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ from ..kernel.options import Timeout
 from . import handler as in_process
 
 __all__ = ("HandlerTransport", "HttpxTransport")
+
+_LINGER = 0.1
+"""Seconds in which the end of a stream has to come for its connection to be kept."""
 
 if TYPE_CHECKING:
     import httpx2
@@ -99,14 +103,17 @@ class HttpxTransport:
         return f"HttpxTransport({self.client!r})"
 
 
-def _failures(client: Any) -> tuple[type[Exception], type[Exception]]:
+def _failures(client: Any) -> tuple[tuple[type[Exception], ...], type[Exception]]:
     """The errors of the library that a client, or the class it was derived from, comes from."""
     import sys
 
     for kind in type(client).__mro__:
         home = sys.modules[kind.__module__.partition(".")[0]]
         if hasattr(home, "RequestError") and hasattr(home, "TimeoutException"):
-            return home.RequestError, home.TimeoutException
+            # What lies below the library may say in its own words that the connection is gone.
+            below: Any = sys.modules.get("anyio")
+            others = () if below is None else (below.EndOfStream, below.BrokenResourceError, below.ClosedResourceError)
+            return (home.RequestError, ssl.SSLError, *others), home.TimeoutException
     raise TypeError(f"not a client of httpx2 or httpx: {type(client).__name__}")
 
 
@@ -152,6 +159,21 @@ class _AsyncPieces:
             return await anext(self._pieces)
         except self._transport._errors as error:
             raise self._transport._mapped(error, self._request) from error
+
+    async def arelease(self) -> None:
+        """Read the end that is about to come, so that the connection serves again; not for long."""
+        import anyio
+
+        try:
+            if self._answer.http_version == "HTTP/1.1":
+                with anyio.move_on_after(_LINGER):
+                    async for _ in self._pieces:
+                        pass
+        except self._transport._errors:
+            pass
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._answer.aclose()
 
     async def aclose(self) -> None:
         await self._answer.aclose()

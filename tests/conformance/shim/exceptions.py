@@ -1,6 +1,74 @@
-"""Cases of the official suite that do not apply to a client that is not made of httpx2 and pydantic."""
+"""Cases of the official suite that cannot pass with a client that is not made of httpx2 and pydantic, and why.
+
+Every one of them is run, and has to fail: a case that passes after all is to be taken from here. Cases are named by
+patterns of `fnmatch` against what pytest calls them, below `tests/`; a bracket of parameters is written `[[]…]`.
+"""
 
 from __future__ import annotations
 
-EXCEPTIONS: dict[str, str] = {}
-"""Patterns of cases (`fnmatch`, against `path::Class::test[parameters]`) and why they cannot pass."""
+HTTPX2 = "asserts on httpx2's own objects: their classes, identity, internals"
+PYDANTIC = "asserts that answers are validated by pydantic; views check nothing and refuse nothing"
+PRIVATE = "asserts on private parts of the official client that have no counterpart"
+HEADERS = "our first attempt has no x-stainless-retry-count, and no header tells of the machine (docs/decisions/0008)"
+EVENTS = "looks at events without data, which the standard drops and ours does not show"
+BYTES = "raw bytes as `body` are sent as ever; the official client warns that it will not always"
+GAP_ASYNC_CONTENT = "a gap: `content=` does not take async iterables"
+GAP_REDIRECTS = "a gap: there is no `follow_redirects` for a single request; it is the transport's"
+GAP_CLOSED_FILE = "a gap: a file that is closed between two attempts raises its ValueError, not the first error"
+GAP_SLOW_CLOSE = "a gap: a body of httpx2 that waits while it closes is not waited for when its stream ends late"
+GAP_SAME_KEYS = "a gap: members of a union that differ in nothing but the type of a scalar are not told apart"
+
+EXCEPTIONS: dict[str, tuple[str, ...]] = {
+    HTTPX2: (
+        "test_client.py::Test*::test_copy_default_options",
+        "test_client.py::test_unmapped_transport_errors[[]0-*",
+        "test_client.py::test_unmapped_transport_errors[[]2-3-*",
+        "test_streaming.py::test_request_errors_are_wrapped*",
+        "test_files.py::test_skills_upload_zip*",
+    ),
+    PYDANTIC: (
+        "test_client.py::Test*::test_client_response_validation_error",
+        "test_client.py::Test*::test_received_text_for_expected_json",
+        "test_*response.py::*response_parse_mismatched_basemodel",
+    ),
+    PRIVATE: (
+        "test_client.py::Test*::test_api_key_before_after_refresh_*",
+        "test_client.py::Test*::test_binary_content_retry_checks_prepared_options",
+        "test_client.py::Test*::test_copy_auth",
+        "test_client.py::Test*::test_copy_signature",
+        "test_client.py::Test*::test_get_platform",
+        "test_client.py::Test*::test_validate_headers",
+        "test_client.py::test_retry_limits_and_backoff*",
+        "test_files.py::TestDeepcopyWithPaths::*",
+        "test_*response.py::*response_parse_custom_stream",
+        "test_response.py::test_extract_response_type_direct_class_missing_type_arg",
+        "test_streaming.py::test_request_errors_from_response_processing_are_not_wrapped*",
+    ),
+    HEADERS: (
+        "test_client.py::Test*::test_retries_taken[[]*-0]",
+        "test_client.py::Test*::test_retries_taken_new_response_class[[]0]",
+    ),
+    EVENTS: (
+        "test_streaming.py::test_event_missing_data*",
+        "test_streaming.py::test_multiple_events[[]*",
+    ),
+    BYTES: ("test_client.py::Test*::test_binary_content_upload_with_body_is_deprecated",),
+    GAP_ASYNC_CONTENT: (
+        "test_client.py::Test*::test_binary_content_upload_with_asynciterator",
+        "test_client.py::Test*::test_binary_content_retry_does_not_reuse_one_shot_asynciterable*",
+    ),
+    GAP_REDIRECTS: ("test_client.py::Test*::test_follow_redirects_disabled",),
+    GAP_CLOSED_FILE: ("test_client.py::Test*::test_multipart_retry_rewinds_seekable_file[[]closed-file]",),
+    GAP_SLOW_CLOSE: ("test_streaming.py::test_cancellation_during_done_drain_closes_response[[]*-deadline]",),
+    GAP_SAME_KEYS: ("test_client.py::Test*::test_union_response_different_types",),
+}
+
+
+def reason_for(case: str) -> str | None:
+    """Why a case is excepted; `None` where it is not."""
+    from fnmatch import fnmatchcase
+
+    name = case.removeprefix("tests/")
+    return next(
+        (why for why, patterns in EXCEPTIONS.items() if any(fnmatchcase(name, each) for each in patterns)), None
+    )

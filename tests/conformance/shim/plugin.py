@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
-from .exceptions import EXCEPTIONS
+from .exceptions import reason_for
 from .finder import StandIn, official_modules
 
 sys.meta_path.insert(0, StandIn())
@@ -26,10 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for pattern, reason in EXCEPTIONS.items():
-            if fnmatchcase(item.nodeid, pattern):
-                item.add_marker(pytest.mark.skip(reason=f"excepted: {reason}"))
-                break
+        reason = reason_for(item.nodeid)
+        if reason is not None:
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
 
 
 def pytest_sessionfinish(session: Any) -> None:

@@ -9,6 +9,14 @@ import pytest
 
 WORDINGS: tuple[tuple[str, str], ...] = (
     (r"^Expected a non-empty value for `(\w+)` but received ''$", r"needs a value for '\1', .* it was ''"),
+    (
+        r"^`default_(\w+)` and `set_default_\1` arguments are mutually exclusive$",
+        r"`set_default_\1` replaces .*: give one",
+    ),
+    (r"^max_retries cannot be None", r"max_retries is how often .* it was None"),
+    (r"^Invalid `http_client` arg", r"http_client is of type"),
+    (r"^The `api_key` and `workload_identity` arguments are mutually exclusive", r"`api_key` and `workload_identity`"),
+    (r"^Expected file types input to be", r"is a str: give its bytes"),
 )
 """Patterns of what a case looks for, and what is looked for instead."""
 
