@@ -35,7 +35,14 @@ def test_every_block_of_a_page_runs(page: Path, server: str, monkeypatch: pytest
 
 def test_the_guides_and_the_readme_have_blocks() -> None:
     assert {"README.md", "client.md", "fake.md"} <= {page.name for page in PAGES}
-    for name in ("README.md", "docs/client.md", "docs/fake.md", "docs/chat.md", "docs/from-kotlin.md", "docs/from-4d.md"):
+    for name in (
+        "README.md",
+        "docs/client.md",
+        "docs/fake.md",
+        "docs/chat.md",
+        "docs/from-kotlin.md",
+        "docs/from-4d.md",
+    ):
         assert list(Document.parse(str(ROOT / name), PythonCodeBlockParser()).examples()), name
 
 
