@@ -441,9 +441,13 @@ def test_as_many_timeouts_as_one_likes() -> None:
 # Processes
 
 
+HEARS_CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+"""A suite that runs in the background hands down a SIGINT that is ignored."""
+
+
 def script(code: str, *arguments: str, interrupt: float | None = None) -> subprocess.CompletedProcess[str]:
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", code, *arguments],
+        [sys.executable, "-W", "error", "-c", code if interrupt is None else HEARS_CTRL_C + code, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -454,7 +458,12 @@ def script(code: str, *arguments: str, interrupt: float | None = None) -> subpro
         assert process.stdout.readline() == "ready\n"
         time.sleep(interrupt)
         process.send_signal(2)
-    out, err = process.communicate(timeout=30)
+    try:
+        out, err = process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"the script did not end; it said:\n{out}\n{err}") from None
     return subprocess.CompletedProcess([], process.returncode, out, err)
 
 
