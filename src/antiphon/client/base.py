@@ -146,10 +146,8 @@ class BaseClient:
             raise TypeError("`transport` and `http_client` are two names for what requests are sent with: give one")
         given = transport if http_client is None else http_client
         if hasattr(given, "build_request") and hasattr(given, "aclose") is not self._is_async:
-            wanted = "AsyncClient" if self._is_async else "Client"
-            raise TypeError(
-                f"{type(self).__name__} sends with a {wanted}, {'async' if self._is_async else 'not async'}; http_client is of type {type(given).__name__}"
-            )
+            wanted = "an async client" if self._is_async else "a client that is not async"
+            raise TypeError(f"{type(self).__name__} sends with {wanted}; http_client is of type {type(given).__name__}")
         key = environ.get("OPENAI_API_KEY") if api_key is None and workload_identity is None else api_key
         key_provider = key if callable(key) else None
         admin = environ.get("OPENAI_ADMIN_KEY") if admin_api_key is None else admin_api_key

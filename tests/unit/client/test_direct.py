@@ -119,3 +119,19 @@ def test_a_key_is_needed() -> None:
     with pytest.raises(TypeError, match="Could not resolve authentication method"):
         client.get("/models", cast_to=object, options={"security": {"bearer_auth": True}})
     assert client.get("/models", cast_to=object) == MODEL
+
+
+def test_what_the_official_suite_found() -> None:
+    client = antiphon.OpenAI(api_key="k", transport=Recorder(), default_headers={"X-Foo": "bar"})
+    assert (client.default_headers["X-Foo"], client.default_headers.get("x-FOO")) == ("bar", "bar")
+    assert "X-foo" in client.default_headers
+    with pytest.raises(TypeError, match="max_retries"):
+        client.with_options(max_retries=None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="http_client"):
+        antiphon.AsyncOpenAI(api_key="k", http_client=httpx2.Client())
+    recorder = Recorder()
+    antiphon.OpenAI(api_key="k", transport=recorder).files.create(
+        file=b"x", purpose="batch", extra_headers={"Content-Type": "multipart/form-data; boundary=mine"}
+    )
+    assert recorder.bodies[0].endswith(b"--mine--\r\n")
+    assert recorder.requests[0].headers["content-type"] == "multipart/form-data; boundary=mine"
