@@ -183,3 +183,12 @@ def test_a_stream_nobody_refers_to_is_closed() -> None:
         assert body.left == ["closed"]
     finally:
         gc.enable()
+
+
+@both
+def test_an_event_that_is_no_json_is_said(read: Read) -> None:
+    body = Body(b'data: {"n":1}\n\ndata: upstream timed out\n\n', release=True)
+    with pytest.raises(APIError, match="not JSON: upstream timed out") as raised:
+        read(body)
+    assert raised.value.body == "upstream timed out"
+    assert body.left == ["closed"]
