@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from .api.videos import Videos
     from .api.webhooks import Webhooks
     from .client import AsyncOpenAI, OpenAI, media
+    from .client import AsyncOpenAI as AsyncClient
+    from .client import OpenAI as Client
     from .client.azure import AsyncAzureOpenAI, AzureOpenAI
     from .client.base import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
     from .client.chat import AsyncChat, Chat, FunctionTool

@@ -8,7 +8,7 @@ They go with the client's address, key, headers, retries and transport, and are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar, cast, get_args, overload
 
 from ..kernel.flow import arun, run
 from ..kernel.http import Request, Upload
@@ -183,7 +183,7 @@ def _content(
         from ..kernel.multipart import encode, file_part
         from ..kernel.query import pairs
 
-        named = files.items() if isinstance(files, Mapping) else files
+        named = cast("Iterable[tuple[str, FileTypes]]", files.items() if isinstance(files, Mapping) else files)
         fields = pairs(body) if isinstance(body, Mapping) else []
         return encode(fields, [file_part(name, file) for name, file in named], boundary=boundary)
     if body is None:
