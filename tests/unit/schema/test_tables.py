@@ -51,7 +51,7 @@ def test_streamed_operations_have_events_and_files_are_binary() -> None:
 def test_names_of_models_are_not_enumerated() -> None:
     body = schema.operation("chat.completions.create").body
     assert body is not None
-    assert body["properties"]["model"] == {"type": "string"}
+    assert body["properties"]["model"] == {"type": "string", "minLength": 1}
 
 
 def test_bounds_the_types_do_not_state_are_there() -> None:

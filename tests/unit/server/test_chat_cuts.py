@@ -58,7 +58,8 @@ def heard(turn: Any, stop: list[str], limit: int | None) -> Heard:
 def test_stop_strings_are_found_however_the_text_is_split(text: str, stop: list[str], data: Any) -> None:
     places = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
     pieces = [text[a:b] for a, b in zip([0, *places], [*places, len(text)], strict=True)]
-    at = min((found for found in map(text.find, stop) if found >= 0), default=len(text))
+    complete = [(found + len(each), found) for each in stop if each and (found := text.find(each)) >= 0]
+    at = min(complete, default=(0, len(text)))[1]
     for said in (heard(text, stop, None), heard(pieces, stop, None)):
         assert said.text == text[:at]
         assert said.finish == ("stop" if at < len(text) else None)
@@ -87,6 +88,15 @@ def test_pieces_of_words_are_cut_near_there(text: str, stop: list[str], limit: i
     assert not any(each in said.text for each in stop)
     if said.finish is None:
         assert said.text == text
+
+
+def test_what_is_held_back_at_the_limit_is_not_said() -> None:
+    assert heard(["0:."], [".a"], 1).text == "0"
+
+
+def test_of_two_stop_strings_the_one_that_is_complete_first_ends_the_text() -> None:
+    for pieces in ("0 ca", ["0 ca"], ["0 c", "a"], list("0 ca")):
+        assert heard(pieces, ["c", " ca"], None).text == "0 "
 
 
 @given(TEXTS)

@@ -88,10 +88,11 @@ class Cut:
         if not self.stop:
             return text, False
         text = self.held + text
-        found = min((at for at in map(text.find, self.stop) if at >= 0), default=-1)
-        if found >= 0:
+        # A model stops as soon as it has said one of them: the one that is complete first, of those the longest.
+        found = min(((at + len(stop), at) for stop in self.stop if (at := text.find(stop)) >= 0), default=None)
+        if found is not None:
             self.held = ""
-            return text[:found], True
+            return text[: found[1]], True
         for size in range(min(self.longest - 1, len(text)), 0, -1):
             if any(stop.startswith(text[-size:]) for stop in self.stop):
                 self.held = text[-size:]
@@ -112,6 +113,7 @@ class Cut:
         return self._finish(True)
 
     def _finish(self, over: bool) -> bool:
+        self.held = ""  # what was held back is beyond the end
         if over:
             self.sink.feed(Usage(output_tokens=self.limit))
         self.sink.feed(Finish("length" if over else "stop"))
