@@ -88,7 +88,13 @@ def test_a_limit_that_is_not_reached_changes_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("stop", "said"),
-    [("three", "one two "), (["x", "two", "one two t"], "one "), (["two", "one two"], ""), ([" three", "two"], "one "), ("seven", "one two three")],
+    [
+        ("three", "one two "),
+        (["x", "two", "one two t"], "one "),
+        (["two", "one two"], ""),
+        ([" three", "two"], "one "),
+        ("seven", "one two three"),
+    ],
 )
 def test_stop_ends_the_answer_before_the_string(stop: Any, said: str) -> None:
     server = serve(Echo())
