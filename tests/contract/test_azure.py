@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 HI = json.dumps({"messages": [{"role": "user", "content": "hi"}]}).encode()
 JSON = {"content-type": "application/json"}
 
@@ -24,8 +22,6 @@ async def test_the_second_layout(api: Any) -> None:
 
 
 async def test_the_azure_client(api: Any) -> None:
-    if not hasattr(api.errors, "AzureOpenAI"):
-        pytest.skip("this package has no Azure client yet")
     endpoint = {"azure_endpoint": api.url or "http://fake.test", "base_url": None, "api_version": "2024-10-21"}
     client = api.make("Azure", **endpoint)
     answer = await api.call(
