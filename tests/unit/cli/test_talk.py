@@ -178,6 +178,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(tmp_path: Path, pause: floa
         assert "Ctrl-D ends" in person.prompt()
         person.type("/save talk.json\r")
         person.expect("goes on with it")
+        person.prompt()  # before it, Ctrl-D would come to a terminal that nobody reads and be lost
         person.type(CTRL_D)
         assert person.end() == 0
     question, answer = json.loads((tmp_path / "talk.json").read_text())["messages"]
