@@ -6,6 +6,7 @@ import math
 from array import array
 from typing import Any
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +48,6 @@ def test_vectors_are_of_many_kinds() -> None:
     assert embedding.similarity(a) == expected
     assert embedding.similarity(embedding) == pytest.approx(1)
     assert embedding.distance(a) == pytest.approx(1 - expected)
-    numpy = pytest.importorskip("numpy")
     for kind in ("float16", "float32", "float64", "int8"):
         assert cosine_similarity(numpy.array(a, dtype=kind), b) == pytest.approx(expected)
     with pytest.raises(ValueError, match="one dimension"):
