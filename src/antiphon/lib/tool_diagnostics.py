@@ -9,6 +9,7 @@ Nothing an observer does changes the run: what it raises is dropped, and what it
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Literal, TypeAlias, TypedDict
 
@@ -74,7 +75,8 @@ def tell(
         return
     import asyncio
 
-    try:
+    # What goes wrong in it is the observer's own affair.
+    with suppress(Exception, asyncio.CancelledError):
         given: Any = observer(
             {
                 "api": api,
@@ -87,8 +89,6 @@ def tell(
             }
         )
         _let_go(given)
-    except (Exception, asyncio.CancelledError):
-        pass  # the observer's own affair
 
 
 def _counted(usage: Any) -> ToolDiagnosticUsage | None:
