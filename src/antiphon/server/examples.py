@@ -13,6 +13,7 @@ that is found, is an `ImpossibleSchema` and never a hang.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from math import ceil, floor, lcm
@@ -170,17 +171,17 @@ class _Maker:
     def parts(self, schemas: tuple[JSONSchema, ...]) -> list[Mapping[str, Any]]:
         """The schemas and those they refer to, directly and in `allOf`, each once and without these keywords."""
         parts: list[Mapping[str, Any]] = []
-        seen: list[Mapping[str, Any]] = []
-        queue = list(schemas)
+        seen: dict[int, Mapping[str, Any]] = {}
+        queue = deque(schemas)
         while queue:
-            schema = queue.pop(0)
+            schema = queue.popleft()
             if isinstance(schema, bool):
                 if not schema:
                     raise ImpossibleSchema("nothing is valid for `false`")
                 continue
-            if any(schema is other for other in seen):
+            if id(schema) in seen:
                 continue
-            seen.append(schema)
+            seen[id(schema)] = schema
             reference = schema.get("$ref") or schema.get("$dynamicRef")
             if isinstance(reference, str):
                 queue.append(lookup(reference, self.root))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import time
 from typing import Any
 
 import jsonschema_rs
@@ -308,12 +307,11 @@ IMPOSSIBLE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
+@pytest.mark.timeout(30)  # a step takes some microseconds, and the number of steps is bounded
 def test_what_cannot_be_says_so_and_soon(name: str) -> None:
-    start = time.process_time()
     with pytest.raises(ImpossibleSchema) as caught:
         example(IMPOSSIBLE[name], random.Random(0))
     assert str(caught.value)
-    assert time.process_time() - start < 5
 
 
 # Generated schemas
@@ -474,12 +472,11 @@ def test_patterns_with_lengths(low: int, high: int) -> None:
             assert re.search(pattern, text)
 
 
+@pytest.mark.timeout(30)  # they would take hours
 def test_patterns_that_lead_nowhere_end_soon() -> None:
-    start = time.process_time()
     assert matching(r"^(?=(a+)+$)b$", random.Random(0)) is None
     assert matching(r"^(?=b)a$", random.Random(0)) is None
     assert matching(r"^((a{1,50}){1,50}){1,50}$", random.Random(0), most=100) is not None
-    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("pattern", ["(", "[z-a]", "a{2,1}", "*", r"(?P<a", "\\"])
