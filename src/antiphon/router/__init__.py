@@ -1,0 +1,1 @@
+"""FastAPI endpoints that answer with a model, each made of one function."""
