@@ -57,6 +57,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--latency", type=_seconds, default=0.0, metavar="SECONDS", help="time before a model's first word (default: 0)"
     )
     parser.add_argument(
+        "--job-seconds",
+        type=_seconds,
+        default=0.1,
+        metavar="SECONDS",
+        help="how long jobs take: background responses, batches, fine-tuning (default: 0.1)",
+    )
+    parser.add_argument(
         "--log", choices=("line", "json", "off"), default="line", help="how requests are logged (default: line)"
     )
 
@@ -111,6 +118,7 @@ def _serve(options: argparse.Namespace) -> int:
             seed=options.seed,
             unknown_ids=options.unknown_ids,
             latency=options.latency,
+            job_seconds=options.job_seconds,
         )
         url = f"http://{authority(options.host, listener.getsockname()[1])}"
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from ..engines.embeddings import embedding_engine
 from ..engines.functions import engine as made
 from ..engines.images import image_engine
+from ..engines.moderation import moderation_engine
 from ..engines.paced import Paced
 from ..server.app import Server
 from ..server.engine import Engines
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ..kernel.flow import Flow, World
     from ..kernel.http import Filter, Request, Response
     from ..server.clock import Clock
-    from ..server.engine import ChatEngine, EmbeddingEngine, ImageEngine
+    from ..server.engine import ChatEngine, EmbeddingEngine, ImageEngine, ModerationEngine
     from ..server.store import Store
     from ..transports.httpx2 import HandlerTransport
 
@@ -46,8 +47,9 @@ if TYPE_CHECKING:
     Answers: TypeAlias = str | ChatEngine | Callable[[Any], Any] | None
     Embeds: TypeAlias = EmbeddingEngine | Callable[[list[str]], Any] | None
     Draws: TypeAlias = ImageEngine | Callable[[str], Any] | None
+    Judges: TypeAlias = ModerationEngine | Callable[[str], Any] | None
 else:
-    Answers = Embeds = Draws = object
+    Answers = Embeds = Draws = Judges = object
 
 
 class FakeOpenAI:
@@ -57,13 +59,15 @@ class FakeOpenAI:
         `engine` answers for every model: an engine, a function of a request, or the name of a built-in one
         (`default`, `lorem`, `echo`, `reverse`). `engines` has others for some models, by name or by a pattern such
         as `gpt-4o*`. `embeddings` is an engine or a function from texts to vectors, `images` an engine or a function
-        from a prompt to a picture; either may be a mapping from model names. `models` limits which models exist;
+        from a prompt to a picture, `moderations` one from a text to scores by category; each may be a mapping from
+        model names. `models` limits which models exist;
         without it any name is answered. `latency` is the seconds before a model's first word, or a pair: those, and the
         seconds between its further pieces.
     State:
         `seed` decides what is made up: the same requests get the same answers and ids. `store` keeps what is
-        created (in memory by default), `clock` says what time it is. With `unknown_ids="conjure"` any id that was
-        never created resolves to a plausible object; otherwise it is a 404.
+        created (in memory by default), `clock` says what time it is. Jobs (background responses, batches,
+        fine-tuning) end `job_seconds` after they were created, by that clock. With `unknown_ids="conjure"` any id
+        that was never created resolves to a plausible object; otherwise it is a 404.
     The rest:
         `organization` is the name in the answers' headers, `max_body` the largest request body in bytes. `filters`
         wrap the whole, the first outermost.
@@ -78,6 +82,7 @@ class FakeOpenAI:
         *,
         embeddings: Embeds | Mapping[str, Embeds] = None,
         images: Draws | Mapping[str, Draws] = None,
+        moderations: Judges | Mapping[str, Judges] = None,
         models: Sequence[str] | None = None,
         latency: float | tuple[float, float] = 0.0,
         seed: int | str = 0,
@@ -87,6 +92,7 @@ class FakeOpenAI:
         organization: str = "org-antiphon",
         max_body: int = 512 * 1024 * 1024,
         filters: Iterable[Filter] = (),
+        job_seconds: float = 0.1,
     ) -> None:
         first, each = latency if isinstance(latency, tuple) else (latency, 0.0)
 
@@ -103,6 +109,7 @@ class FakeOpenAI:
                 chat,
                 _by_name(embeddings, embedding_engine),
                 _by_name(images, partial(image_engine, seed=seed)),
+                _by_name(moderations, moderation_engine),
                 models=models,
             ),
             store=store,
@@ -113,6 +120,7 @@ class FakeOpenAI:
             models=models,
             max_body=max_body,
             filters=filters,
+            job_seconds=job_seconds,
         )
         """The server behind it, with its store, clock, ids and engines."""
 
@@ -134,6 +142,11 @@ class FakeOpenAI:
         return self.server.max_body
 
     # State
+
+    @property
+    def clock(self) -> Clock:
+        """What time it is here. `fake.clock.advance("24h")` lets a day pass, and what was to happen in it."""
+        return self.server.clock
 
     def snapshot(self) -> Any:
         """The state as a value, for `restore`."""

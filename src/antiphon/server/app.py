@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from math import inf
 from random import Random
 from time import perf_counter
 from types import GeneratorType
@@ -24,11 +25,12 @@ from .clock import RealClock
 from .dispatch import Dispatcher
 from .envelope import Envelope, error_response, guarded
 from .ids import Ids
+from .jobs import Jobs
 from .store import MemoryStore
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow, World
-    from ..kernel.http import Filter
+    from ..kernel.http import Filter, Handler
     from .clock import Clock
     from .engine import Engines
     from .store import Store
@@ -55,7 +57,8 @@ class Server:
     letter of the API's types even where the API does not: no base64 embeddings, no null probabilities.
     `models` names the models that exist; without it those the engines name and those of the API do. `max_body` is
     the largest request body in bytes. `filters` wrap the handler, the first outermost, within the API's headers and
-    outside of authentication.
+    outside of authentication. `job_seconds` is how long, by the clock, a job takes from its creation to its end: a
+    background response, a batch, a fine-tuning job.
     """
 
     def __init__(
@@ -70,7 +73,10 @@ class Server:
         models: Sequence[str] | None = None,
         max_body: int = 512 * MIB,
         filters: Iterable[Filter] = (),
+        job_seconds: float = 0.1,
     ) -> None:
+        if not 0 <= job_seconds < inf:
+            raise ValueError(f"job_seconds is a number of seconds, not {job_seconds!r}")
         if unknown_ids not in ("error", "conjure"):
             raise ValueError(f"unknown_ids is 'error' or 'conjure', not {unknown_ids!r}")
         if engines is None:
@@ -89,18 +95,37 @@ class Server:
         self.max_body = max_body
         self.lock = threading.RLock()
         """Held while a document is read, changed and put back; never while code of the user's runs."""
+        self.job_seconds = float(job_seconds)
+        self.jobs = Jobs(self)
         self._envelope = Envelope(organization, seed)
-        handler = linked(self.store, authenticated(Dispatcher(self)))
+        self._dispatcher = Dispatcher(self)
+        handler = linked(self.store, authenticated(self._dispatcher))
         for each in reversed(list(filters)):
             handler = each(handler)
         self._handler = handler
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
         """Answer a request. What needs the outside (a slow engine, latency) comes back as a flow to be driven."""
+        if self.jobs.next <= self.clock.now():
+            due = self.jobs.advance()
+            if due is not None:
+                return self._after(due, request)
+        return self._answer(self._handler, request)
+
+    def inner(self, request: Request) -> Response | Flow[Response]:
+        """Answer a request of the server's own, such as a line of a batch: without filters, keys and due jobs."""
+        return self._answer(self._dispatcher, request)
+
+    def _after(self, due: Flow[None], request: Request) -> Flow[Response]:
+        yield from due
+        answer = self._answer(self._handler, request)
+        return (yield from answer) if answer.__class__ is GeneratorType else answer  # type: ignore[misc, return-value]
+
+    def _answer(self, handler: Handler, request: Request) -> Response | Flow[Response]:
         began = perf_counter()
         request_id = self._envelope.new_id()
         try:
-            answer = self._handler(request)
+            answer = handler(request)
             if answer.__class__ is GeneratorType:
                 return self._driven(answer, request, request_id, began)  # type: ignore[arg-type]
             if answer.body.__class__ is not bytes:  # type: ignore[union-attr]
@@ -133,6 +158,7 @@ class Server:
             self.ids.restore(ids)
             self.random.setstate(random)
             self._envelope.restore(requests)
+            self.jobs.reload()
 
     def reset(self) -> None:
         """Begin anew: an empty store, and the ids and random numbers of the seed from the first."""
@@ -141,6 +167,7 @@ class Server:
             self.ids.reset()
             self.random = Random(f"random {self.seed}")
             self._envelope.reset()
+            self.jobs.reload()
 
     # Answers that are not there yet
 
