@@ -1,4 +1,4 @@
-"""What answers when a model is asked: words, echoes, valid JSON, hashed vectors, drawn pictures, your function."""
+"""What answers when a model is asked: words, echoes, valid JSON, vectors, pictures, scores, your function."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from .images import DrawnImages as DrawnImages
     from .images import ImageFunction as ImageFunction
     from .images import image_engine as image_engine
+    from .moderation import ModerationFunction as ModerationFunction
+    from .moderation import WordListModeration as WordListModeration
+    from .moderation import moderation_engine as moderation_engine
     from .paced import Paced as Paced
     from .text import Echo as Echo
     from .text import LoremIpsum as LoremIpsum
@@ -31,11 +34,14 @@ _WHERE = {
     "HashEmbeddings": ".embeddings",
     "ImageFunction": ".images",
     "LoremIpsum": ".text",
+    "ModerationFunction": ".moderation",
     "Paced": ".paced",
     "ReverseInput": ".text",
+    "WordListModeration": ".moderation",
     "embedding_engine": ".embeddings",
     "engine": ".functions",
     "image_engine": ".images",
+    "moderation_engine": ".moderation",
     "never_blocks": ".functions",
 }
 

@@ -1,8 +1,9 @@
 """What a server asks of a model, and how it finds the model's engine by name.
 
 An engine is a callable: `ChatEngine` answers a `ChatRequest` with a turn, `EmbeddingEngine` an
-`EmbeddingRequest` with vectors, `ImageEngine` an `ImageRequest` with image files. None of them may sleep or
-block: what takes time is a step (`Pause`, `Await`, `Call`, `Send`) yielded from the turn or the flow.
+`EmbeddingRequest` with vectors, `ImageEngine` an `ImageRequest` with image files, `ModerationEngine` a
+`ModerationRequest` with scores. None of them may sleep or block: what takes time is a step (`Pause`, `Await`,
+`Call`, `Send`) yielded from the turn or the flow.
 `antiphon.engines.engine` makes engines of functions that do block.
 """
 
@@ -32,6 +33,8 @@ __all__ = (
     "ImageEngine",
     "ImageRequest",
     "Message",
+    "ModerationEngine",
+    "ModerationRequest",
     "ResponseFormat",
     "Tool",
     "ToolChoice",
@@ -196,6 +199,18 @@ class ImageRequest:
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
+@dataclass(slots=True)
+class ModerationRequest:
+    """Something to be judged: one input, of texts and pictures."""
+
+    model: str
+    text: str
+    """The texts of the input, joined with line breaks."""
+    images: Sequence[str] = ()
+    """Addresses of the pictures of the input, `data:` ones among them."""
+    body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
 class ChatEngine(Protocol):
     """Answers a conversation. Raise an `APIStatusError.because(...)` to answer with an error."""
 
@@ -212,6 +227,12 @@ class ImageEngine(Protocol):
     """Gives `n` encoded image files of the asked format and size."""
 
     def __call__(self, request: ImageRequest, /) -> list[bytes] | Flow[list[bytes]]: ...
+
+
+class ModerationEngine(Protocol):
+    """Gives a score from 0 to 1 for each category it has something to say of; the others score next to nothing."""
+
+    def __call__(self, request: ModerationRequest, /) -> Mapping[str, float] | Flow[Mapping[str, float]]: ...
 
 
 def model_not_found(model: str) -> NotFoundError:
@@ -262,12 +283,14 @@ class Engines:
         chat: Mapping[str, ChatEngine] | ChatEngine | None = None,
         embeddings: Mapping[str, EmbeddingEngine] | EmbeddingEngine | None = None,
         images: Mapping[str, ImageEngine] | ImageEngine | None = None,
+        moderations: Mapping[str, ModerationEngine] | ModerationEngine | None = None,
         *,
         models: Collection[str] | None = None,
     ) -> None:
         self._chat: _Table[ChatEngine] = _Table(chat)
         self._embeddings: _Table[EmbeddingEngine] = _Table(embeddings)
         self._images: _Table[ImageEngine] = _Table(images)
+        self._moderations: _Table[ModerationEngine] = _Table(moderations)
         self.models = None if models is None else tuple(models)
 
     def chat(self, model: str) -> ChatEngine:
@@ -288,11 +311,18 @@ class Engines:
             self._check(model)
         return self._images.choose(model)
 
+    def moderations(self, model: str) -> ModerationEngine:
+        """The engine that judges for `model`. Raises `NotFoundError` when there is none."""
+        if self.models is not None:
+            self._check(model)
+        return self._moderations.choose(model)
+
     @property
     def names(self) -> list[str]:
         """Every model name that is known exactly, for lists of models."""
         allowed = [] if self.models is None else [name for name in self.models if not _is_pattern(name)]
-        return list(dict.fromkeys([*allowed, *self._chat.exact, *self._embeddings.exact, *self._images.exact]))
+        tables = (self._chat, self._embeddings, self._images, self._moderations)
+        return list(dict.fromkeys([*allowed, *(name for table in tables for name in table.exact)]))
 
     def _check(self, model: str) -> None:
         assert self.models is not None
