@@ -64,6 +64,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="how long jobs take: background responses, batches, fine-tuning (default: 0.1)",
     )
     parser.add_argument(
+        "--rate-limit",
+        type=_limit,
+        action="append",
+        metavar="[MODEL=]REQUESTS[/TOKENS]",
+        help="requests, and tokens, a minute for each key and model, as in gpt-5=60/10000; repeatable (default: none)",
+    )
+    parser.add_argument(
         "--log", choices=("line", "json", "off"), default="line", help="how requests are logged (default: line)"
     )
 
@@ -89,6 +96,14 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds < 86_400:
         raise argparse.ArgumentTypeError(f"a number of seconds was expected, not {text!r}")
     return seconds
+
+
+def _limit(text: str) -> tuple[str, dict[str, int]]:
+    model, equals, numbers = text.rpartition("=")
+    given = numbers.split("/")
+    if not all(each.isascii() and each.isdigit() and int(each) > 0 for each in given) or len(given) > 2:
+        raise argparse.ArgumentTypeError(f"limits such as 60, 60/10000 or gpt-5=60/10000 were expected, not {text!r}")
+    return model if equals else "*", dict(zip(("requests", "tokens"), map(int, given), strict=False))
 
 
 def _fail(message: str) -> int:
@@ -119,6 +134,7 @@ def _serve(options: argparse.Namespace) -> int:
             unknown_ids=options.unknown_ids,
             latency=options.latency,
             job_seconds=options.job_seconds,
+            rate_limits=dict(options.rate_limit) if options.rate_limit else None,
         )
         url = f"http://{authority(options.host, listener.getsockname()[1])}"
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..kernel.http import Filter, Request, Response
     from ..server.clock import Clock
     from ..server.engine import ChatEngine, EmbeddingEngine, ImageEngine, ModerationEngine
+    from ..server.limits import RateLimits
     from ..server.store import Store
     from ..transports.httpx2 import HandlerTransport
 
@@ -69,7 +70,8 @@ class FakeOpenAI:
         fine-tuning) end `job_seconds` after they were created, by that clock. With `unknown_ids="conjure"` any id
         that was never created resolves to a plausible object; otherwise it is a 404.
     The rest:
-        `organization` is the name in the answers' headers, `max_body` the largest request body in bytes. `filters`
+        `organization` is the name in the answers' headers, `max_body` the largest request body in bytes. `rate_limits`
+        are requests and tokens a minute, for each key and model: a `RateLimit`, or a mapping from models. `filters`
         wrap the whole, the first outermost.
 
     Raises `ValueError` for a built-in engine that does not exist and `TypeError` for what cannot be an engine.
@@ -91,6 +93,7 @@ class FakeOpenAI:
         unknown_ids: Literal["error", "conjure"] = "error",
         organization: str = "org-antiphon",
         max_body: int = 512 * 1024 * 1024,
+        rate_limits: RateLimits | None = None,
         filters: Iterable[Filter] = (),
         job_seconds: float = 0.1,
     ) -> None:
@@ -119,6 +122,7 @@ class FakeOpenAI:
             organization=organization,
             models=models,
             max_body=max_body,
+            rate_limits=rate_limits,
             filters=filters,
             job_seconds=job_seconds,
         )

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..kernel.http import Filter, Handler
     from .clock import Clock
     from .engine import Engines
+    from .limits import RateLimits
     from .store import Store
 
 __all__ = ("MIB", "Server", "Snapshot")
@@ -56,9 +57,9 @@ class Server:
     a plausible object made for the occasion. That is for suites written against mocks, so answers then keep to the
     letter of the API's types even where the API does not: no base64 embeddings, no null probabilities.
     `models` names the models that exist; without it those the engines name and those of the API do. `max_body` is
-    the largest request body in bytes. `filters` wrap the handler, the first outermost, within the API's headers and
-    outside of authentication. `job_seconds` is how long, by the clock, a job takes from its creation to its end: a
-    background response, a batch, a fine-tuning job.
+    the largest request body in bytes. `rate_limits` (`server.limits`) are kept for each key and model. `filters` wrap
+    the handler, the first outermost, within the API's headers and outside of authentication. `job_seconds` is how
+    long, by the clock, a job takes from its creation to its end: a background response, a batch, a fine-tuning job.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Server:
         organization: str = "org-antiphon",
         models: Sequence[str] | None = None,
         max_body: int = 512 * MIB,
+        rate_limits: RateLimits | None = None,
         filters: Iterable[Filter] = (),
         job_seconds: float = 0.1,
     ) -> None:
@@ -99,7 +101,13 @@ class Server:
         self.jobs = Jobs(self)
         self._envelope = Envelope(organization, seed)
         self._dispatcher = Dispatcher(self)
-        handler = linked(self.store, authenticated(self._dispatcher))
+        handler: Handler = self._dispatcher
+        if rate_limits is not None:
+            from .limits import limited
+            from .limits import rate_limits as read
+
+            handler = limited(self, read(rate_limits))(handler)
+        handler = linked(self.store, authenticated(handler))
         for each in reversed(list(filters)):
             handler = each(handler)
         self._handler = handler
