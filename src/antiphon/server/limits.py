@@ -69,8 +69,8 @@ def _limit(name: Any, given: Any) -> RateLimit:
         given = RateLimit(**given)
     if not isinstance(given, RateLimit):
         raise TypeError(f"the rate limit of {name!r} is a RateLimit(requests=…, tokens=…), not {given!r}")
-    wanted: tuple[Any, ...] = given
-    for field, most in zip(RateLimit._fields, wanted, strict=True):
+    values: Any = given  # nobody has looked at them yet
+    for field, most in zip(RateLimit._fields, values, strict=True):
         if most is not None and (not isinstance(most, int) or most < 1):
             raise ValueError(f"the {field} a minute of {name!r} are a whole number from 1 on, not {most!r}")
     return given
