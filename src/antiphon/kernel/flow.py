@@ -11,7 +11,7 @@ with a virtual clock passes a world whose sleep takes no time.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 from .http import Request, Response
@@ -23,7 +23,23 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 P = ParamSpec("P")
 
-__all__ = ("Await", "Call", "Flow", "Pause", "Read", "Send", "Step", "World", "aiterate", "arun", "iterate", "run")
+__all__ = (
+    "Await",
+    "Call",
+    "Flow",
+    "Next",
+    "Pause",
+    "Read",
+    "Send",
+    "Step",
+    "World",
+    "aiterate",
+    "arun",
+    "atell",
+    "iterate",
+    "run",
+    "tell",
+)
 
 
 class World:
@@ -39,9 +55,9 @@ class World:
         time.sleep(seconds)
 
     async def asleep(self, seconds: float) -> None:
-        import asyncio
+        from .loops import sleep
 
-        await asyncio.sleep(seconds)
+        await sleep(seconds)
 
 
 class Step(Generic[T_co]):
@@ -109,6 +125,21 @@ class Read(Step["bytes | None"]):
         return await anext(self.stream, None)
 
 
+class Next(Step[Any]):
+    """The next item of an iterator of either colour; `None` at its end."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: Any) -> None:
+        self.items = items
+
+    def perform(self, world: World) -> Any:
+        return next(self.items, None)
+
+    async def aperform(self, world: World) -> Any:
+        return await anext(self.items, None)
+
+
 class Await(Step[T]):
     """Await something. Driven from a thread, it runs on an event loop kept in the background for this."""
 
@@ -142,9 +173,9 @@ class Call(Step[T]):
             raise RuntimeError("a called function raised StopIteration") from error
 
     async def aperform(self, world: World) -> T:
-        import asyncio
+        from .loops import in_thread
 
-        return await asyncio.to_thread(self.perform, world)
+        return await in_thread(self.perform, world)
 
 
 Flow: TypeAlias = Generator[Step[Any], Any, T]
@@ -180,6 +211,49 @@ async def arun(flow: Flow[T], world: World) -> T:
     except StopIteration as done:
         answer: T = done.value
         return answer
+
+
+def tell(flow: Generator[Step[Any] | T, Any, Any], world: World) -> Generator[T, None, None]:
+    """What a flow yields besides its steps, as it comes. Closes the flow when it is left."""
+    try:
+        item = next(flow)
+        while True:
+            if isinstance(item, Step):
+                try:
+                    result = item.perform(world)
+                except BaseException as error:
+                    item = flow.throw(error)
+                else:
+                    item = flow.send(result)
+            else:
+                yield item
+                item = next(flow)
+    except StopIteration:
+        return
+    finally:
+        flow.close()
+
+
+async def atell(flow: Generator[Step[Any] | T, Any, Any], world: World) -> AsyncGenerator[T, None]:
+    """`tell` for the running event loop."""
+    try:
+        item: Any = next(flow, None)
+        while item is not None:
+            if not isinstance(item, Step):
+                yield item
+                item = next(flow, None)
+                continue
+            try:
+                try:
+                    result = await item.aperform(world)
+                except BaseException as error:
+                    item = flow.throw(error)
+                else:
+                    item = flow.send(result)
+            except StopIteration:
+                return
+    finally:
+        flow.close()
 
 
 def iterate(body: Iterable[bytes | Step[Any]], world: World) -> Iterator[bytes]:

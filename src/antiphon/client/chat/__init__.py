@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ...lib._function_tool import FunctionTool
 from .chat import AsyncChat, AsyncChatStream, Chat, ChatStream
 from .options import ChatOptions
 from .pieces import Piece, Reasoning, Refusal, Reply, Text, ToolCall, ToolResult, Usage
-from .tools import FunctionTool
 
 __all__ = (
     "AsyncChat",

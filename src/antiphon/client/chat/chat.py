@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from ...kernel.flow import Step
+from ...kernel.flow import atell, tell
+from ...lib._function_tool import FunctionTool
 from .conversation import Content, Conversation, Turn, quiet
 from .options import ChatOptions
 from .pieces import Piece, Reply, Text, ToolCall
-from .tools import FunctionTool
 
 if TYPE_CHECKING:
     import os
@@ -151,24 +151,9 @@ class ChatStream:
 
 
 def _pieces(turn: Turn, client: Any) -> Generator[Piece, None, None]:
-    turns, world = turn.flow, client._world
     try:
-        item = next(turns)
-        while True:
-            if isinstance(item, Step):
-                try:
-                    result = item.perform(world)
-                except BaseException as error:
-                    item = turns.throw(error)
-                else:
-                    item = turns.send(result)
-            else:
-                yield item
-                item = next(turns)
-    except StopIteration:
-        return
+        yield from tell(turn.flow, client._world)
     finally:
-        turns.close()
         if turn.open is not None:
             turn.open.close()
 
@@ -289,25 +274,12 @@ class AsyncChatStream:
 
 
 async def _apieces(turn: Turn, client: Any) -> AsyncGenerator[Piece, None]:
-    turns, world = turn.flow, client._world
+    pieces = atell(turn.flow, client._world)
     try:
-        item: Any = next(turns, None)
-        while item is not None:
-            if not isinstance(item, Step):
-                yield item
-                item = next(turns, None)
-                continue
-            try:
-                try:
-                    result = await item.aperform(world)
-                except BaseException as error:
-                    item = turns.throw(error)
-                else:
-                    item = turns.send(result)
-            except StopIteration:
-                return
+        async for piece in pieces:
+            yield piece
     finally:
-        turns.close()
+        await pieces.aclose()
         if turn.open is not None:
             await turn.open.close()
 

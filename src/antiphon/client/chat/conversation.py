@@ -9,20 +9,20 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ...api.chat.completions import Completions
-from ...kernel.flow import Flow, Step, World
+from ...kernel.flow import Flow, Next, Step
 from ...kernel.helper import Together
 from ...kernel.view import plain
+from ...lib._function_tool import FunctionTool, as_text
 from .history import Message, Tokens, message, trimmed
 from .pieces import Piece, Reply, Text, ToolCall, ToolResult, Usage
 from .reading import Answered, Chunks, calls_of, read
-from .tools import FunctionTool, as_text
 
 if TYPE_CHECKING:
     import os
 
     from ...types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
 
-__all__ = ("Content", "Conversation", "Next", "Turn", "quiet")
+__all__ = ("Content", "Conversation", "Turn", "quiet")
 
 if TYPE_CHECKING:
     Content: TypeAlias = (
@@ -39,21 +39,6 @@ Turns: TypeAlias = Generator["Step[Any] | Piece", Any, Reply]
 
 _VERSION: Final = 1
 _BEGIN: Final = ("model", "system", "messages", "usage")
-
-
-class Next(Step[Any]):
-    """The next event of a stream of either colour; `None` at its end."""
-
-    __slots__ = ("stream",)
-
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-
-    def perform(self, world: World) -> Any:
-        return next(self.stream, None)
-
-    async def aperform(self, world: World) -> Any:
-        return await anext(self.stream, None)
 
 
 class Turn:

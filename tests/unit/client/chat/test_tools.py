@@ -16,7 +16,7 @@ import pydantic
 import pytest
 
 from antiphon import FunctionTool
-from antiphon.client.chat.tools import as_text
+from antiphon.lib._function_tool import as_text
 from antiphon.kernel.flow import World, arun, run
 
 

@@ -9,6 +9,7 @@ def weather(city: str, unit: Literal["c", "f"] = "c") -> str:
 
 tool = FunctionTool(weather)
 tool.to_param()                          what goes into `tools=[…]` of a chat completion
+tool.to_responses_param()                what goes into `tools=[…]` of a response
 tool.arguments('{"city": "Lisbon"}')     what the model wrote, as the types the function declares
 """
 
@@ -19,14 +20,15 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from ...kernel.flow import Await, Call
-from ...lib._docstrings import described
-from ...lib._schemas import Field, Shapes
-from ...lib._strict import strict as in_strict_form
+from ..kernel.flow import Await, Call
+from ._docstrings import described
+from ._schemas import Field, Shapes
+from ._strict import strict as in_strict_form
 
 if TYPE_CHECKING:
-    from ...kernel.flow import Flow
-    from ...types.chat import ChatCompletionFunctionToolParam
+    from ..kernel.flow import Flow
+    from ..types.chat import ChatCompletionFunctionToolParam
+    from ..types.responses.function_tool_param import FunctionToolParam
 
 __all__ = ("FunctionTool", "as_text")
 
@@ -136,6 +138,12 @@ class FunctionTool:
             function["strict"] = True
         return {"type": "function", "function": function}  # type: ignore[typeddict-item]
 
+    def to_responses_param(self) -> FunctionToolParam:
+        """The tool as the Responses API takes it."""
+        function: Any = self.to_param()["function"]
+        tool: Any = {"type": "function", "strict": False, **function}
+        return tool  # type: ignore[no-any-return]
+
     def arguments(self, text: Any) -> dict[str, Any]:
         """What a model wrote as the arguments of a call, by name.
 
@@ -172,7 +180,10 @@ class FunctionTool:
         One that may block runs on a worker thread where the flow is driven from an event loop. Raises `ValueError`
         for arguments that do not fit, and whatever the function raises.
         """
-        arguments = self.arguments(text)
+        return (yield from self.made(self.arguments(text)))
+
+    def made(self, arguments: dict[str, Any]) -> Flow[Any]:
+        """`call` with arguments that have been read."""
         if self.is_async:
             result = self.function(**arguments)
         else:
