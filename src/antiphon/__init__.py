@@ -51,9 +51,11 @@ if TYPE_CHECKING:
     from .client import OpenAI as Client
     from .client.azure import AsyncAzureOpenAI, AzureOpenAI
     from .client.base import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
+    from .client.bedrock import AsyncBedrockOpenAI, BedrockOpenAI
     from .client.chat import AsyncChat, Chat, FunctionTool
     from .client.client import DataResidency
     from .client.direct import RequestOptions
+    from .client.hooks import Attempt, Hooks
     from .fake import FakeOpenAI
     from .kernel.errors import (
         APIConnectionError,
@@ -119,14 +121,17 @@ __all__ = (
     "AsyncAPIResponse",
     "AsyncAssistantEventHandler",
     "AsyncAzureOpenAI",
+    "AsyncBedrockOpenAI",
     "AsyncChat",
     "AsyncClient",
     "AsyncOpenAI",
     "AsyncStream",
+    "Attempt",
     "AuthenticationError",
     "AzureOpenAI",
     "BadRequestError",
     "BaseModel",
+    "BedrockOpenAI",
     "Chat",
     "Client",
     "ConflictError",
@@ -141,6 +146,7 @@ __all__ = (
     "Failure",
     "FakeOpenAI",
     "FunctionTool",
+    "Hooks",
     "InternalServerError",
     "InvalidWebhookSignatureError",
     "LengthFinishReasonError",
@@ -195,11 +201,12 @@ default_headers: Mapping[str, str] | None = None
 default_query: Mapping[str, object] | None = None
 http_client: Any = None
 api_type: str | None = _os.environ.get("OPENAI_API_TYPE")
-"""`openai` or `azure`; `None` for whichever there are credentials for."""
+"""`openai`, `azure` or `amazon-bedrock`; `None` for whichever of the first two there are credentials for."""
 api_version: str | None = _os.environ.get("OPENAI_API_VERSION")
 azure_endpoint: str | None = _os.environ.get("AZURE_OPENAI_ENDPOINT")
 azure_ad_token: str | None = None
 azure_ad_token_provider: Callable[[], str] | None = None
+bedrock_token_provider: Callable[[], str] | None = None
 
 if TYPE_CHECKING:
     timeout: float | Timeout | None
@@ -266,10 +273,12 @@ if not TYPE_CHECKING:
     _HOMES = {
         ".client": ("AsyncOpenAI", "OpenAI"),
         ".client.azure": ("AsyncAzureOpenAI", "AzureOpenAI"),
+        ".client.bedrock": ("AsyncBedrockOpenAI", "BedrockOpenAI"),
         ".client.chat": ("AsyncChat", "Chat", "FunctionTool"),
         ".client.base": ("DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT"),
         ".client.client": ("DataResidency",),
         ".client.direct": ("RequestOptions",),
+        ".client.hooks": ("Attempt", "Hooks"),
         ".kernel.files": ("file_from_path",),
         ".fake": ("FakeOpenAI",),
         ".kernel.errors": tuple(name for name in __all__ if name.endswith("Error") and name != "ProviderError"),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..kernel.websocket import Dial
     from ..transports import Transportable
     from .credentials import Credential
+    from .hooks import Hooked
     from .plan import Plan, Prepared
 
 __all__ = ("AsyncAzureOpenAI", "AzureOpenAI")
@@ -231,6 +232,7 @@ class AzureOpenAI(_Azure, OpenAI):
         default_query: Mapping[str, object] | None = None,
         http_client: Transportable | None = None,
         transport: Transportable | None = None,
+        hooks: Hooked | None = None,
         _enforce_credentials: bool = True,
     ) -> None:
         key, token, provider = _who(api_key, azure_ad_token, azure_ad_token_provider)
@@ -252,6 +254,7 @@ class AzureOpenAI(_Azure, OpenAI):
             default_query={**(default_query or {}), "api-version": version},
             http_client=http_client,
             transport=transport,
+            hooks=hooks,
             _enforce_credentials=False,
         )
         self._is_azure(version, token, provider, endpoint, azure_deployment)
@@ -277,6 +280,7 @@ class AzureOpenAI(_Azure, OpenAI):
         set_default_query: Mapping[str, object] | None = None,
         http_client: Transportable | None = None,
         transport: Transportable | None = None,
+        hooks: Hooked | None = None,
     ) -> Self:
         """A client with some settings changed, over the same connections. See `OpenAI.copy`."""
         changes = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
@@ -314,6 +318,7 @@ class AsyncAzureOpenAI(_Azure, AsyncOpenAI):
         default_query: Mapping[str, object] | None = None,
         http_client: Transportable | None = None,
         transport: Transportable | None = None,
+        hooks: Hooked | None = None,
         _enforce_credentials: bool = True,
     ) -> None:
         key, token, provider = _who(api_key, azure_ad_token, azure_ad_token_provider)
@@ -335,6 +340,7 @@ class AsyncAzureOpenAI(_Azure, AsyncOpenAI):
             default_query={**(default_query or {}), "api-version": version},
             http_client=http_client,
             transport=transport,
+            hooks=hooks,
             _enforce_credentials=False,
         )
         self._is_azure(version, token, provider, endpoint, azure_deployment)
@@ -360,6 +366,7 @@ class AsyncAzureOpenAI(_Azure, AsyncOpenAI):
         set_default_query: Mapping[str, object] | None = None,
         http_client: Transportable | None = None,
         transport: Transportable | None = None,
+        hooks: Hooked | None = None,
     ) -> Self:
         """A client with some settings changed, over the same connections. See `OpenAI.copy`."""
         changes = {name: value for name, value in locals().items() if name not in ("self", "__class__")}

@@ -18,6 +18,7 @@ from ..version import __version__
 from . import log
 from .encoding import form, to_json
 from .flow import exchange
+from .hooks import checked
 from .plan import Plan, Prepared, plan_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..kernel.options import Query
     from ..kernel.websocket import Dial
     from .credentials import Credential
+    from .hooks import Hooked, Hooks
 
 __all__ = ("DEFAULT_BASE_URL", "DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT", "BaseClient", "ClientWorld", "header_lines")
 
@@ -96,6 +98,7 @@ class BaseClient:
     _custom_headers: dict[str, str | Omit]
     _custom_query: dict[str, object]
     _given_transport: Any
+    _hooks: tuple[Hooks, ...]
     _origin: str
     _prefix: str
     _transport: Any
@@ -133,6 +136,7 @@ class BaseClient:
         default_query: Mapping[str, object] | None,
         transport: Any,
         http_client: Any = None,
+        hooks: Hooked | None = None,
         workload_identity: Mapping[str, Any] | None = None,
         provider: object | None = None,
         data_residency: str | None = None,
@@ -179,6 +183,7 @@ class BaseClient:
             _core=self,
             _transport=None,
             _given_transport=given,
+            _hooks=checked(hooks),
             _custom_headers=custom,
             _custom_query=dict(default_query or {}),
             _closed=False,
@@ -285,6 +290,7 @@ class BaseClient:
             "default_headers": _merged(self._custom_headers, headers or {}) if set_headers is None else set_headers,
             "default_query": {**self._custom_query, **(query or {})} if set_query is None else set_query,
             "transport": self._shared_transport(),
+            "hooks": self._hooks,
         }
         given = {
             name: value
@@ -326,7 +332,7 @@ class BaseClient:
         body = bound.body
         special = plan.special is not None and body is not None and plan.special.before(body)
         prepared = self._prepare(plan, bound)
-        response = yield from exchange(prepared, self._token(operation), self.max_retries)
+        response = yield from exchange(prepared, self._token(operation), self.max_retries, self._hooks)
         result = self._finish(plan, prepared, response, body, special)
         if fetch is not None and not isinstance(result, str):
             result._fetch = fetch

@@ -38,7 +38,7 @@ class SyncClient(Direct):
         special = plan.special is not None and body is not None and plan.special.before(body)
         prepared = self._prepare(plan, bound)
         world = self._world
-        response = run(exchange(prepared, self._token(operation), self.max_retries), world)
+        response = run(exchange(prepared, self._token(operation), self.max_retries, self._hooks), world)
         result = self._finish(plan, prepared, response, body, special)
         if fetch is not None and not isinstance(result, str):
             result._fetch = fetch
@@ -112,7 +112,7 @@ class AsyncClient(AsyncDirect):
         special = plan.special is not None and body is not None and plan.special.before(body)
         prepared = self._prepare(plan, bound)
         world = self._world
-        response = await arun(exchange(prepared, self._token(operation), self.max_retries), world)
+        response = await arun(exchange(prepared, self._token(operation), self.max_retries, self._hooks), world)
         result = self._finish(plan, prepared, response, body, special)
         if fetch is not None and not isinstance(result, str):
             result._fetch = fetch

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..auth import WorkloadIdentity, X509WorkloadIdentity
     from ..kernel.options import Timeout
     from ..transports import Transportable
+    from .hooks import Hooked
 
 __all__ = ("AsyncOpenAI", "DataResidency", "OpenAI")
 
@@ -39,6 +40,7 @@ class OpenAI(SyncClient, API[Sync], Legacy[Sync]):
     - `http_client`: a client of httpx2, httpx or aiohttp that sends the requests; another name of `transport`.
     - `transport`: a handler (a fake, a gateway, any function from a request to a response), a
       `NetworkTransport` with settings of your own, or a client of httpx2.
+    - `hooks`: what is called before and after every attempt, `Hooks` or several of them.
 
     Raises `OpenAIError` where there is no key.
     """
@@ -62,6 +64,7 @@ class OpenAI(SyncClient, API[Sync], Legacy[Sync]):
         default_query: Mapping[str, object] | None = None,
         http_client: Transportable | None = None,
         transport: Transportable | None = None,
+        hooks: Hooked | None = None,
         _enforce_credentials: bool = True,
     ) -> None:
         super().__init__(
@@ -81,6 +84,7 @@ class OpenAI(SyncClient, API[Sync], Legacy[Sync]):
             default_query=default_query,
             http_client=http_client,
             transport=transport,
+            hooks=hooks,
             _enforce_credentials=_enforce_credentials,
         )
 
@@ -105,11 +109,12 @@ class OpenAI(SyncClient, API[Sync], Legacy[Sync]):
         set_default_query: Mapping[str, object] | None = None,
         http_client: Transportable | None = None,
         transport: Transportable | None = None,
+        hooks: Hooked | None = None,
     ) -> Self:
         """A client with some settings changed, over the same connections.
 
         `default_headers` and `default_query` add to what there is, `set_default_headers` and `set_default_query`
-        take its place; giving both raises `ValueError`.
+        take its place; giving both raises `ValueError`. `hooks` take the place of those there are.
         """
         changes = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         copied = type(self)(**self._copied(changes))
@@ -144,6 +149,7 @@ class AsyncOpenAI(AsyncClient, API[Async], Legacy[Async]):
         default_query: Mapping[str, object] | None = None,
         http_client: Transportable | None = None,
         transport: Transportable | None = None,
+        hooks: Hooked | None = None,
         _enforce_credentials: bool = True,
     ) -> None:
         super().__init__(
@@ -163,6 +169,7 @@ class AsyncOpenAI(AsyncClient, API[Async], Legacy[Async]):
             default_query=default_query,
             http_client=http_client,
             transport=transport,
+            hooks=hooks,
             _enforce_credentials=_enforce_credentials,
         )
 
@@ -187,6 +194,7 @@ class AsyncOpenAI(AsyncClient, API[Async], Legacy[Async]):
         set_default_query: Mapping[str, object] | None = None,
         http_client: Transportable | None = None,
         transport: Transportable | None = None,
+        hooks: Hooked | None = None,
     ) -> Self:
         """A client with some settings changed, over the same connections. See `OpenAI.copy`."""
         changes = {name: value for name, value in locals().items() if name not in ("self", "__class__")}

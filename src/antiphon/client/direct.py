@@ -7,7 +7,7 @@ They go with the client's address, key, headers, retries and transport, and are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar, cast, get_args, overload
 
 from ..kernel.flow import arun, run
@@ -15,7 +15,7 @@ from ..kernel.http import Request, Upload
 from ..kernel.omit import NotGiven, not_given
 from ..kernel.stream import AsyncStream, Reading, Stream
 from ..kernel.view import wrapper
-from .base import BaseClient, _checked_retries, _completed, _timeout, boundary_in
+from .base import BaseClient, ClientWorld, _checked_retries, _completed, _timeout, boundary_in
 from .encoding import to_json
 from .flow import exchange
 from .plan import Prepared
@@ -59,6 +59,8 @@ class RequestOptions(TypedDict, total=False):
     extra_json: Mapping[str, object]
     """Merged into a JSON body."""
     security: SecurityOptions
+    follow_redirects: bool
+    """Whether redirects are followed, whatever the transport does otherwise."""
 
 
 class _Unlisted(NamedTuple):
@@ -86,8 +88,18 @@ class _Asked(NamedTuple):
     prepared: Prepared
     operation: Any
     max_retries: int
+    follow: bool | None
     to: Any
     stream: Any
+
+    def world(self, client: Any) -> World:
+        """Where the request is sent."""
+        if self.follow is None:
+            world: World = client._world
+            return world
+        from ..transports.redirects import following
+
+        return ClientWorld(following(client.transport, self.follow))
 
     def read(self, response: Response) -> Any:
         if self.stream is None:
@@ -118,7 +130,7 @@ def _asked(
     base = client._bases.get(operation) or client._base(operation)
     if "authorization" not in explicit and base.get("authorization") is None:
         client._check_credentials(operation, explicit, base)
-    content_type, sent = _content(body, content, files, options.get("extra_json"), boundary_in(extra))
+    content_type, sent = _content(body, content, files, options.get("extra_json"), boundary_in(extra), client._is_async)
     origin, address, query = _address(client, path)
     timeout: Any = options.get("timeout", not_given)
     request = Request(
@@ -135,6 +147,7 @@ def _asked(
         Prepared(request, client.timeout if isinstance(timeout, NotGiven) else _timeout(timeout), stream, explicit),
         operation,
         _checked_retries(options.get("max_retries", client.max_retries)),
+        options.get("follow_redirects"),
         to,
         stream_cls if stream else None,
     )
@@ -170,13 +183,18 @@ def _query(client: BaseClient, query: str, params: Mapping[str, object] | None) 
 
 
 def _content(
-    body: object, content: Any, files: Files | None, extra: Mapping[str, object] | None, boundary: str | None
+    body: object,
+    content: Any,
+    files: Files | None,
+    extra: Mapping[str, object] | None,
+    boundary: str | None,
+    is_async: bool,
 ) -> tuple[str | None, bytes | Upload]:
     """The content type, where it is not JSON, and the bytes."""
     if content is not None:
         if body is not None or files is not None:
             raise TypeError("`content` is the body as it stands: it is given without `body` and `files`")
-        return None, _as_it_stands(content)
+        return None, _as_it_stands(content, is_async)
     if extra is not None:
         body = {**body, **extra} if isinstance(body, Mapping) else extra
     if files is not None:
@@ -191,7 +209,7 @@ def _content(
     return None, bytes(body) if isinstance(body, (bytes, bytearray)) else to_json(body)
 
 
-def _as_it_stands(content: Any) -> bytes | Upload:
+def _as_it_stands(content: Any, is_async: bool) -> bytes | Upload:
     if isinstance(content, (bytes, bytearray, memoryview)):
         return bytes(content)
     if isinstance(content, str):
@@ -202,6 +220,10 @@ def _as_it_stands(content: Any) -> bytes | Upload:
         return Upload(lambda: iter(content), length=sum(map(len, content)))
     if isinstance(content, Iterable):
         return Upload(lambda: iter(content), replayable=False)
+    if isinstance(content, AsyncIterable):
+        if not is_async:
+            raise TypeError(f"`content` is async ({type(content).__name__}): AsyncOpenAI can send it, OpenAI cannot")
+        return Upload(apieces=lambda: aiter(content), replayable=False)
     raise TypeError(f"`content` is bytes, an open binary file or pieces of bytes, not {type(content).__name__}")
 
 
@@ -212,13 +234,16 @@ def _of_file(file: Any) -> Upload:
     except (AttributeError, OSError):
         begin = None
 
+    def replayable() -> bool:
+        return begin is not None and not getattr(file, "closed", False)
+
     def pieces() -> Any:
         if begin is not None:
             file.seek(begin)
         while piece := file.read(64 * 1024):
             yield piece
 
-    return Upload(pieces, replayable=begin is not None)
+    return Upload(pieces, replayable=replayable)
 
 
 def _is_library_response(to: Any) -> bool:
@@ -249,7 +274,8 @@ class Direct(BaseClient):
 
     def _direct(self, *args: Any) -> Any:
         asked = _asked(self, *args)
-        response = run(exchange(asked.prepared, self._token(asked.operation), asked.max_retries), self._world)
+        flow = exchange(asked.prepared, self._token(asked.operation), asked.max_retries, self._hooks)
+        response = run(flow, asked.world(self))
         return asked.read(response)
 
     @overload
@@ -367,7 +393,8 @@ class AsyncDirect(BaseClient):
 
     async def _direct(self, *args: Any) -> Any:
         asked = _asked(self, *args)
-        response = await arun(exchange(asked.prepared, self._token(asked.operation), asked.max_retries), self._world)
+        flow = exchange(asked.prepared, self._token(asked.operation), asked.max_retries, self._hooks)
+        response = await arun(flow, asked.world(self))
         return asked.read(response)
 
     @overload

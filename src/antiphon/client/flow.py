@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..kernel.errors import APIConnectionError, from_response
+from ..kernel.errors import APIConnectionError, APIError, from_response
 from ..kernel.flow import Flow, Pause, Read, Send
 from ..kernel.http import Headers, Request, Response
+from .hooks import watched
 from .log import logger
 
 if TYPE_CHECKING:
     from .credentials import Credential
+    from .hooks import Hooks
     from .plan import Prepared
 
 __all__ = ("backoff", "exchange", "may_retry", "retry_after")
@@ -31,16 +33,18 @@ _FIRST_DELAY = 0.5
 _LAST_DELAY = 8.0
 
 
-def exchange(prepared: Prepared, credential: Credential | None, max_retries: int) -> Flow[Response]:
+def exchange(
+    prepared: Prepared, credential: Credential | None, max_retries: int, hooks: tuple[Hooks, ...] = ()
+) -> Flow[Response]:
     """The successful response to a prepared request. Raises `APIError` where there is none.
 
     `credential` proves anew for every attempt who is asking; it is `None` where the headers do it already. Where it
-    has something else to say after a 401, the request is sent once more.
+    has something else to say after a 401, the request is sent once more. `hooks` are called around every attempt.
     """
     request, timeout, stream = prepared.request, prepared.timeout, prepared.stream
     if credential is not None and credential.header in prepared.explicit:
         credential = None
-    taken = 0
+    taken = sent = 0
     proof: str | None = None
     renewed = False
     while True:
@@ -55,13 +59,20 @@ def exchange(prepared: Prepared, credential: Credential | None, max_retries: int
         if log is not None:
             log.debug("HTTP request: %s %s, attempt %d", request.method, request.path, taken + 1)
         headers: Headers | None = None
+        failed: APIError
         try:
-            response: Response = yield Send(attempt, timeout, stream=stream)
+            response: Response
+            if hooks:
+                sent += 1
+                response = yield from watched(attempt, timeout, stream, sent, hooks)
+            else:
+                response = yield Send(attempt, timeout, stream=stream)
         except APIConnectionError as error:
             if log is not None:
                 log.debug("HTTP request failed: %s", type(error).__name__)
             if taken >= max_retries or not _replayable(request):
                 raise
+            failed = error
         else:
             headers = response.headers
             status: int = response.status
@@ -76,14 +87,18 @@ def exchange(prepared: Prepared, credential: Credential | None, max_retries: int
                 if another and not renewed and _replayable(request):
                     renewed = True
                     continue
+            failed = from_response(response)
             if taken >= max_retries or not may_retry(response) or not _replayable(request):
-                raise from_response(response)
+                raise failed
         delay = backoff(taken, headers)
         if log is not None:
             log.info(
                 "Retrying %s %s in %.3f s, retry %d of %d", request.method, request.path, delay, taken + 1, max_retries
             )
         yield Pause(delay)
+        if not _replayable(request):
+            # A file that was closed meanwhile.
+            raise failed
         taken += 1
 
 

@@ -84,7 +84,8 @@ class _Call:
     def flow(self, *, unread: bool = False) -> Flow[Response]:
         """The exchange; with `unread` the body is left unread whatever the call."""
         prepared = self.prepared._replace(stream=True) if unread else self.prepared
-        return exchange(prepared, self.client._token(self.operation), self.client.max_retries)
+        client = self.client
+        return exchange(prepared, client._token(self.operation), client.max_retries, client._hooks)
 
     def finish(self, response: Response) -> Any:
         """The result the call would have had."""

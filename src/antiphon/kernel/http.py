@@ -7,7 +7,7 @@ function) returns a `Flow` that says what it wants done and ends in a `Response`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -81,21 +81,54 @@ class Upload:
     """A request body that is produced piece by piece instead of being held in memory.
 
     `pieces` is called for every attempt; where it can be called only once (a generator, a pipe),
-    `replayable` is false and the request is not retried.
+    `replayable` is false and the request is not retried. It may be a function, for what changes (a file is closed).
+    A body that can only be awaited has `apieces` in place of `pieces`.
     """
 
-    __slots__ = ("length", "pieces", "replayable")
+    __slots__ = ("_apieces", "_pieces", "_replayable", "length")
 
     def __init__(
-        self, pieces: Callable[[], Iterator[bytes]], *, replayable: bool = True, length: int | None = None
+        self,
+        pieces: Callable[[], Iterator[bytes]] | None = None,
+        *,
+        replayable: bool | Callable[[], bool] = True,
+        length: int | None = None,
+        apieces: Callable[[], AsyncIterator[bytes]] | None = None,
     ) -> None:
-        self.pieces = pieces
-        self.replayable = replayable
+        self._pieces = pieces
+        self._apieces = apieces
+        self._replayable = replayable
         self.length = length
+
+    @property
+    def replayable(self) -> bool:
+        """Whether it can be sent (again)."""
+        known = self._replayable
+        return known if isinstance(known, bool) else known()
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body for one attempt. Raises `TypeError` where it can only be awaited."""
+        if self._pieces is None:
+            raise TypeError("an async body can be sent by an async client only")
+        return self._pieces()
+
+    def apieces(self) -> AsyncIterator[bytes]:
+        """The body for one attempt, for a loop; what has to be read from a disk is read in threads."""
+        if self._apieces is not None:
+            return self._apieces()
+        from .loops import in_threads
+
+        return in_threads(self.pieces())
 
     def read(self) -> bytes:
         """The whole body, for transports that hold it anyway."""
         return b"".join(self.pieces())
+
+    async def aread(self) -> bytes:
+        """`read` for a loop."""
+        if self._apieces is None:
+            return self.read()
+        return b"".join([piece async for piece in self._apieces()])
 
 
 class Request(NamedTuple):

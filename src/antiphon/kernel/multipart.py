@@ -106,8 +106,11 @@ def encode(
 class Content:
     """Bytes that are read when they are sent."""
 
-    replayable = True
     length: int | None = None
+
+    @property
+    def replayable(self) -> bool:
+        return True
 
     def pieces(self) -> Iterator[bytes]:
         raise NotImplementedError
@@ -123,8 +126,14 @@ class Opened(Content):
         if isinstance(file, os.PathLike):
             self.length = os.stat(file).st_size
         else:
-            self.replayable = _seekable(file)
             self.length = _length(file)
+
+    @property
+    def replayable(self) -> bool:
+        """Whether it can be read (again): a file that was closed cannot."""
+        import os
+
+        return isinstance(self.file, os.PathLike) or _seekable(self.file)
 
     def pieces(self) -> Iterator[bytes]:
         import os
@@ -202,7 +211,7 @@ def _body(parts: list[bytes | Content]) -> bytes | Upload:
 
     return Upload(
         pieces,
-        replayable=all(isinstance(part, bytes) or part.replayable for part in parts),
+        replayable=lambda: all(isinstance(part, bytes) or part.replayable for part in parts),
         length=None if None in lengths else sum(length or 0 for length in lengths),
     )
 

@@ -429,14 +429,18 @@ def _tagged(members: list[type[View]]) -> Wrap:
         if len(candidates) == 1:
             return candidates[0]
         keys = value.keys()
-        return max(
-            candidates,
-            key=lambda m: (
-                required[m] <= keys,
-                all(value.get(k) in v for k, v in tags[m].items() if k in value),
-                len(keys & m.__view_fields__.keys()) - len(required[m] - keys),
-            ),
-        )
+
+        def likeness(member: type[View]) -> tuple[bool, bool, int]:
+            return (
+                required[member] <= keys,
+                all(value.get(k) in v for k, v in tags[member].items() if k in value),
+                len(keys & member.__view_fields__.keys()) - len(required[member] - keys),
+            )
+
+        likely = [(likeness(member), member) for member in candidates]
+        most = max(like for like, _ in likely)
+        alike = [member for like, member in likely if like == most]
+        return alike[0] if len(alike) == 1 else max(alike, key=lambda member: _fitting(member, value))
 
     if tag is not None and all(len(found) == 1 for found in by_tag.values()):
         direct = {value: _object(found[0]) for value, found in by_tag.items()}
@@ -450,6 +454,20 @@ def _tagged(members: list[type[View]]) -> Wrap:
 
         return wrap_direct
     return lambda value: choose(value).of(value)
+
+
+_SCALARS = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+
+
+def _fitting(cls: type[View], value: dict[str, Any]) -> int:
+    """How many fields of plain types have a value of that type. `True` is no number."""
+    fitting = 0
+    for name, text in cls.__view_fields__.items():
+        types = _SCALARS.get(text.removesuffix(" | None"))
+        found = value.get(cls._keys.get(name, name))
+        if types is not None and isinstance(found, types) and (types == (bool,) or not isinstance(found, bool)):
+            fitting += 1
+    return fitting
 
 
 def _telling(vocabularies: list[tuple[Any, ...]]) -> tuple[int, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,9 @@ from ..kernel.http import Headers, Request, Response
 from ..kernel.options import Timeout
 
 __all__ = ("AiohttpTransport",)
+
+_LINGER = 0.1
+"""Seconds in which the end of a stream has to come for its connection to be kept."""
 
 
 class AiohttpTransport:
@@ -29,7 +33,7 @@ class AiohttpTransport:
         if not isinstance(content, bytes):
             if content.length is not None:
                 headers = [*headers, ("content-length", str(content.length))]
-            data = _in_threads(content.pieces())
+            data = content.apieces()
         try:
             answer = await self.session.request(
                 request.method,
@@ -44,6 +48,10 @@ class AiohttpTransport:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _mapped(error, request) from error
         return Response(answer.status, Headers.of(pairs), body, request)
+
+    def like(self, *, follow_redirects: bool) -> AiohttpTransport:
+        """One over the same session, but for redirects."""
+        return AiohttpTransport(self.session, follow_redirects=follow_redirects)
 
     async def aclose(self) -> None:
         """Close the session."""
@@ -64,13 +72,6 @@ def _mapped(error: Exception, request: Request) -> APIError:
     return APITimeoutError(request) if isinstance(error, TimeoutError) else APIConnectionError(request=request)
 
 
-async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    import asyncio
-
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        yield piece
-
-
 class _Pieces:
     """The body of a response as it arrives."""
 
@@ -88,6 +89,17 @@ class _Pieces:
         if not piece:
             raise StopAsyncIteration
         return piece
+
+    async def arelease(self) -> None:
+        """Read the end that is about to come, so that the connection serves again; not for long."""
+        try:
+            async with asyncio.timeout(_LINGER):
+                while await self._answer.content.readany():
+                    pass
+        except (aiohttp.ClientError, TimeoutError):
+            pass
+        finally:
+            self._answer.close()
 
     async def aclose(self) -> None:
         """Break the connection off, unless all has arrived."""

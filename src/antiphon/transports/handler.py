@@ -47,7 +47,8 @@ class HandlerTransport:
 
     async def asend(self, request: Request, timeout: Any, stream: bool) -> Response:
         """`send` in the running event loop."""
-        request = _joined(request)
+        if not isinstance(request.body, bytes):
+            request = request._replace(body=await request.body.aread())
         world = _Patient(self.world, timeout, request)
         try:
             answer = self.handler(request)

@@ -49,13 +49,15 @@ class HttpxTransport:
             )
         self.client = client
         self.follow_redirects: bool = client.follow_redirects
+        self.authorizes = True
+        """Whether the client's own `auth` is applied, where it has one."""
         self._errors, self._timeouts = _failures(client)
 
     def send(self, request: Request, timeout: Any, stream: bool) -> Response:
         """Send a request. Raises `APIConnectionError` or `APITimeoutError` where no response comes."""
         try:
             answer = self.client.send(
-                self._theirs(request, timeout), stream=stream, follow_redirects=self.follow_redirects
+                self._theirs(request, timeout), stream=stream, follow_redirects=self.follow_redirects, **self._auth()
             )
         except self._errors as error:
             raise self._mapped(error, request) from error
@@ -67,13 +69,19 @@ class HttpxTransport:
         """Send a request. Raises `APIConnectionError` or `APITimeoutError` where no response comes."""
         try:
             answer = await self.client.send(
-                self._theirs(request, timeout), stream=stream, follow_redirects=self.follow_redirects
+                self._theirs(request, timeout), stream=stream, follow_redirects=self.follow_redirects, **self._auth()
             )
         except self._errors as error:
             raise self._mapped(error, request) from error
         headers = Headers(answer.headers.multi_items())
         body: Any = _AsyncPieces(self, answer, request) if stream else answer.content
         return Response(answer.status_code, headers, body, request)
+
+    def like(self, *, follow_redirects: bool) -> HttpxTransport:
+        """One over the same client, but for redirects."""
+        other = HttpxTransport(self.client, is_async=hasattr(self.client, "aclose"))
+        other.follow_redirects = follow_redirects
+        return other
 
     def close(self) -> None:
         """Close their client."""
@@ -83,6 +91,9 @@ class HttpxTransport:
         """Close their client."""
         await self.client.aclose()
 
+    def _auth(self) -> dict[str, Any]:
+        return {} if self.authorizes else {"auth": None}
+
     def _theirs(self, request: Request, timeout: Any) -> Any:
         wanted = timeout if isinstance(timeout, Timeout) else Timeout(timeout)
         times = (wanted.connect, wanted.read, wanted.write, wanted.pool)
@@ -91,7 +102,7 @@ class HttpxTransport:
         if not isinstance(content, bytes):
             if content.length is not None:
                 headers = [*headers, ("content-length", str(content.length))]
-            content = _in_threads(content.pieces()) if hasattr(self.client, "aclose") else content.pieces()
+            content = content.apieces() if hasattr(self.client, "aclose") else content.pieces()
         return self.client.build_request(
             request.method, request.url, headers=headers, content=content or None, timeout=times
         )
@@ -115,13 +126,6 @@ def _failures(client: Any) -> tuple[tuple[type[Exception], ...], type[Exception]
             others = () if below is None else (below.EndOfStream, below.BrokenResourceError, below.ClosedResourceError)
             return (home.RequestError, ssl.SSLError, *others), home.TimeoutException
     raise TypeError(f"not a client of httpx2 or httpx: {type(client).__name__}")
-
-
-async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    import asyncio
-
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        yield piece
 
 
 class _Pieces:
@@ -164,16 +168,22 @@ class _AsyncPieces:
         """Read the end that is about to come, so that the connection serves again; not for long."""
         import anyio
 
+        answer, ended = self._answer, False
         try:
-            if self._answer.http_version == "HTTP/1.1":
+            if answer.http_version == "HTTP/1.1":
                 with anyio.move_on_after(_LINGER):
                     async for _ in self._pieces:
                         pass
+                    ended = True
         except self._transport._errors:
             pass
         finally:
             with anyio.CancelScope(shield=True):
-                await self._answer.aclose()
+                closed = answer.is_closed
+                await answer.aclose()
+                if closed and not ended:
+                    # It was closing when the time was up, and takes itself for closed.
+                    await answer.stream.aclose()
 
     async def aclose(self) -> None:
         await self._answer.aclose()

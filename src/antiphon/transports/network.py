@@ -64,6 +64,7 @@ class NetworkTransport:
         self.max_keepalive_connections = max_keepalive_connections
         self.keepalive_expiry = keepalive_expiry
         self.closed = False
+        self._other: NetworkTransport | None = None
         self._clients: dict[Any, SyncClient] = {}
         self._async_clients: dict[Any, Client] = {}
         self._last: tuple[Any, SyncClient] | tuple[None, None] = (None, None)
@@ -71,18 +72,22 @@ class NetworkTransport:
         self._process = os.getpid()
 
     def like(self, *, follow_redirects: bool) -> NetworkTransport:
-        """One with the same settings, but for redirects, and connections of its own."""
-        return NetworkTransport(
-            http2=self.http2,
-            proxy=self.proxy,
-            trust_env=self.trust_env,
-            verify=self.verify,
-            cert=self.cert,
-            follow_redirects=follow_redirects,
-            max_connections=self.max_connections,
-            max_keepalive_connections=self.max_keepalive_connections,
-            keepalive_expiry=self.keepalive_expiry,
-        )
+        """One with the same settings, but for redirects, and connections of its own. It is closed with this one."""
+        with _making:
+            if self._other is not None:
+                return self._other
+            self._other = NetworkTransport(
+                http2=self.http2,
+                proxy=self.proxy,
+                trust_env=self.trust_env,
+                verify=self.verify,
+                cert=self.cert,
+                follow_redirects=follow_redirects,
+                max_connections=self.max_connections,
+                max_keepalive_connections=self.max_keepalive_connections,
+                keepalive_expiry=self.keepalive_expiry,
+            )
+            return self._other
 
     # Blocking
 
@@ -122,6 +127,8 @@ class NetworkTransport:
         if self._process == os.getpid():
             for client in clients.values():
                 client.close()
+        if self._other is not None:
+            self._other.close()
 
     def _client(self, timeout: Any, body: Any) -> SyncClient:
         with _making:
@@ -161,7 +168,7 @@ class NetworkTransport:
                     builder = builder.timeout(_upload_time(timeout, body.length))
                 if body.length is not None:
                     builder = builder.header("content-length", str(body.length))
-                builder = builder.body_stream(_in_threads(body.pieces()))
+                builder = builder.body_stream(body.apieces())
             if stream:
                 exchange = builder.streamed_read_buffer_limit(0).build_streamed()
                 answer = await exchange.__aenter__()
@@ -180,6 +187,8 @@ class NetworkTransport:
         if self._process == os.getpid():
             for client in clients.values():
                 await client.close()
+        if self._other is not None:
+            await self._other.aclose()
 
     def _async_client(self, timeout: Any, body: Any) -> Client:
         with _making:
@@ -290,14 +299,6 @@ def _mapped(error: failures.RequestError, request: Request) -> APIError:
     if isinstance(error, failures.RequestTimeoutError):
         return APITimeoutError(request)
     return APIConnectionError(request=request)
-
-
-async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Pieces of a body that may have to be read from a disk, without holding up the event loop."""
-    import asyncio
-
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        yield piece
 
 
 class _Lazy(Headers):

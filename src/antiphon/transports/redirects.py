@@ -12,7 +12,7 @@ from ..kernel.errors import APIConnectionError
 from ..kernel.flow import Flow, Read, Send, World, arun, run
 from ..kernel.http import Headers, Request, Response
 
-__all__ = ("Redirecting", "redirecting")
+__all__ = ("Redirecting", "following", "redirecting")
 
 _MOST = 20
 _SECRETS = frozenset(("authorization", "api-key", "cookie", "proxy-authorization"))
@@ -113,3 +113,18 @@ def redirecting(made: Any) -> Any:
     if hasattr(made, "follow_redirects"):
         made.follow_redirects = False
     return Redirecting(made)
+
+
+def following(made: Any, wanted: bool) -> Any:
+    """A transport as another one, but that redirects are followed, or are not, as wanted.
+
+    One of the caller's own that knows nothing of redirects is taken to follow none.
+    """
+    if isinstance(made, Redirecting):
+        return made if wanted else made.transport
+    if getattr(made, "follow_redirects", False) is wanted:
+        return made
+    like = getattr(made, "like", None)
+    if like is not None:
+        return like(follow_redirects=wanted)
+    return Redirecting(made) if wanted else made

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 import antiphon
 import antiphon as _ours
+from antiphon.client.base import BaseClient
 from antiphon.client.flow import may_retry
 from antiphon.transports import async_transport, transport
 
@@ -38,6 +40,9 @@ class _Sender:
             self._made[mocked] = self._make(self._library_client() if mocked else None)
         return self._made[mocked]
 
+    def like(self, *, follow_redirects: bool) -> Any:
+        return self._current().like(follow_redirects=follow_redirects)
+
 
 class _SyncSender(_Sender):
     def send(self, request: Any, timeout: Any, stream: bool) -> Any:
@@ -57,6 +62,18 @@ class _AsyncSender(_Sender):
             await made.aclose()
 
 
+class Address(str):
+    """An address as the suite looks at it: text with the parts a URL of httpx2 has."""
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self).hostname or ""
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self).path
+
+
 class _Expected:
     """What the suite takes for granted of a client."""
 
@@ -65,6 +82,14 @@ class _Expected:
     @property
     def _client(self) -> Any:
         return self._given_transport  # type: ignore[attr-defined]
+
+    @property
+    def base_url(self) -> Any:
+        return Address(super().base_url)  # type: ignore[misc]
+
+    @base_url.setter
+    def base_url(self, url: Any) -> None:
+        BaseClient.base_url.fset(self, url)  # type: ignore[attr-defined]
 
     def _prepare_options(self, options: Any) -> Any:
         return options

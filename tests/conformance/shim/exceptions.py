@@ -12,15 +12,11 @@ PRIVATE = "asserts on private parts of the official client that have no counterp
 HEADERS = "our first attempt has no x-stainless-retry-count, and no header tells of the machine (docs/decisions/0008)"
 EVENTS = "looks at events without data, which the standard drops and ours does not show"
 BYTES = "raw bytes as `body` are sent as ever; the official client warns that it will not always"
-GAP_ASYNC_CONTENT = "a gap: `content=` does not take async iterables"
-GAP_REDIRECTS = "a gap: there is no `follow_redirects` for a single request; it is the transport's"
-GAP_CLOSED_FILE = "a gap: a file that is closed between two attempts raises its ValueError, not the first error"
-GAP_SLOW_CLOSE = "a gap: a body of httpx2 that waits while it closes is not waited for when its stream ends late"
-GAP_SAME_KEYS = "a gap: members of a union that differ in nothing but the type of a scalar are not told apart"
 
 EXCEPTIONS: dict[str, tuple[str, ...]] = {
     HTTPX2: (
         "test_client.py::Test*::test_copy_default_options",
+        "test_client.py::Test*::test_multipart_retry_rewinds_seekable_file[[]closed-file]",
         "test_client.py::test_unmapped_transport_errors[[]0-*",
         "test_client.py::test_unmapped_transport_errors[[]2-3-*",
         "test_streaming.py::test_request_errors_are_wrapped*",
@@ -53,31 +49,7 @@ EXCEPTIONS: dict[str, tuple[str, ...]] = {
         "test_streaming.py::test_multiple_events[[]*",
     ),
     BYTES: ("test_client.py::Test*::test_binary_content_upload_with_body_is_deprecated",),
-    GAP_ASYNC_CONTENT: (
-        "test_client.py::Test*::test_binary_content_upload_with_asynciterator",
-        "test_client.py::Test*::test_binary_content_retry_does_not_reuse_one_shot_asynciterable*",
-    ),
-    GAP_REDIRECTS: ("test_client.py::Test*::test_follow_redirects_disabled",),
-    GAP_CLOSED_FILE: ("test_client.py::Test*::test_multipart_retry_rewinds_seekable_file[[]closed-file]",),
-    GAP_SLOW_CLOSE: ("test_streaming.py::test_cancellation_during_done_drain_closes_response[[]*-deadline]",),
-    GAP_SAME_KEYS: ("test_client.py::Test*::test_union_response_different_types",),
 }
-
-
-RACES = {
-    "test_streaming.py::test_done_http11_connection_reuse[[]*aiohttp]": (
-        "a gap: over aiohttp a stream that ends before its last, empty chunk is here gives its connection up"
-    )
-}
-"""Cases that pass or fail by how the pieces of an answer arrive: they may do either."""
-
-
-def race_in(case: str) -> str | None:
-    """Why a case may pass or fail; `None` where it has to pass."""
-    from fnmatch import fnmatchcase
-
-    name = case.removeprefix("tests/")
-    return next((why for pattern, why in RACES.items() if fnmatchcase(name, pattern)), None)
 
 
 def reason_for(case: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .exceptions import race_in, reason_for
+from .exceptions import reason_for
 from .finder import StandIn, official_modules
 
 sys.meta_path.insert(0, StandIn())
@@ -28,8 +28,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = reason_for(item.nodeid)
         if reason is not None:
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
-        elif (race := race_in(item.nodeid)) is not None:
-            item.add_marker(pytest.mark.xfail(reason=race, strict=False))
 
 
 def pytest_sessionfinish(session: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from typing import Any
 
@@ -10,10 +11,14 @@ import openai
 import pytest
 
 import antiphon
-from antiphon.kernel.http import Request, Response, json_response
+from antiphon.kernel.flow import World
+from antiphon.kernel.http import Headers, Request, Response, json_response
 from antiphon.transports.httpx2 import HandlerTransport
 from antiphon.types import Model
+from tests.unit.client.wire import Wire, reply
+from tests.unit.client.worlds import both
 
+KINDS = pytest.mark.parametrize("kind", [antiphon.OpenAI, antiphon.AsyncOpenAI])
 MODEL = {"id": "m", "object": "model", "created": 1, "owned_by": "me"}
 
 
@@ -135,3 +140,123 @@ def test_what_the_official_suite_found() -> None:
     )
     assert recorder.bodies[0].endswith(b"--mine--\r\n")
     assert recorder.requests[0].headers["content-type"] == "multipart/form-data; boundary=mine"
+
+
+# Content that is awaited, redirects of one request, files that are closed between two attempts
+
+
+class OneShot:
+    """Pieces to be awaited, each time the ones that are left."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = iter(pieces)
+
+    async def __aiter__(self) -> Any:
+        for piece in self.pieces:
+            yield piece
+
+
+@pytest.mark.parametrize("transport", ["ours", "httpx2", "aiohttp", "handler"])
+async def test_content_may_be_awaited(transport: str) -> None:
+    recorder = Recorder()
+
+    def echoed(received: Any) -> bytes:
+        recorder.bodies.append(received.body)
+        return reply(MODEL)
+
+    with Wire(echoed) as server:
+        given: Any = {
+            "ours": lambda: None,
+            "httpx2": httpx2.AsyncClient,
+            "aiohttp": antiphon.DefaultAioHttpClient,
+            "handler": lambda: recorder,
+        }[transport]()
+        async with antiphon.AsyncOpenAI(api_key="k", base_url=server.base, transport=given) as client:
+            answer = await client.post("/foo", cast_to=dict, content=OneShot(b"one ", b"two"))
+    assert answer == MODEL
+    assert recorder.bodies == [b"one two"]
+
+
+async def test_awaited_content_is_sent_once() -> None:
+    recorder = Recorder(500)
+    client = antiphon.AsyncOpenAI(api_key="k", transport=recorder, max_retries=3)
+    with pytest.raises(antiphon.InternalServerError):
+        await client.post("/foo", cast_to=dict, content=OneShot(b"a"))
+    assert recorder.bodies == [b"a"]
+    with pytest.raises(TypeError, match="AsyncOpenAI can send it"):
+        antiphon.OpenAI(api_key="k", transport=recorder).post("/foo", cast_to=dict, content=OneShot(b"a"))
+
+
+def redirected(request: Request) -> Response:
+    if request.path.endswith("/moved"):
+        return Response(307, Headers({"location": "/v1/here"}))
+    return json_response(200, MODEL)
+
+
+@KINDS
+@pytest.mark.parametrize("transport", ["ours", "httpx2", "aiohttp", "handler", "azure"])
+def test_redirects_are_followed_or_not_as_the_request_says(kind: Any, transport: str) -> None:
+    def moved(received: Any) -> bytes:
+        if received.target.partition("?")[0].endswith("/moved"):
+            return reply(b"", 307, {"location": "/v1/here"})
+        return reply(MODEL)
+
+    is_async = kind is antiphon.AsyncOpenAI
+    if transport == "aiohttp" and not is_async:
+        pytest.skip("aiohttp is async")
+
+    async def outcomes() -> list[Any]:
+        given: Any = {
+            "ours": lambda: None,
+            "azure": lambda: None,
+            "httpx2": httpx2.AsyncClient if is_async else httpx2.Client,
+            "aiohttp": antiphon.DefaultAioHttpClient,
+            "handler": lambda: redirected,
+        }[transport]()
+        settings: Any = {"api_key": "k", "base_url": server.base, "transport": given, "max_retries": 0}
+        if transport == "azure":
+            azure = antiphon.AsyncAzureOpenAI if is_async else antiphon.AzureOpenAI
+            client = azure(api_version="1", **settings)
+        else:
+            client = kind(**settings)
+        found: list[Any] = []
+        for follow in (True, False, True):
+            try:
+                answer = client.post("/moved", cast_to=dict, body={}, options={"follow_redirects": follow})
+                found.append(await answer if is_async else answer)
+            except antiphon.APIStatusError as error:
+                found.append(error.status_code)
+        await client.close() if is_async else client.close()
+        return found
+
+    with Wire(moved) as server:
+        assert asyncio.run(outcomes()) == [MODEL, 307, MODEL]
+        assert server.wait_closed(server.opened)
+
+
+@KINDS
+@pytest.mark.parametrize("when", ["while it is answered", "while it is waited"])
+@pytest.mark.parametrize("given", ["files", "content"])
+def test_a_file_that_is_closed_is_not_sent_again(kind: Any, when: str, given: str) -> None:
+    file = io.BytesIO(b"once")
+
+    class Closing(Recorder):
+        def __call__(self, request: Request) -> Response:
+            response = super().__call__(request)
+            if when == "while it is answered":
+                file.close()
+            return response
+
+        class world(World):
+            def sleep(self, seconds: float) -> None:
+                file.close()
+
+            async def asleep(self, seconds: float) -> None:
+                file.close()
+
+    recorder = Closing(503)
+    sent: Any = {"content": file} if given == "content" else {"files": {"file": ("n.txt", file)}}
+    (outcome,) = both(lambda c: c.post("/foo", cast_to=dict, **sent), kind(api_key="k", transport=recorder))
+    assert isinstance(outcome, antiphon.InternalServerError)
+    assert (outcome.status_code, len(recorder.bodies)) == (503, 1)
+    assert b"once" in recorder.bodies[0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
@@ -22,6 +23,7 @@ from antiphon import (
     Timeout,
 )
 from antiphon.kernel.http import Response
+from tests.unit.client.wire import END, STREAM, Wire, chunk
 
 HI: Any = [{"role": "user", "content": "hi"}]
 
@@ -190,3 +192,53 @@ def test_other_providers_are_not_there_yet() -> None:
     for kind in (OpenAI, AsyncOpenAI):
         with pytest.raises(OpenAIError, match="not supported yet"):
             kind(provider=object())
+
+
+async def streamed_twice(client: AsyncOpenAI) -> None:
+    for _ in range(2):
+        async with await client.chat.completions.create(model="m", messages=[], stream=True) as stream:
+            assert [event.id async for event in stream] == ["c"]
+
+
+LAST = chunk(b'data: {"id": "c"}\n\ndata: [DONE]\n\n')
+
+
+@pytest.mark.parametrize("library", ["httpx2", "aiohttp"])
+@pytest.mark.parametrize("gap", [0.001, 0.02])
+async def test_a_stream_that_ended_leaves_its_connection_for_the_next(library: str, gap: float) -> None:
+    with Wire(lambda received: (STREAM, LAST, gap, END)) as server:
+        made = httpx2.AsyncClient() if library == "httpx2" else antiphon.DefaultAioHttpClient()
+        async with AsyncOpenAI(api_key="k", base_url=server.base, http_client=made) as client:
+            await streamed_twice(client)
+        assert server.opened == 1
+
+
+@pytest.mark.parametrize("library", ["httpx2", "aiohttp"])
+async def test_a_stream_whose_end_does_not_come_is_not_waited_for(library: str) -> None:
+    with Wire(lambda received: (STREAM, LAST, 20.0, END)) as server:
+        made = httpx2.AsyncClient() if library == "httpx2" else antiphon.DefaultAioHttpClient()
+        async with AsyncOpenAI(api_key="k", base_url=server.base, http_client=made) as client:
+            begin = time.monotonic()
+            await streamed_twice(client)
+            assert time.monotonic() - begin < 5
+        assert server.opened == 2
+
+
+async def test_a_body_that_waits_while_it_closes_is_closed_all_the_same() -> None:
+    class Body(httpx2.AsyncByteStream):
+        closed = False
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b'data: {"id": "c"}\n\ndata: [DONE]\n\n'
+            await asyncio.Event().wait()
+
+        async def aclose(self) -> None:
+            await asyncio.sleep(0)
+            self.closed = True
+
+    body = Body()
+    made = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: httpx2.Response(200, stream=body)))
+    async with AsyncOpenAI(api_key="k", http_client=made) as client:
+        stream = await client.chat.completions.create(model="m", messages=[], stream=True)
+        assert [event.id async for event in stream] == ["c"]
+        assert body.closed

@@ -249,6 +249,35 @@ def test_unions_without_a_tag_are_told_apart_by_their_keys() -> None:
     assert isinstance(Unions.of({"tagged": {}}).tagged, View)
 
 
+class Counted(View):
+    value: int
+    exact: bool | None
+
+
+class Worded(View):
+    value: str
+    exact: bool | None
+
+
+class Measured(View):
+    value: float
+    exact: bool | None
+
+
+class Flagged(View):
+    value: bool
+    exact: bool | None
+
+
+def test_members_with_the_same_keys_are_told_apart_by_plain_types() -> None:
+    wrap = wrapper(Counted | Worded | Flagged | Measured)
+    assert wrap is not None
+    values = (1, "a", True, 1.5, None, [], "1")
+    expected = [Counted, Worded, Flagged, Measured, Counted, Counted, Worded]
+    assert [type(wrap({"value": value})) for value in values] == expected
+    assert type(wrap({"value": "a", "exact": True})) is Worded
+
+
 def test_match_and_isinstance() -> None:
     found: list[Any] = []
     for shape in drawing().shapes:

@@ -1,0 +1,66 @@
+"""Code that awaits runs under asyncio and under trio, and asks neither for what the other has."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+import trio
+
+from antiphon.kernel.flow import Await, Call, Flow, Pause, World, arun
+from antiphon.kernel.http import Request, Upload
+from antiphon.kernel.loops import in_thread, in_threads, in_trio, sleep
+
+RUNS = pytest.mark.parametrize("run", [lambda c: asyncio.run(c()), trio.run], ids=["asyncio", "trio"])
+Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+
+
+@RUNS
+def test_sleeping_and_threads(run: Run) -> None:
+    async def main() -> tuple[bool, bool, list[bytes]]:
+        await sleep(0.01)
+        here = threading.get_ident()
+        there = await in_thread(lambda *, apart: threading.get_ident() != apart, apart=here)
+        return in_trio(), there, [piece async for piece in in_threads(iter([b"a", b"b"]))]
+
+    assert run(main) == (run is trio.run, True, [b"a", b"b"])
+    assert not in_trio()
+
+
+@RUNS
+def test_flows(run: Run) -> None:
+    async def three() -> int:
+        await sleep(0)
+        return 3
+
+    def flow() -> Flow[Any]:
+        yield Pause(0.01)
+        yield Call(time.sleep, 0.01)
+        return (yield Await(three()))
+
+    async def main() -> Any:
+        return await arun(flow(), World())
+
+    assert run(main) == 3
+
+
+@RUNS
+def test_uploads(run: Run) -> None:
+    async def pieces() -> Any:
+        await sleep(0)
+        yield b"a"
+        yield b"b"
+
+    async def main() -> Any:
+        awaited, plain = Upload(apieces=pieces, replayable=False), Upload(lambda: iter([b"c", b"d"]))
+        read = [await awaited.aread(), await plain.aread(), plain.read()]
+        return [*read, [p async for p in awaited.apieces()], [p async for p in plain.apieces()], awaited.replayable]
+
+    assert run(main) == [b"ab", b"cd", b"cd", [b"a", b"b"], [b"c", b"d"], False]
+    with pytest.raises(TypeError, match="async client"):
+        Request("POST", "/", body=Upload(apieces=pieces)).content()
+    assert Upload(lambda: iter([]), replayable=lambda: True).replayable
