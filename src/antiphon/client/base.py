@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..kernel.flow import Flow
     from ..kernel.options import Query
     from ..kernel.websocket import Dial
+    from .clouds.provider import Route
     from .credentials import Credential
     from .hooks import Hooked, Hooks
 
@@ -50,6 +51,9 @@ _INSTEAD: Final = {
 """Settings of a copy, and those of the original that they take the place of."""
 
 _NO_NAMES: frozenset[str] = frozenset()
+_OF_A_HOST: Final = ("api_key", "admin_api_key", "workload_identity", "base_url")
+_OF_A_CALLER: Final = ("organization", "project")
+
 
 
 def _is_x509(identity: Mapping[str, Any] | None) -> bool:
@@ -102,6 +106,9 @@ class BaseClient:
     _origin: str
     _prefix: str
     _transport: Any
+    _provider: object | None
+    """The cloud that is asked in place of OpenAI, and where it leads."""
+    _route: Route | None
     _world: World
 
     api_key: str
@@ -143,9 +150,14 @@ class BaseClient:
         websocket_base_url: str | None = None,
         _enforce_credentials: bool = True,
     ) -> None:
-        environ = os.environ
+        environ: Mapping[str, str] = os.environ
+        route: Route | None = None
         if provider is not None:
-            raise OpenAIError("`provider` (Bedrock, Vertex AI) is not supported yet")
+            from .clouds.provider import route_of
+
+            beside = {"api_key": api_key, "admin_api_key": admin_api_key, "workload_identity": workload_identity}
+            route = route_of(provider, {**beside, "base_url": base_url}, data_residency)
+            base_url, environ = route.base_url, {}  # what the environment says is said of OpenAI
         if transport is not None and http_client is not None:
             raise TypeError("`transport` and `http_client` are two names for what requests are sent with: give one")
         given = transport if http_client is None else http_client
@@ -157,7 +169,7 @@ class BaseClient:
         admin = environ.get("OPENAI_ADMIN_KEY") if admin_api_key is None else admin_api_key
         if workload_identity is not None and key:
             raise OpenAIError("`api_key` and `workload_identity` are two ways to say who is asking: give one")
-        if _enforce_credentials and not key and admin is None and workload_identity is None:
+        if _enforce_credentials and not key and admin is None and workload_identity is None and route is None:
             raise OpenAIError(
                 "Missing credentials: give `api_key`, `workload_identity` or `admin_api_key`, or set OPENAI_API_KEY or "
                 "OPENAI_ADMIN_KEY."
@@ -167,7 +179,9 @@ class BaseClient:
                 raise ValueError("`data_residency` is an address: it is given without base_url and websocket_base_url")
             base_url = _regional(data_residency, workload_identity)
         credential: Credential | None = None
-        if key_provider is not None:
+        if route is not None:
+            credential = route.signer
+        elif key_provider is not None:
             from .credentials import Called
 
             credential = Called(key_provider)
@@ -180,6 +194,8 @@ class BaseClient:
             _api_key_provider=key_provider,
             _credential=credential,
             _bases={},
+            _provider=provider,
+            _route=route,
             _core=self,
             _transport=None,
             _given_transport=given,
@@ -191,7 +207,7 @@ class BaseClient:
             admin_api_key=admin,
             organization=environ.get("OPENAI_ORG_ID") if organization is None else organization,
             project=environ.get("OPENAI_PROJECT_ID") if project is None else project,
-            webhook_secret=environ.get("OPENAI_WEBHOOK_SECRET") if webhook_secret is None else webhook_secret,
+            webhook_secret=os.environ.get("OPENAI_WEBHOOK_SECRET") if webhook_secret is None else webhook_secret,
             workload_identity=workload_identity,
             websocket_base_url=None if websocket_base_url is None else str(websocket_base_url),
             data_residency=data_residency,
@@ -275,6 +291,8 @@ class BaseClient:
         if query is not None and set_query is not None:
             raise ValueError("`default_query` adds to the query and `set_default_query` replaces it: give one")
         if changes.get("data_residency") is not None and changes.get("base_url") is not None:
+        now, provider = self._provider, changes.pop("provider", not_given)
+        provider = now if isinstance(provider, NotGiven) else provider
             raise ValueError("`data_residency` is an address: it is given without base_url and websocket_base_url")
         arguments: dict[str, Any] = {
             "api_key": self._api_key_provider or self.api_key,
@@ -303,18 +321,33 @@ class BaseClient:
                 for other in others:
                     arguments.pop(other, None)
         return arguments | given
+        if provider is not None or now is not None:
+            # Keys and addresses are the provider's own; what else a client says is not for another one's ears.
+            for name in (*_OF_A_HOST, *(_OF_A_CALLER if provider is not now else ())):
+                arguments.pop(name, None)
+            arguments["provider"] = provider
+            if provider is not now:
+                arguments["default_headers"] = headers if set_headers is None else set_headers
+                if "transport" in arguments:
+                    arguments["transport"] = self._given_transport
 
     def _share(self, copied: BaseClient) -> None:
         """Tell a copy what is not among the arguments, such as the tokens this client got already."""
         if copied.workload_identity is not None and copied.workload_identity is self.workload_identity:
             vars(copied)["_credential"] = self._credential
 
+        if copied._provider is not None and copied._provider is self._provider:
+            vars(copied).update(_credential=self._credential, _route=self._route)
     def _shared_transport(self) -> Any:
         raise NotImplementedError
 
     def _sending(self, made: Any) -> Any:
         """The transport, or something around it."""
-        return made
+        if self._route is None:
+            return made
+        from .clouds.sending import sending
+
+        return sending(made, self._route)
 
     def _in_voice(self, voice: str) -> Any:
         """What stands behind the resources of this client in another voice."""
@@ -396,15 +429,17 @@ class BaseClient:
 
     def _auth(self, operation: AnyOperation) -> dict[str, str | Omit]:
         """The header that says who is asking, where it is always the same."""
+        if self._route is not None:
+            return {}
         key = self.admin_api_key if operation.admin else self.api_key
         return {"authorization": f"Bearer {key}"} if key else {}
 
     def _token(self, operation: AnyOperation) -> Credential | None:
         """What gives the key for each attempt, where the headers do not have it."""
         credential = self._credential
-        return (
-            None if credential is None or operation.admin or credential.header in self._custom_headers else credential
-        )
+        if credential is None or (operation.admin and not credential.signs):
+            return None
+        return None if credential.header in self._custom_headers else credential
 
     def _check_credentials(self, operation: AnyOperation, explicit: frozenset[str], base: Headers) -> None:
         if self._token(operation) is not None or isinstance(self._custom_headers.get("authorization"), Omit):
@@ -451,8 +486,8 @@ class BaseClient:
     def _finish(self, plan: Plan, prepared: Prepared, response: Response, body: Any, special: bool) -> Any:
         """What a call answers."""
         if prepared.stream:
-            return plan.stream(response, self._is_async)
-        if plan.makes_text and plan.as_text(body):
+            result = plan.stream(response, self._is_async)
+        elif plan.makes_text and plan.as_text(body):
             return response.text
         result = plan.read(response)
         return plan.special.after(result) if special and plan.special is not None else result

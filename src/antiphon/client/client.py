@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..auth import WorkloadIdentity, X509WorkloadIdentity
     from ..kernel.options import Timeout
     from ..transports import Transportable
+    from .clouds.provider import CloudProvider
     from .hooks import Hooked
 
 __all__ = ("AsyncOpenAI", "DataResidency", "OpenAI")
@@ -36,6 +37,8 @@ class OpenAI(SyncClient, API[Sync], Legacy[Sync]):
     - `timeout`: seconds to wait for each part of an exchange, or a `Timeout`; 600, and 5 for a connection.
     - `max_retries`: how often a call is tried again after a failed connection, a timeout, 408, 409, 429 or 5xx.
     - `workload_identity`: how a platform vouches for this workload, in place of a key; see `antiphon.auth`.
+    - `provider`: a cloud that serves the API, in place of a key and an address; see `antiphon.providers.bedrock`
+      and `antiphon.providers.vertex`.
     - `data_residency`: the region whose address is asked, in place of `base_url`.
     - `http_client`: a client of httpx2, httpx or aiohttp that sends the requests; another name of `transport`.
     - `transport`: a handler (a fake, a gateway, any function from a request to a response), a
@@ -54,7 +57,7 @@ class OpenAI(SyncClient, API[Sync], Legacy[Sync]):
         organization: str | None = None,
         project: str | None = None,
         webhook_secret: str | None = None,
-        provider: object | None = None,
+        provider: CloudProvider | None = None,
         base_url: str | None = None,
         data_residency: DataResidency | None = None,
         websocket_base_url: str | None = None,
@@ -97,7 +100,7 @@ class OpenAI(SyncClient, API[Sync], Legacy[Sync]):
         organization: str | None = None,
         project: str | None = None,
         webhook_secret: str | None = None,
-        provider: object | None = None,
+        provider: CloudProvider | NotGiven | None = not_given,
         base_url: str | None = None,
         data_residency: DataResidency | None = None,
         websocket_base_url: str | None = None,
@@ -114,7 +117,8 @@ class OpenAI(SyncClient, API[Sync], Legacy[Sync]):
         """A client with some settings changed, over the same connections.
 
         `default_headers` and `default_query` add to what there is, `set_default_headers` and `set_default_query`
-        take its place; giving both raises `ValueError`. `hooks` take the place of those there are.
+        take its place; giving both raises `ValueError`. Another `provider`, or `None`, leaves behind what was said to
+        the one before: headers, organization, project. `hooks` take the place of those there are.
         """
         changes = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         copied = type(self)(**self._copied(changes))
@@ -139,7 +143,7 @@ class AsyncOpenAI(AsyncClient, API[Async], Legacy[Async]):
         organization: str | None = None,
         project: str | None = None,
         webhook_secret: str | None = None,
-        provider: object | None = None,
+        provider: CloudProvider | None = None,
         base_url: str | None = None,
         data_residency: DataResidency | None = None,
         websocket_base_url: str | None = None,
@@ -182,7 +186,7 @@ class AsyncOpenAI(AsyncClient, API[Async], Legacy[Async]):
         organization: str | None = None,
         project: str | None = None,
         webhook_secret: str | None = None,
-        provider: object | None = None,
+        provider: CloudProvider | NotGiven | None = not_given,
         base_url: str | None = None,
         data_residency: DataResidency | None = None,
         websocket_base_url: str | None = None,

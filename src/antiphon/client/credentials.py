@@ -21,6 +21,8 @@ class Credential:
     """The value of one header, found for each attempt."""
 
     header = "authorization"
+    signs = False
+    """Whether it proves a whole request rather than being a header, as a `clouds.provider.Signer` does."""
 
     def value(self) -> Flow[str | None]:
         """What the header says; `None` where it stays as it is."""

@@ -11,7 +11,7 @@ A body that can be sent only once (a pipe, a generator) is not sent again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..kernel.errors import APIConnectionError, APIError, from_response
 from ..kernel.flow import Flow, Pause, Read, Send
@@ -44,17 +44,20 @@ def exchange(
     request, timeout, stream = prepared.request, prepared.timeout, prepared.stream
     if credential is not None and credential.header in prepared.explicit:
         credential = None
+    signer: Any = credential if credential is not None and credential.signs else None
     taken = sent = 0
     proof: str | None = None
     renewed = False
     while True:
         attempt = request
         if credential is not None or taken:
-            if credential is not None:
+            if credential is not None and signer is None:
                 proof = yield from credential.value()
             attempt = request._replace(
                 headers=_attempt_headers(request.headers, prepared.explicit, credential, proof, taken)
             )
+            if signer is not None:
+                attempt = yield from signer.signed(attempt, timeout)
         log = logger()
         if log is not None:
             log.debug("HTTP request: %s %s, attempt %d", request.method, request.path, taken + 1)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..kernel.errors import OpenAIError
 from .azure import AzureOpenAI
@@ -60,8 +60,9 @@ class _Following(OpenAI):
     _seen: dict[str, Any]
     _first_url: str
 
+    _filled: ClassVar[tuple[str, ...]] = _FILLED
     def _begin(self, package: Any) -> None:
-        for name in _FILLED:
+        for name in self._filled:
             if getattr(package, name) is None:
                 setattr(package, name, getattr(self, name) or None)
         vars(self)["_seen"] = _settings(package)
@@ -181,7 +182,7 @@ def _kind(package: Any) -> str:
     if azure and "OPENAI_API_KEY" in os.environ:
         raise OpenAIError(
             "There are credentials for OpenAI and for Azure: say which with `antiphon.api_type` or OPENAI_API_TYPE, "
-            "`openai` or `azure`."
+            "`openai` or `azure` (or `amazon-bedrock`)."
         )
     return "azure" if azure else "openai"
 
@@ -202,7 +203,10 @@ def _azure(package: Any) -> _Following:
 
 
 def _bedrock(package: Any) -> _Following:
-    raise OpenAIError("`api_type` 'amazon-bedrock' is not supported yet")
+    from .module_bedrock import _BedrockModuleClient
+
+    settings = {name: getattr(package, name) for name in _FOLLOWED if name != "admin_api_key"}
+    return _BedrockModuleClient(**settings, bedrock_token_provider=package.bedrock_token_provider)
 
 
 _KINDS = {"openai": _openai, "azure": _azure, "amazon-bedrock": _bedrock}

@@ -7,16 +7,23 @@
     client.chat.completions.create(model="mistral:mistral-large-latest", …)
 
 Nothing is kept here: each call reads the file and makes a client of its own. A `Providers` keeps both.
+
+The clouds, which have more than a key, are made with `bedrock` and `vertex`:
+
+    client = OpenAI(provider=bedrock(region="us-east-1"))
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+# The functions; the modules they come from have the same names, and stand behind them.
+from .bedrock import bedrock
 from .files import ENVIRONMENT, Alias
 from .presets import PRESETS
 from .provider import Provider, ProviderError
 from .registry import Providers, Resolved
+from .vertex import vertex
 
 if TYPE_CHECKING:
     from ..client import AsyncOpenAI, OpenAI
@@ -30,8 +37,10 @@ __all__ = (
     "Providers",
     "Resolved",
     "async_client",
+    "bedrock",
     "client",
     "resolve",
+    "vertex",
 )
 
 

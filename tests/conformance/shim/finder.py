@@ -20,6 +20,7 @@ HOMES = {
     "openai._files": "shim.private",
     "openai._legacy_response": "shim.responses",
     "openai._models": "shim.private",
+    "openai._provider": "shim.clouds",
     "openai._qs": "shim.private",
     "openai._response": "shim.responses",
     "openai._streaming": "shim.responses",
@@ -28,8 +29,11 @@ HOMES = {
     "openai.auth": "antiphon.auth",
     "openai.lib": "antiphon.lib",
     "openai.lib.azure": "antiphon.client.azure",
+    "openai.lib._bedrock_auth": "shim.clouds",
     "openai.pagination": "antiphon.kernel.pages",
+    "openai.lib.bedrock": "shim.clouds",
     "openai.resources": "antiphon.api",
+    "openai.providers": "antiphon.providers",
     "openai.types": "antiphon.types",
 }
 """Where a module and those below it come from: the longest name that fits counts."""

@@ -16,7 +16,7 @@ import antiphon.client.flow
 import antiphon.kernel.files
 import antiphon.kernel.options
 from antiphon.kernel.omit import NOT_GIVEN, NotGiven, Omit, not_given, omit
-from antiphon.kernel.view import View
+from antiphon.kernel.view import View, wrapper
 from shim.matching import fields_of
 
 __all__ = ("NOT_GIVEN", "NotGiven", "Omit", "not_given", "omit")
@@ -102,6 +102,10 @@ def asyncify(function: Callable[..., Any]) -> Callable[..., Any]:
         return await asyncio.to_thread(function, *args, **kwargs)
 
     return in_thread
+
+
+class SensitiveHeadersFilter:
+    """Keeps secrets out of logged headers. Ours are not logged at all."""
 
 
 def __getattr__(name: str) -> Any:
