@@ -50,10 +50,10 @@ _INSTEAD: Final = {
 }
 """Settings of a copy, and those of the original that they take the place of."""
 
-_NO_NAMES: frozenset[str] = frozenset()
 _OF_A_HOST: Final = ("api_key", "admin_api_key", "workload_identity", "base_url")
 _OF_A_CALLER: Final = ("organization", "project")
 
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 def _is_x509(identity: Mapping[str, Any] | None) -> bool:
@@ -105,10 +105,10 @@ class BaseClient:
     _hooks: tuple[Hooks, ...]
     _origin: str
     _prefix: str
-    _transport: Any
     _provider: object | None
     """The cloud that is asked in place of OpenAI, and where it leads."""
     _route: Route | None
+    _transport: Any
     _world: World
 
     api_key: str
@@ -193,9 +193,9 @@ class BaseClient:
         vars(self).update(
             _api_key_provider=key_provider,
             _credential=credential,
-            _bases={},
             _provider=provider,
             _route=route,
+            _bases={},
             _core=self,
             _transport=None,
             _given_transport=given,
@@ -290,9 +290,9 @@ class BaseClient:
             raise ValueError("`default_headers` adds to the headers and `set_default_headers` replaces them: give one")
         if query is not None and set_query is not None:
             raise ValueError("`default_query` adds to the query and `set_default_query` replaces it: give one")
-        if changes.get("data_residency") is not None and changes.get("base_url") is not None:
         now, provider = self._provider, changes.pop("provider", not_given)
         provider = now if isinstance(provider, NotGiven) else provider
+        if changes.get("data_residency") is not None and changes.get("base_url") is not None:
             raise ValueError("`data_residency` is an address: it is given without base_url and websocket_base_url")
         arguments: dict[str, Any] = {
             "api_key": self._api_key_provider or self.api_key,
@@ -320,7 +320,6 @@ class BaseClient:
             if name in given:
                 for other in others:
                     arguments.pop(other, None)
-        return arguments | given
         if provider is not None or now is not None:
             # Keys and addresses are the provider's own; what else a client says is not for another one's ears.
             for name in (*_OF_A_HOST, *(_OF_A_CALLER if provider is not now else ())):
@@ -330,14 +329,15 @@ class BaseClient:
                 arguments["default_headers"] = headers if set_headers is None else set_headers
                 if "transport" in arguments:
                     arguments["transport"] = self._given_transport
+        return arguments | given
 
     def _share(self, copied: BaseClient) -> None:
         """Tell a copy what is not among the arguments, such as the tokens this client got already."""
         if copied.workload_identity is not None and copied.workload_identity is self.workload_identity:
             vars(copied)["_credential"] = self._credential
-
         if copied._provider is not None and copied._provider is self._provider:
             vars(copied).update(_credential=self._credential, _route=self._route)
+
     def _shared_transport(self) -> Any:
         raise NotImplementedError
 

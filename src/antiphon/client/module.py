@@ -59,8 +59,8 @@ class _Following(OpenAI):
 
     _seen: dict[str, Any]
     _first_url: str
-
     _filled: ClassVar[tuple[str, ...]] = _FILLED
+
     def _begin(self, package: Any) -> None:
         for name in self._filled:
             if getattr(package, name) is None:

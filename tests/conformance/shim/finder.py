@@ -28,12 +28,12 @@ HOMES = {
     "openai._utils": "shim.private",
     "openai.auth": "antiphon.auth",
     "openai.lib": "antiphon.lib",
-    "openai.lib.azure": "antiphon.client.azure",
     "openai.lib._bedrock_auth": "shim.clouds",
-    "openai.pagination": "antiphon.kernel.pages",
+    "openai.lib.azure": "antiphon.client.azure",
     "openai.lib.bedrock": "shim.clouds",
-    "openai.resources": "antiphon.api",
+    "openai.pagination": "antiphon.kernel.pages",
     "openai.providers": "antiphon.providers",
+    "openai.resources": "antiphon.api",
     "openai.types": "antiphon.types",
 }
 """Where a module and those below it come from: the longest name that fits counts."""

@@ -95,6 +95,10 @@ def assert_signatures_in_sync(
         assert ours[name].annotation == parameter.annotation, f"{name} has another type{description}"
 
 
+class SensitiveHeadersFilter:
+    """Keeps secrets out of logged headers. Ours are not logged at all."""
+
+
 def asyncify(function: Callable[..., Any]) -> Callable[..., Any]:
     import asyncio
 
@@ -102,10 +106,6 @@ def asyncify(function: Callable[..., Any]) -> Callable[..., Any]:
         return await asyncio.to_thread(function, *args, **kwargs)
 
     return in_thread
-
-
-class SensitiveHeadersFilter:
-    """Keeps secrets out of logged headers. Ours are not logged at all."""
 
 
 def __getattr__(name: str) -> Any:
