@@ -6,7 +6,8 @@
     antiphon.chat.completions.create(...)
 
 The client is made when a resource is first used: for OpenAI or, by `api_type` or what the settings and the
-environment have credentials for, for Azure. Settings that change afterwards hold for the calls that follow.
+environment have credentials for, for Azure; for Amazon Bedrock where `api_type` says so. Settings that change
+afterwards hold for the calls that follow.
 """
 
 from __future__ import annotations

@@ -8,6 +8,17 @@ from typing import Any
 import pytest
 
 WORDINGS: tuple[tuple[str, str], ...] = (
+    (r"^`provider` cannot be combined with top-level `(\w+)`.*", r"it is given without `\1`, .*`bedrock\\(...\\)`"),
+    (r"^Bedrock requires an AWS region", r"Bedrock needs a region"),
+    (r"^authentication is ambiguous$", r"is ambiguous"),
+    (r"^pip install openai", r"pip install antiphon\\[bedrock\\]"),
+    (r"^cannot be combined with a custom `Authorization` header", r"a custom `Authorization` header cannot be given"),
+    (r"^origin other than the configured provider URL", r"origin other than the provider's own URL"),
+    (r"^bearer credential must not be empty", r"bearer credential of Bedrock must not be empty"),
+    (r"^requires a replayable request body", r"needs a replayable request body"),
+    (r"^only supports Bedrock bearer token or AWS", r"bearer token or with credentials of AWS"),
+    (r"^provider\|mutually exclusive$", r"`provider`"),
+    (r"^configured origin", r"configured origin"),
     (r"^Expected a non-empty value for `(\w+)` but received ''$", r"needs a value for '\1', .* it was ''"),
     (
         r"^`default_(\w+)` and `set_default_\1` arguments are mutually exclusive$",
