@@ -13,9 +13,11 @@ from ...api.uploads.parts import Parts
 from ...kernel.errors import BadRequestError
 from ...kernel.http import Headers, Response
 from ..behaviour import Call, serves
+from ..facts import made
 from ..kept import check_parents, family, now
 
 if TYPE_CHECKING:
+    from ..app import Server
     from ..behaviour import Reply
 
 __all__ = ("keep_file",)
@@ -24,19 +26,22 @@ _DAY = 86_400
 
 
 def keep_file(
-    call: Call, content: bytes, filename: str, purpose: str, *, expires_after: int | None = None
+    server: Server, content: bytes, filename: str, purpose: str, *, at: int, expires_after: int | None = None
 ) -> dict[str, Any]:
-    """Keep bytes as a file and answer its document. `expires_after` is in seconds."""
-    moment = now(call)
+    """Keep bytes as a file made at a time, in Unix seconds, and answer its document. `expires_after` is in seconds."""
     facts = {
+        "id": server.ids.new("file-"),
+        "object": "file",
         "bytes": len(content),
+        "created_at": at,
         "filename": filename,
-        "purpose": purpose,
         "status": "processed",
-        "expires_at": None if expires_after is None else moment + expires_after,
+        "expires_at": None if expires_after is None else at + expires_after,
     }
-    doc = family("files").add(call, {}, facts)
-    call.server.store.put_blob(doc["id"], content)
+    doc = made(server, family("files").schema, facts)
+    doc["purpose"] = purpose  # the API takes more purposes than its type of a file names
+    server.store.put("files", doc["id"], doc)
+    server.store.put_blob(doc["id"], content)
     return doc
 
 
@@ -45,7 +50,9 @@ def create(call: Call) -> Reply:
     """Keep an uploaded file."""
     file, after = call.body["file"], call.body.get("expires_after")
     seconds = after["seconds"] if after else 30 * _DAY if call.body["purpose"] == "batch" else None
-    return keep_file(call, file.content, file.filename, call.body["purpose"], expires_after=seconds)
+    return keep_file(
+        call.server, file.content, file.filename, call.body["purpose"], at=now(call), expires_after=seconds
+    )
 
 
 @serves(Files.content, Files.retrieve_content)
@@ -96,7 +103,7 @@ def complete(call: Call) -> Reply:
         pieces.append(b"" if blob is None else blob[0])
     data = b"".join(pieces)
     _check(call, upload, data)
-    file = keep_file(call, data, upload["filename"], upload["purpose"])
+    file = keep_file(server, data, upload["filename"], upload["purpose"], at=now(call))
     with server.lock:
         doc = {**upload, "status": "completed", "file": file}
         server.store.put("uploads", upload["id"], doc)

@@ -12,8 +12,6 @@ from ..kept import Kept, family, later, now
 if TYPE_CHECKING:
     from ..behaviour import Call
 
-_DAY = 86_400
-
 
 def _secret(call: Call) -> str:
     """A webhook's signing secret: 24 random bytes in base64."""
@@ -161,17 +159,7 @@ _DERIVED = {
 
 
 FAMILIES = (
-    Kept(
-        "batches",
-        "batch_",
-        new={
-            "status": "validating",
-            "expires_at": later(_DAY),
-            "request_counts": {"total": 0, "completed": 0, "failed": 0},
-        },
-        actions={"cancel": {"status": "cancelling", "cancelling_at": now}},
-        refers={"input_file_id": "files"},
-    ),
+    Kept("batches", "batch_"),
     Kept(
         "uploads",
         "upload_",
