@@ -1,17 +1,15 @@
-"""What toolsets and tool runners tell an observer as they go: which stage ended how and when, never what was said.
+"""What runners and sets of tools tell an observer about their work: what was done and how it ended, never content.
 
-    def observe(diagnostic: ToolDiagnostic) -> None:
-        print(diagnostic["api"], diagnostic["stage"], diagnostic["reason"], diagnostic["duration_ms"])
+    runner.run(client, params, on_diagnostic=lambda event: log.info("%(stage)s %(reason)s", event))
 
-Nothing an observer does changes the run: what it raises is dropped, and what it returns is not waited for.
+What an observer raises is ignored, and so is what it returns: it can watch a run, not change it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from time import monotonic
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict, cast
 
 __all__ = ("ToolDiagnostic", "ToolDiagnosticObserver", "ToolDiagnosticUsage")
 
@@ -31,11 +29,10 @@ Reason: TypeAlias = Literal[
     "busy",
     "closed",
 ]
-_TOKENS = ("input_tokens", "output_tokens", "total_tokens")
 
 
 class ToolDiagnosticUsage(TypedDict):
-    """Tokens of one response."""
+    """The tokens of a request."""
 
     input_tokens: int
     output_tokens: int
@@ -43,15 +40,14 @@ class ToolDiagnosticUsage(TypedDict):
 
 
 class ToolDiagnostic(TypedDict):
-    """One thing that happened."""
+    """One thing that was done."""
 
     api: Api
     stage: Stage
     reason: Reason
     call_id: str | None
-    """The call of the model that it belongs to."""
     member: str | None
-    """The tool, or the action of a toolset."""
+    """The function, the action or the tool."""
     duration_ms: float
     usage: ToolDiagnosticUsage | None
 
@@ -59,54 +55,51 @@ class ToolDiagnostic(TypedDict):
 ToolDiagnosticObserver: TypeAlias = Callable[[ToolDiagnostic], None]
 
 
-def tell(
+def emit_tool_diagnostic(
     observer: ToolDiagnosticObserver | None,
     api: Api,
     stage: Stage,
     reason: Reason,
-    since: float,
+    started: float,
     *,
     call_id: str | None = None,
     member: str | None = None,
     usage: object = None,
 ) -> None:
-    """Tell the observer, where there is one. `since` is when it began, of `time.monotonic()`."""
+    """Tell an observer, if there is one. `started` is of `time.monotonic()`."""
     if observer is None:
         return
-    import asyncio
+    from asyncio import CancelledError
 
-    # What goes wrong in it is the observer's own affair.
-    with suppress(Exception, asyncio.CancelledError):
-        given: Any = observer(
+    try:
+        told: Any = cast("Any", observer)(
             {
                 "api": api,
                 "stage": stage,
                 "reason": reason,
                 "call_id": call_id,
                 "member": member,
-                "duration_ms": max(0.0, (monotonic() - since) * 1000),
-                "usage": _counted(usage),
+                "duration_ms": max(0.0, (monotonic() - started) * 1000),
+                "usage": _tokens(usage),
             }
         )
-        _let_go(given)
+        _forget(told)
+    except (Exception, CancelledError):
+        return
 
 
-def _counted(usage: Any) -> ToolDiagnosticUsage | None:
-    if usage is None:
-        return None
-    tokens = {name: getattr(usage, name, None) for name in _TOKENS}
-    if not all(type(count) is int and count >= 0 for count in tokens.values()):
-        return None
-    counted: Any = tokens
-    return counted
+def _tokens(usage: Any) -> ToolDiagnosticUsage | None:
+    counts = {name: getattr(usage, name, None) for name in ToolDiagnosticUsage.__annotations__}
+    if all(type(count) is int and count >= 0 for count in counts.values()):
+        return cast("ToolDiagnosticUsage", counts)
+    return None
 
 
-def _let_go(given: Any) -> None:
-    """Forget a coroutine or a future without a word from the interpreter that nobody waited for it."""
-    import asyncio
-    import inspect
+def _forget(told: Any) -> None:
+    """An observer that is a coroutine function gave something to await, which nobody will."""
+    from inspect import iscoroutine
 
-    if inspect.iscoroutine(given):
-        given.close()
-    elif isinstance(given, asyncio.Future):
-        given.add_done_callback(lambda done: done.cancelled() or done.exception())
+    if iscoroutine(told):
+        told.close()
+    elif hasattr(told, "add_done_callback"):
+        told.add_done_callback(lambda done: done.cancelled() or done.exception())
