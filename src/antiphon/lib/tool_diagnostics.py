@@ -1,15 +1,17 @@
-"""What runners and sets of tools tell an observer about their work: what was done and how it ended, never content.
+"""What toolsets and tool runners tell an observer as they go: which stage ended how and when, never what was said.
 
-    runner.run(client, params, on_diagnostic=lambda event: log.info("%(stage)s %(reason)s", event))
+    def observe(diagnostic: ToolDiagnostic) -> None:
+        print(diagnostic["api"], diagnostic["stage"], diagnostic["reason"], diagnostic["duration_ms"])
 
-What an observer raises is ignored, and so is what it returns: it can watch a run, not change it.
+Nothing an observer does changes the run: what it raises is dropped, and what it returns is not waited for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
-from typing import Any, Literal, TypeAlias, TypedDict, cast
+from typing import Any, Literal, TypeAlias, TypedDict
 
 __all__ = ("ToolDiagnostic", "ToolDiagnosticObserver", "ToolDiagnosticUsage")
 
@@ -29,10 +31,11 @@ Reason: TypeAlias = Literal[
     "busy",
     "closed",
 ]
+_TOKENS = ("input_tokens", "output_tokens", "total_tokens")
 
 
 class ToolDiagnosticUsage(TypedDict):
-    """The tokens of a request."""
+    """Tokens of one response."""
 
     input_tokens: int
     output_tokens: int
@@ -40,14 +43,15 @@ class ToolDiagnosticUsage(TypedDict):
 
 
 class ToolDiagnostic(TypedDict):
-    """One thing that was done."""
+    """One thing that happened."""
 
     api: Api
     stage: Stage
     reason: Reason
     call_id: str | None
+    """The call of the model that it belongs to."""
     member: str | None
-    """The function, the action or the tool."""
+    """The tool, or the action of a toolset."""
     duration_ms: float
     usage: ToolDiagnosticUsage | None
 
@@ -55,51 +59,54 @@ class ToolDiagnostic(TypedDict):
 ToolDiagnosticObserver: TypeAlias = Callable[[ToolDiagnostic], None]
 
 
-def emit_tool_diagnostic(
+def tell(
     observer: ToolDiagnosticObserver | None,
     api: Api,
     stage: Stage,
     reason: Reason,
-    started: float,
+    since: float,
     *,
     call_id: str | None = None,
     member: str | None = None,
     usage: object = None,
 ) -> None:
-    """Tell an observer, if there is one. `started` is of `time.monotonic()`."""
+    """Tell the observer, where there is one. `since` is when it began, of `time.monotonic()`."""
     if observer is None:
         return
-    from asyncio import CancelledError
+    import asyncio
 
-    try:
-        told: Any = cast("Any", observer)(
+    # What goes wrong in it is the observer's own affair.
+    with suppress(Exception, asyncio.CancelledError):
+        given: Any = observer(
             {
                 "api": api,
                 "stage": stage,
                 "reason": reason,
                 "call_id": call_id,
                 "member": member,
-                "duration_ms": max(0.0, (monotonic() - started) * 1000),
-                "usage": _tokens(usage),
+                "duration_ms": max(0.0, (monotonic() - since) * 1000),
+                "usage": _counted(usage),
             }
         )
-        _forget(told)
-    except (Exception, CancelledError):
-        return
+        _let_go(given)
 
 
-def _tokens(usage: Any) -> ToolDiagnosticUsage | None:
-    counts = {name: getattr(usage, name, None) for name in ToolDiagnosticUsage.__annotations__}
-    if all(type(count) is int and count >= 0 for count in counts.values()):
-        return cast("ToolDiagnosticUsage", counts)
-    return None
+def _counted(usage: Any) -> ToolDiagnosticUsage | None:
+    if usage is None:
+        return None
+    tokens = {name: getattr(usage, name, None) for name in _TOKENS}
+    if not all(type(count) is int and count >= 0 for count in tokens.values()):
+        return None
+    counted: Any = tokens
+    return counted
 
 
-def _forget(told: Any) -> None:
-    """An observer that is a coroutine function gave something to await, which nobody will."""
-    from inspect import iscoroutine
+def _let_go(given: Any) -> None:
+    """Forget a coroutine or a future without a word from the interpreter that nobody waited for it."""
+    import asyncio
+    import inspect
 
-    if iscoroutine(told):
-        told.close()
-    elif hasattr(told, "add_done_callback"):
-        told.add_done_callback(lambda done: done.cancelled() or done.exception())
+    if inspect.iscoroutine(given):
+        given.close()
+    elif isinstance(given, asyncio.Future):
+        given.add_done_callback(lambda done: done.cancelled() or done.exception())
