@@ -16,9 +16,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Required, TypeAlias, TypedDict
 
 from ..kernel.flow import Flow, World, arun, run
+from ._runners.request import rotated_idempotency_headers
 from ._runners.shapes import JSON, each, flag, number, one_of, record, text, whole
-from ._runners.steps import Ask, WrongColour
-from ._tool_lifecycle import CloseStatus, ToolLifecycle, rotated_idempotency_headers, with_cancelled
+from ._runners.steps import Ask, WrongColour, with_cancelled
+from ._toolset import CloseStatus, Gate
 from .tool_diagnostics import ToolDiagnosticObserver, tell
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ class _Decisions:
             "completed_candidate_ids": list(self.completed),
         }
 
-    def flow(self, lifecycle: ToolLifecycle) -> Flow[DecisionsRunResult]:
+    def flow(self) -> Flow[DecisionsRunResult]:
         try:
             return (yield from self._steps())
         except DecisionsToolRunnerError as error:
@@ -242,8 +243,6 @@ class _Decisions:
             raise DecisionsToolRunnerCancelledError(self.attempted, self.completed) from None
         except Exception:
             raise self.error("failed") from None
-        finally:
-            lifecycle.exit()
 
     def _steps(self) -> Flow[DecisionsRunResult]:
         for step in range(self.max_steps):
@@ -416,20 +415,15 @@ class _Runner:
         self.observe = observe
         self.candidates = candidates
         self.verify = verify
-        self._lifecycle = ToolLifecycle("Decisions runner")
+        self._gate = Gate("Decisions runner")
 
     def close(self) -> CloseStatus:
         """Let no more runs begin. One that is under way goes on to its end."""
-        return self._lifecycle.close()
+        return self._gate.close()
 
     def _flow(self, *given: Any) -> Flow[DecisionsRunResult]:
-        self._lifecycle.enter()
-        try:
-            decisions = _Decisions(self, *given)
-        except BaseException:
-            self._lifecycle.exit()
-            raise
-        return (yield from decisions.flow(self._lifecycle))
+        with self._gate.entered():
+            return (yield from _Decisions(self, *given).flow())
 
 
 class DecisionsToolRunner(_Runner):

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ...kernel.flow import Flow, Next, Step
 from ...kernel.view import View
 from .._late import Late
-from .._tool_lifecycle import ToolLifecycle
 from ..tool_diagnostics import tell
 from .items import SERVER_ITEMS, function_output, wire
 from .run import Run, ToolRunnerCancelledError, ToolRunnerError, of_output
@@ -108,7 +107,7 @@ class Rounds:
 
     # The flow
 
-    def turns(self, lifecycle: ToolLifecycle) -> Turns:
+    def turns(self) -> Turns:
         """The whole run."""
         run = self.run
         try:
@@ -124,7 +123,6 @@ class Rounds:
             raise run.error(_STOPPED) from None
         finally:
             self.threads.close()
-            lifecycle.exit()
 
     def _rounds(self) -> Turns:
         run = self.run
@@ -434,9 +432,7 @@ class Rounds:
         return {"type": "function_call_output", "call_id": call_id, "output": output}
 
     def _diagnose(self, stage: Any, reason: Any, started: float, call_id: str, member: str) -> None:
-        tell(
-            self.options.on_diagnostic, "responses", stage, reason, started, call_id=call_id, member=member
-        )
+        tell(self.options.on_diagnostic, "responses", stage, reason, started, call_id=call_id, member=member)
 
 
 _ANSWERS: dict[str, Callable[[Rounds, JSON], Flow[JSON]]] = {
