@@ -16,10 +16,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Required, TypeAlias, TypedDict
 
 from ..kernel.flow import Flow, World, arun, run
-from ._runners.request import rotated_idempotency_headers
 from ._runners.shapes import JSON, each, flag, number, one_of, record, text, whole
-from ._runners.steps import Ask, WrongColour, with_cancelled
-from ._toolset import CloseStatus, Gate
+from ._runners.steps import Ask, WrongColour
+from ._tool_lifecycle import CloseStatus, ToolLifecycle, rotated_idempotency_headers, with_cancelled
 from .tool_diagnostics import ToolDiagnosticObserver, tell
 
 if TYPE_CHECKING:
@@ -415,14 +414,14 @@ class _Runner:
         self.observe = observe
         self.candidates = candidates
         self.verify = verify
-        self._gate = Gate("Decisions runner")
+        self._lifecycle = ToolLifecycle("Decisions runner")
 
     def close(self) -> CloseStatus:
         """Let no more runs begin. One that is under way goes on to its end."""
-        return self._gate.close()
+        return self._lifecycle.close()
 
     def _flow(self, *given: Any) -> Flow[DecisionsRunResult]:
-        with self._gate.entered():
+        with self._lifecycle.entered():
             return (yield from _Decisions(self, *given).flow())
 
 

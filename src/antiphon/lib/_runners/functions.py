@@ -10,10 +10,11 @@ from typing import Any
 
 from ...kernel.flow import Flow
 from .._function_tool import FunctionTool, as_text
+from .._tool_lifecycle import with_cancelled
 from .._tools import ResponsesPydanticFunctionTool
 from .items import arguments_of
 from .shapes import JSON
-from .steps import Ask, with_cancelled
+from .steps import Ask
 
 __all__ = ("Registered", "registry")
 
