@@ -19,7 +19,7 @@ from ..kernel.flow import Flow, World, arun, run
 from ._runners.shapes import JSON, each, flag, number, one_of, record, text, whole
 from ._runners.steps import Ask, WrongColour
 from ._tool_lifecycle import CloseStatus, ToolLifecycle, rotated_idempotency_headers, with_cancelled
-from .tool_diagnostics import ToolDiagnosticObserver, tell
+from .tool_diagnostics import ToolDiagnosticObserver, emit_tool_diagnostic
 
 if TYPE_CHECKING:
     from ..client.client import AsyncOpenAI, OpenAI
@@ -369,7 +369,7 @@ class _Decisions:
     def _diagnose(
         self, stage: Any, reason: Any, started: float, call_id: str | None = None, usage: object = None
     ) -> None:
-        tell(self.observer, "decisions", stage, reason, started, call_id=call_id, usage=usage)
+        emit_tool_diagnostic(self.observer, "decisions", stage, reason, started, call_id=call_id, usage=usage)
 
 
 def _asks(params: Any) -> bool:

@@ -59,7 +59,7 @@ class ToolDiagnostic(TypedDict):
 ToolDiagnosticObserver: TypeAlias = Callable[[ToolDiagnostic], None]
 
 
-def tell(
+def emit_tool_diagnostic(
     observer: ToolDiagnosticObserver | None,
     api: Api,
     stage: Stage,

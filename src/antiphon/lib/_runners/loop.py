@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ...kernel.flow import Flow, Next, Step
 from ...kernel.view import View
 from .._late import Late
-from ..tool_diagnostics import tell
+from ..tool_diagnostics import emit_tool_diagnostic
 from .items import SERVER_ITEMS, function_output, wire
 from .run import Run, ToolRunnerCancelledError, ToolRunnerError, of_output
 from .shapes import JSON
@@ -227,9 +227,9 @@ class Rounds:
                 response = yield Ask(partial(self.client.responses.create, **request))
         except (Exception, CancelledError) as error:
             reason: Any = "cancelled" if isinstance(error, CancelledError) else "api_failed"
-            tell(observer, "responses", "request", reason, started)
+            emit_tool_diagnostic(observer, "responses", "request", reason, started)
             raise
-        tell(observer, "responses", "request", "completed", started, usage=response.usage)
+        emit_tool_diagnostic(observer, "responses", "request", "completed", started, usage=response.usage)
         return response
 
     def _streamed(self, request: JSON) -> Flow[Any]:
