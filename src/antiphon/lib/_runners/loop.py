@@ -432,7 +432,9 @@ class Rounds:
         return {"type": "function_call_output", "call_id": call_id, "output": output}
 
     def _diagnose(self, stage: Any, reason: Any, started: float, call_id: str, member: str) -> None:
-        tell(self.options.on_diagnostic, "responses", stage, reason, started, call_id=call_id, member=member)
+        emit_tool_diagnostic(
+            self.options.on_diagnostic, "responses", stage, reason, started, call_id=call_id, member=member
+        )
 
 
 _ANSWERS: dict[str, Callable[[Rounds, JSON], Flow[JSON]]] = {
