@@ -1,189 +1,225 @@
-"""One measurement of one client, in a process of its own: `_client_cases.py SUBJECT CASE PORT` prints microseconds.
+"""One measurement of one client, in a process of its own: `_client_cases.py SUBJECT CASE PORT FILE` prints JSON.
 
-The figures are CPU time of this process, its threads included, per call, client or chunk; the best of some rounds.
+    cpu     seconds of CPU of this process, its threads included, for one of the things a case does; the best of some
+    wall    seconds until all was done, where many things are done at once
+    memory  MB the process took at most, over what it had after a first, small one
+
+Prints `null` where the subject has no such thing. What a subject answers is checked: nobody is measured who skips work.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import importlib
+import json
+import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
-MESSAGES: list[Any] = [{"role": "user", "content": "Say hello."}]
+CHUNKS = 10_000
+ITEMS = 100_000
 IN_FLIGHT = 32
+HELD = 1000
+LONGEST = 3.0
+"""Seconds of CPU after which no other round is begun."""
+
+Figures: TypeAlias = dict[str, float]
 
 
-def best(function: Callable[[], int], rounds: int) -> float:
-    """Microseconds of CPU for one of the things a round does."""
+def best(function: Callable[[], int], rounds: int) -> Figures:
+    """CPU for one of the things a round does, the least of some rounds after one that is not counted."""
+    begun = time.process_time()
     function()
     figures: list[float] = []
     for _ in range(rounds):
         start = time.process_time()
         count = function()
-        figures.append((time.process_time() - start) / count * 1e6)
-    return min(figures)
+        end = time.process_time()
+        figures.append((end - start) / count)
+        if end - begun > LONGEST:
+            break
+    return {"cpu": min(figures)}
 
 
-class Package:
-    """A package with `OpenAI` and `AsyncOpenAI`."""
-
-    def __init__(self, name: str, port: int) -> None:
-        self.module: Any = __import__(name)
-        self.url = f"http://127.0.0.1:{port}/v1"
-
-    def client(self, path: str = "", kind: str = "OpenAI") -> Any:
-        return getattr(self.module, kind)(api_key="sk-measured", base_url=self.url + path)
-
-    def construct(self) -> float:
-        def some() -> int:
-            for _ in range(50):
-                self.client()
-            return 50
-
-        return best(some, 10)
-
-    def sync(self) -> float:
-        client = self.client()
-
-        def some() -> int:
-            for _ in range(300):
-                answer = client.chat.completions.create(model="gpt-4.1", messages=MESSAGES)
-                _ = answer.choices[0].message.content
-            return 300
-
-        return best(some, 12)
-
-    def in_flight(self) -> float:
-        client = self.client(kind="AsyncOpenAI")
-
-        async def one() -> None:
-            answer = await client.chat.completions.create(model="gpt-4.1", messages=MESSAGES)
-            _ = answer.choices[0].message.content
-
-        return concurrently(one)
-
-    def stream(self, path: str) -> float:
-        client = self.client(path)
-
-        def some() -> int:
-            count = 0
-            for chunk in client.chat.completions.create(model="gpt-4.1", messages=MESSAGES, stream=True):
-                count += len(chunk.choices[0].delta.content) // 5
-            return count
-
-        return best(some, 8)
-
-    def astream(self, path: str) -> float:
-        client = self.client(path, "AsyncOpenAI")
-
-        async def some() -> int:
-            count = 0
-            async for chunk in await client.chat.completions.create(model="gpt-4.1", messages=MESSAGES, stream=True):
-                count += len(chunk.choices[0].delta.content) // 5
-            return count
-
-        loop = asyncio.new_event_loop()
-        return best(lambda: loop.run_until_complete(some()), 8)
+def once(function: Callable[[], int]) -> Figures:
+    """Everything there is to say of something that is done once."""
+    gc.collect()
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    wall, cpu = time.perf_counter(), time.process_time()
+    count = function()
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return {"cpu": cpu / count, "wall": wall, "memory": resident("VmHWM") - before}
 
 
-class Bare(Package):
-    """pyreqwest and orjson, with the least that makes a call."""
-
-    def __init__(self, name: str, port: int) -> None:
-        import orjson
-        from pyreqwest.client import ClientBuilder, SyncClientBuilder
-
-        self.dumps, self.loads = orjson.dumps, orjson.loads
-        self.blocking, self.awaited = SyncClientBuilder, ClientBuilder
-        self.url = f"http://127.0.0.1:{port}/v1"
-        self.headers = [
-            ("authorization", "Bearer sk-measured"),
-            ("accept", "application/json"),
-            ("content-type", "application/json"),
-            ("user-agent", "bare"),
-        ]
-
-    def construct(self) -> float:
-        return best(lambda: self.blocking().build() and 1, 10)
-
-    def sync(self) -> float:
-        client, url = self.blocking().build(), f"{self.url}/chat/completions"
-
-        def some() -> int:
-            for _ in range(300):
-                body = self.dumps({"model": "gpt-4.1", "messages": MESSAGES})
-                answer = client.post(url).headers(self.headers).body_bytes(body).build().send()
-                self.loads(answer.bytes().to_bytes())["choices"][0]["message"]["content"]
-            return 300
-
-        return best(some, 12)
-
-    def in_flight(self) -> float:
-        client, url = self.awaited().build(), f"{self.url}/chat/completions"
-
-        async def one() -> None:
-            body = self.dumps({"model": "gpt-4.1", "messages": MESSAGES})
-            answer = await client.post(url).headers(self.headers).body_bytes(body).build().send()
-            _ = self.loads((await answer.bytes()).to_bytes())["choices"][0]["message"]["content"]
-
-        return concurrently(one)
-
-    def stream(self, path: str) -> float:
-        client, url = self.blocking().build(), f"{self.url}{path}/chat/completions"
-
-        def some() -> int:
-            request = client.post(url).headers(self.headers).body_bytes(b"{}").streamed_read_buffer_limit(0)
-            with request.build_streamed() as answer:
-                read = answer.body_reader.read_chunk
-                while read() is not None:
-                    pass
-            return 1000
-
-        return best(some, 8)
-
-    def astream(self, path: str) -> float:
-        client, url = self.awaited().build(), f"{self.url}{path}/chat/completions"
-
-        async def some() -> int:
-            request = client.post(url).headers(self.headers).body_bytes(b"{}").streamed_read_buffer_limit(0)
-            async with request.build_streamed() as answer:
-                read = answer.body_reader.read_chunk
-                while await read() is not None:
-                    pass
-            return 1000
-
-        loop = asyncio.new_event_loop()
-        return best(lambda: loop.run_until_complete(some()), 8)
+def resident(what: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(what)).split()[1]) / 1024
 
 
-def concurrently(one: Callable[[], Awaitable[None]]) -> float:
+def times(function: Callable[[], Any], count: int) -> Callable[[], int]:
+    def some() -> int:
+        for _ in range(count):
+            function()
+        return count
+
+    return some
+
+
+loop = asyncio.new_event_loop()
+
+
+def awaited(function: Callable[[], Awaitable[int]]) -> Callable[[], int]:
+    return lambda: loop.run_until_complete(function())
+
+
+def checked(length: int) -> int:
+    if length not in (-1, 5 * CHUNKS):  # -1: of who does not decode
+        raise SystemExit(f"a stream of {5 * CHUNKS} characters had {length}")
+    return CHUNKS
+
+
+def construct(subject: Any, file: Path) -> Figures:
+    return best(times(subject.construct, 50), 10)
+
+
+def sync(subject: Any, file: Path) -> Figures:
+    return best(times(subject.call, 300), 12)
+
+
+def parse(subject: Any, file: Path) -> Figures:
+    answer = subject.parse()
+    if type(answer).__name__ != "Weather" or len(answer.days) != 5:
+        raise SystemExit(f"not parsed: {answer!r}")
+    return best(times(subject.parse, 200), 12)
+
+
+def in_flight(subject: Any, file: Path) -> Figures:
     async def some() -> int:
         async def worker() -> None:
             for _ in range(20):
-                await one()
+                await subject.acall()
 
         await asyncio.gather(*[worker() for _ in range(IN_FLIGHT)])
         return 20 * IN_FLIGHT
 
-    loop = asyncio.new_event_loop()
-    return best(lambda: loop.run_until_complete(some()), 8)
+    return best(awaited(some), 8)
 
 
-CASES: dict[str, Callable[[Package], float]] = {
-    "construct": Package.construct,
-    "sync": Package.sync,
-    "in_flight": Package.in_flight,
-    "stream_each": lambda subject: subject.stream("/each"),
-    "stream_burst": lambda subject: subject.stream("/burst"),
-    "astream_each": lambda subject: subject.astream("/each"),
-    "astream_burst": lambda subject: subject.astream("/burst"),
-}
+def held(subject: Any, file: Path) -> Figures:
+    """As many calls as there are, none of which is answered before all are waiting."""
+    _ = subject.acall
+    loop.run_until_complete(subject.acall())
+
+    async def all_at_once() -> int:
+        await asyncio.gather(*[subject.acall(f"/held{HELD}") for _ in range(HELD)])
+        return HELD
+
+    return once(awaited(all_at_once))
+
+
+def stream_each(subject: Any, file: Path) -> Figures:
+    return best(lambda: checked(subject.stream("/each")), 4)
+
+
+def stream_burst(subject: Any, file: Path) -> Figures:
+    return best(lambda: checked(subject.stream("/burst")), 4)
+
+
+def astream_each(subject: Any, file: Path) -> Figures:
+    async def whole() -> int:
+        return checked(await subject.astream("/each"))
+
+    _ = subject.astream
+    return best(awaited(whole), 4)
+
+
+def astream_burst(subject: Any, file: Path) -> Figures:
+    async def whole() -> int:
+        return checked(await subject.astream("/burst"))
+
+    _ = subject.astream
+    return best(awaited(whole), 4)
+
+
+def helper(subject: Any, file: Path) -> Figures:
+    _ = subject.helper
+    return best(lambda: checked(subject.helper("/burst")), 4)
+
+
+def ahelper(subject: Any, file: Path) -> Figures:
+    async def whole() -> int:
+        return checked(await subject.ahelper("/burst"))
+
+    _ = subject.ahelper
+    return best(awaited(whole), 4)
+
+
+def small(file: Path) -> Path:
+    """What goes up first, so that connections and modules are there."""
+    return file.with_suffix(".small")
+
+
+def upload(subject: Any, file: Path) -> Figures:
+    subject.upload(small(file))
+    return once(times(lambda: subject.upload(file), 1))
+
+
+def upload_path(subject: Any, file: Path) -> Figures:
+    subject.upload_path(small(file))
+    return once(times(lambda: subject.upload_path(file), 1))
+
+
+def aupload(subject: Any, file: Path) -> Figures:
+    loop.run_until_complete(subject.aupload(small(file)))
+
+    async def whole() -> int:
+        await subject.aupload(file)
+        return 1
+
+    return once(awaited(whole))
+
+
+def counted(count: int) -> int:
+    if count != ITEMS:
+        raise SystemExit(f"{count} items instead of {ITEMS}")
+    return count
+
+
+def pages(subject: Any, file: Path) -> Figures:
+    _ = subject.pages
+    return best(lambda: counted(subject.pages()), 3)
+
+
+def apages(subject: Any, file: Path) -> Figures:
+    async def whole() -> int:
+        return counted(await subject.apages())
+
+    _ = subject.apages
+    return best(awaited(whole), 3)
+
+
+MODULES = {"openai": "package", "antiphon": "package"}
+
+
+def main(name: str, case: str, port: str, file: str) -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    subject = importlib.import_module(f"_subjects.{MODULES.get(name, name)}").Subject(name, int(port))
+    asyncio.set_event_loop(loop)
+    try:
+        figures: Figures | None = globals()[case](subject, Path(file))
+    except AttributeError as error:
+        if error.obj is not subject:
+            raise
+        figures = None
+    print(json.dumps(figures), flush=True)
+    time.sleep(0.05)  # pyreqwest's thread may abort an interpreter that ends at once
+
 
 if __name__ == "__main__":
-    name, case, port = sys.argv[1:]
-    subject = Bare(name, int(port)) if name == "bare" else Package(name, int(port))
-    figure = getattr(subject, case)() if hasattr(Package, case) else CASES[case](subject)
-    print(figure, flush=True)
-    time.sleep(0.05)  # pyreqwest's thread may abort an interpreter that ends at once
+    main(*sys.argv[1:])

@@ -30,7 +30,7 @@ def test_no_file_is_too_long() -> None:
 
 
 def test_the_lock_is_whole_and_names_no_host() -> None:
-    for name in ("bootstrap", "serve", "dev"):
+    for name in ("bootstrap", "serve", "dev", "litellm"):
         text = (ROOT / "requirements" / f"{name}.txt").read_text()
         assert "//" not in text
         pinned = re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE)
