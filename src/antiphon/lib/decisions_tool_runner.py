@@ -16,10 +16,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Required, TypeAlias, TypedDict
 
 from ..kernel.flow import Flow, World, arun, run
+from ._runners.request import rotated_idempotency_headers
 from ._runners.shapes import JSON, each, flag, number, one_of, record, text, whole
-from ._runners.steps import Ask, WrongColour
-from ._tool_lifecycle import CloseStatus, ToolLifecycle, rotated_idempotency_headers, with_cancelled
-from .tool_diagnostics import ToolDiagnosticObserver, emit_tool_diagnostic
+from ._runners.steps import Ask, WrongColour, with_cancelled
+from ._toolset import CloseStatus, Gate
+from .tool_diagnostics import ToolDiagnosticObserver, tell
 
 if TYPE_CHECKING:
     from ..client.client import AsyncOpenAI, OpenAI
@@ -369,7 +370,7 @@ class _Decisions:
     def _diagnose(
         self, stage: Any, reason: Any, started: float, call_id: str | None = None, usage: object = None
     ) -> None:
-        emit_tool_diagnostic(self.observer, "decisions", stage, reason, started, call_id=call_id, usage=usage)
+        tell(self.observer, "decisions", stage, reason, started, call_id=call_id, usage=usage)
 
 
 def _asks(params: Any) -> bool:
@@ -414,14 +415,14 @@ class _Runner:
         self.observe = observe
         self.candidates = candidates
         self.verify = verify
-        self._lifecycle = ToolLifecycle("Decisions runner")
+        self._gate = Gate("Decisions runner")
 
     def close(self) -> CloseStatus:
         """Let no more runs begin. One that is under way goes on to its end."""
-        return self._lifecycle.close()
+        return self._gate.close()
 
     def _flow(self, *given: Any) -> Flow[DecisionsRunResult]:
-        with self._lifecycle.entered():
+        with self._gate.entered():
             return (yield from _Decisions(self, *given).flow())
 
 

@@ -20,8 +20,8 @@ from ._function_tool import FunctionTool
 from ._runners.functions import Registered, early_of, registry
 from ._runners.loop import Options, Rounds, Tools, Turn
 from ._runners.run import ToolRunnerCancelledError, ToolRunnerError
-from ._tool_lifecycle import CloseStatus, ToolLifecycle
 from ._tools import ResponsesPydanticFunctionTool
+from ._toolset import CloseStatus, Gate
 from .tool_diagnostics import ToolDiagnosticObserver
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ class _Runner:
     computer: Any
 
     def __init__(self, browser: Any, computer: Any, functions: Sequence[Any], early: Any) -> None:
-        self._lifecycle = ToolLifecycle("Responses runner")
+        self._gate = Gate("Responses runner")
         registered = [Registered.of(each, _COLOURS.get(type(each))) for each in functions]
         self._tools = registry(browser, computer, registered)
         self._early = early_of(early, self._tools)
@@ -317,10 +317,10 @@ class _Runner:
 
     def close(self) -> CloseStatus:
         """Let no more runs begin. One that is under way goes on; the drivers of tools are the caller's to close."""
-        return self._lifecycle.close()
+        return self._gate.close()
 
     def _turns(self, client: Any, params: Any, options: Options) -> Generator[Step[Any] | Any, Any, None]:
-        with self._lifecycle.entered():
+        with self._gate.entered():
             if options.ledger is not None and not isinstance(options.ledger, self._ledger):
                 raise ValueError(f"this runner takes an {self._ledger.__name__}: {self._colour} ledger")
             tools = Tools(

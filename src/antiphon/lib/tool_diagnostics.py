@@ -59,7 +59,7 @@ class ToolDiagnostic(TypedDict):
 ToolDiagnosticObserver: TypeAlias = Callable[[ToolDiagnostic], None]
 
 
-def emit_tool_diagnostic(
+def tell(
     observer: ToolDiagnosticObserver | None,
     api: Api,
     stage: Stage,

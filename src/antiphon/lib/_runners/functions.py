@@ -10,11 +10,10 @@ from typing import Any
 
 from ...kernel.flow import Flow
 from .._function_tool import FunctionTool, as_text
-from .._tool_lifecycle import with_cancelled
 from .._tools import ResponsesPydanticFunctionTool
 from .items import arguments_of
 from .shapes import JSON
-from .steps import Ask
+from .steps import Ask, with_cancelled
 
 __all__ = ("Registered", "registry")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ...kernel.flow import Flow, Next, Step
 from ...kernel.view import View
 from .._late import Late
-from ..tool_diagnostics import emit_tool_diagnostic
+from ..tool_diagnostics import tell
 from .items import SERVER_ITEMS, function_output, wire
 from .run import Run, ToolRunnerCancelledError, ToolRunnerError, of_output
 from .shapes import JSON
@@ -227,9 +227,9 @@ class Rounds:
                 response = yield Ask(partial(self.client.responses.create, **request))
         except (Exception, CancelledError) as error:
             reason: Any = "cancelled" if isinstance(error, CancelledError) else "api_failed"
-            emit_tool_diagnostic(observer, "responses", "request", reason, started)
+            tell(observer, "responses", "request", reason, started)
             raise
-        emit_tool_diagnostic(observer, "responses", "request", "completed", started, usage=response.usage)
+        tell(observer, "responses", "request", "completed", started, usage=response.usage)
         return response
 
     def _streamed(self, request: JSON) -> Flow[Any]:
@@ -432,9 +432,7 @@ class Rounds:
         return {"type": "function_call_output", "call_id": call_id, "output": output}
 
     def _diagnose(self, stage: Any, reason: Any, started: float, call_id: str, member: str) -> None:
-        emit_tool_diagnostic(
-            self.options.on_diagnostic, "responses", stage, reason, started, call_id=call_id, member=member
-        )
+        tell(self.options.on_diagnostic, "responses", stage, reason, started, call_id=call_id, member=member)
 
 
 _ANSWERS: dict[str, Callable[[Rounds, JSON], Flow[JSON]]] = {

@@ -11,7 +11,7 @@ from ...kernel.view import plain
 from .items import SERVER_TOOLS
 from .shapes import JSON, owned
 
-__all__ = ("Selection", "admit", "approval_rule", "declared")
+__all__ = ("Selection", "admit", "approval_rule", "declared", "rotated_idempotency_headers")
 
 OWN = frozenset("stream store background conversation previous_response_id tools input include tool_choice".split())
 """Parameters a runner sets or looks at, which `extra_body` therefore cannot."""
@@ -179,3 +179,21 @@ def approval_rule(declaration: JSON, name: str) -> str | None:
 
 def _list(value: Any) -> bool:
     return isinstance(value, list)
+
+
+def rotated_idempotency_headers(client: Any, extra: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The headers of a request that follows another one: under an idempotency key of its own where one is sent.
+
+    Attempts at one request share its key. The next request of a run is another one, and the server would answer it
+    with the first one's response.
+    """
+    from uuid import uuid4
+
+    own = dict(extra or {})
+    effective = {name.lower(): value for name, value in {**client._custom_headers, **own}.items()}
+    effective.update((name.lower(), value) for name, value in own.items())
+    key = effective.get("idempotency-key")
+    if key is None or isinstance(key, Omit):
+        return own if extra is not None else None
+    rest = {name: value for name, value in own.items() if name.lower() != "idempotency-key"}
+    return {**rest, "Idempotency-Key": f"antiphon-{uuid4()}"}

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...kernel.omit import omit
-from .._tool_lifecycle import rotated_idempotency_headers
 from .budget import Budget
 from .history import Pairs, approved_requests, native_ids, use_approval
 from .items import (
@@ -28,7 +27,7 @@ from .items import (
     wire,
 )
 from .ledger import LAST_REVISION, VERSION, boundary_of, runs_at_server, without_secrets
-from .request import Selection, admit, approval_rule, declared
+from .request import Selection, admit, approval_rule, declared, rotated_idempotency_headers
 from .shapes import JSON, owned, text
 
 __all__ = ("Run", "ToolRunnerCancelledError", "ToolRunnerError")

@@ -12,7 +12,7 @@ from ...kernel.flow import Flow, Step, World, arun, run
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ("Ask", "Job", "Settle", "Start", "Threads", "WrongColour", "begun")
+__all__ = ("Ask", "Job", "Settle", "Start", "Threads", "WrongColour", "begun", "with_cancelled")
 
 
 class WrongColour(TypeError):
@@ -145,3 +145,17 @@ class Settle(Step["BaseException | None"]):
                     interrupted = interrupted or error
             job.keep()
         return interrupted
+
+
+def with_cancelled(handler: Callable[..., Any], args: tuple[Any, ...], cancelled: Any) -> dict[str, Any]:
+    """`cancelled` as a keyword for a handler that has a parameter of that name, and nothing for any other."""
+    from inspect import signature
+
+    try:
+        signed = signature(handler)
+        parameter = signed.parameters.get("cancelled")
+        taken = "cancelled" in signed.bind_partial(*args).arguments
+    except (TypeError, ValueError):
+        return {}
+    named = parameter is not None and parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    return {"cancelled": cancelled} if named and not taken else {}
