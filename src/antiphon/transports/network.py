@@ -14,13 +14,11 @@ from datetime import timedelta
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from pyreqwest import exceptions as failures
-from pyreqwest.client import ClientBuilder, SyncClientBuilder
-
 from ..kernel.errors import APIConnectionError, APIError, APITimeoutError
 from ..kernel.http import Headers, Request, Response
 from ..kernel.options import Timeout
 from .interrupts import interruptible
+from .native import ClientBuilder, SyncClientBuilder, failures
 
 if TYPE_CHECKING:
     from pyreqwest.bytes import Bytes
