@@ -6,11 +6,15 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
-from ..kernel.flow import Step, World
+from ..kernel.flow import Flow, Step, World
+from ._runners.steps import with_cancelled
+from .tool_diagnostics import Reason, Stage, ToolDiagnosticObserver, tell
 
-__all__ = ("CloseStatus", "Gate", "Invoke", "is_async", "is_awaitable")
+__all__ = ("Cancelled", "CloseStatus", "Gate", "Invoke", "Watch", "is_async", "is_awaitable")
+
+Cancelled: TypeAlias = Callable[[], bool]
 
 
 class CloseStatus(TypedDict):
@@ -51,36 +55,19 @@ class Gate:
 class Invoke(Step[Any]):
     """Call a function of the user's; in an event loop, await what it gives.
 
-    A function with a parameter `cancelled` is given the run's, unless the arguments fill it already.
+    A function with a parameter `cancelled` is given the run's, unless an argument fills it already.
     """
 
-    __slots__ = ("args", "cancelled", "function", "kwargs")
+    __slots__ = ("args", "cancelled", "function")
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *args: Any,
-        cancelled: Callable[[], bool] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self.function, self.args, self.cancelled, self.kwargs = function, args, cancelled, kwargs
+    def __init__(self, function: Callable[..., Any], *args: Any, cancelled: Cancelled | None = None) -> None:
+        self.function, self.args, self.cancelled = function, args, cancelled
 
     def perform(self, world: World) -> Any:
-        return self.function(*self.args, **self.kwargs, **self._flag())
+        return self.function(*self.args, **with_cancelled(self.function, self.args, self.cancelled))
 
     async def aperform(self, world: World) -> Any:
         return await self.perform(world)
-
-    def _flag(self) -> dict[str, Any]:
-        try:
-            signature = inspect.signature(self.function)
-        except (TypeError, ValueError):
-            return {}
-        parameter = signature.parameters.get("cancelled")
-        if parameter is None or parameter.kind not in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            return {}
-        filled = "cancelled" in self.kwargs or "cancelled" in signature.bind_partial(*self.args).arguments
-        return {} if filled else {"cancelled": self.cancelled}
 
 
 def is_async(function: Callable[..., Any]) -> bool | None:
@@ -105,3 +92,39 @@ def is_awaitable(value: Any) -> bool:
     if inspect.iscoroutine(value):
         value.close()
     return inspect.isawaitable(value)
+
+
+class Watch:
+    """One call of the model as it is worked on: whether it is still wanted, and who is told how it goes."""
+
+    def __init__(
+        self,
+        api: Literal["browser", "computer"],
+        call_id: str | None,
+        cancelled: Cancelled | None,
+        observer: ToolDiagnosticObserver | None,
+        stop: Callable[[], Exception],
+    ) -> None:
+        self.api: Literal["browser", "computer"] = api
+        self.call_id = call_id
+        self.cancelled = cancelled
+        self.observer = observer
+        self.stop = stop
+        """What is raised where it is not wanted any more."""
+
+    def stopped(self) -> bool:
+        """Whether the caller wants it to end."""
+        return self.cancelled is not None and self.cancelled()
+
+    def check(self) -> None:
+        """Raises where the caller wants it to end."""
+        if self.stopped():
+            raise self.stop()
+
+    def tell(self, stage: Stage, reason: Reason, since: float, member: str | None = None) -> None:
+        tell(self.observer, self.api, stage, reason, since, call_id=self.call_id, member=member)
+
+    def ask(self, function: Callable[..., Any], *args: Any) -> Flow[Any]:
+        """Call one of the user's functions."""
+        result = yield Invoke(function, *args, cancelled=self.cancelled)
+        return result
