@@ -35,6 +35,7 @@ __all__ = (
     "AsyncConnectionManager",
     "AsyncSocket",
     "Connect",
+    "Pin",
     "Sender",
     "Senders",
     "Socket",
@@ -57,8 +58,30 @@ AsyncManagerT = TypeVar("AsyncManagerT")
 # What the client gives
 
 
+class Pin(Protocol):
+    """One of a socket's connections, for what is sent over that one or not at all."""
+
+    def claim(self, reserve: Callable[[], object]) -> None:
+        """Call a function while no other connection can take this one's place. Raises `RuntimeError` where one has."""
+        ...
+
+    @property
+    def send(self) -> Callable[[str | bytes], Any]:
+        """Writes a message, once."""
+        ...
+
+
 class Socket(Protocol):
     """A websocket, over all the connections it has had, and what was not sent yet."""
+
+    @property
+    def connections(self) -> int:
+        """How many there have been."""
+        ...
+
+    def pin(self) -> Pin:
+        """The connection as it is now. Raises `RuntimeError` while it is made again."""
+        ...
 
     def text(self, event: Any) -> str:
         """An event as the message that says it. Raises `TypeError` for what has no JSON."""
@@ -70,7 +93,10 @@ class Socket(Protocol):
 
     def open(self) -> None: ...
     def put(self, message: str | bytes) -> None: ...
-    def receive(self) -> bytes: ...
+    def receive(self, timeout: float | None = None) -> bytes:
+        """The next message, of this connection. Raises `TimeoutError` after so many seconds."""
+        ...
+
     def next(self) -> bytes | None:
         """The next message, of a new connection where the old one was lost; `None` at the end."""
         ...
@@ -82,7 +108,11 @@ class Socket(Protocol):
 
 
 class AsyncSocket(Protocol):
-    """`Socket` for an event loop."""
+    """`Socket` for an event loop; what a pin sends is to be awaited."""
+
+    @property
+    def connections(self) -> int: ...
+    def pin(self) -> Pin: ...
 
     def text(self, event: Any) -> str: ...
     def keep(self, message: str | bytes) -> None: ...

@@ -14,7 +14,7 @@ from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable
 from random import random
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ...kernel.errors import WebSocketConnectionClosedError, WebSocketQueueFullError
 from ...kernel.flow import Await, Step, World
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from ...kernel.flow import Flow
     from ...kernel.websocket import Dial
 
-__all__ = ("Link", "Message", "Open", "Pump", "Receive", "Shut", "Wait", "Write", "close_code")
+__all__ = ("Link", "Message", "Open", "Pin", "Pump", "Receive", "Shut", "Wait", "Write", "close_code")
 
 Message: TypeAlias = "str | bytes"
 
+_RECONNECTING = "the connection is reconnecting: wait for it and restore state before sending"
+_RECONNECTED = "the connection was made again meanwhile: restore state before sending"
 _ABNORMAL = 1006
 """The code of a connection that ended without a word."""
 
@@ -136,6 +138,8 @@ class Link:
         self._query = dial.extra_query
         self._headers = dial.extra_headers
         self._closed = False
+        self.connections = 0
+        """How many connections there have been."""
 
     # Messages
 
@@ -206,6 +210,21 @@ class Link:
             self._bytes = 0
         return messages
 
+    def pin(self, send: Callable[[Message], Any]) -> Pin:
+        """The connection there is, whose method is `send`. Raises `RuntimeError` while it is made again."""
+        with self._lock:
+            if self._held:
+                raise RuntimeError(_RECONNECTING)
+            return Pin(self, self.connections, send)
+
+    def claim(self, number: int, reserve: Callable[[], object]) -> None:
+        with self._lock:
+            if self._held:
+                raise RuntimeError(_RECONNECTING)
+            if number != self.connections:
+                raise RuntimeError(_RECONNECTED)
+            reserve()
+
     # The connection
 
     def open(self) -> Flow[None]:
@@ -213,6 +232,7 @@ class Link:
         with self._lock:
             self._closed, self._held, self._lost = False, True, False
         yield Open(self._query, self._headers)
+        self.connections += 1
         try:
             yield from self.flush(holding=True)
         except GeneratorExit:
@@ -294,6 +314,7 @@ class Link:
                 except Exception as error:
                     _log("WebSocket could not be made again: %s", type(error).__name__)
                     continue
+                self.connections += 1
                 self._lost = False
                 try:
                     if not self.ended():
@@ -347,6 +368,22 @@ class Link:
         with self._lock:
             self._closed = True
             self._held = False
+
+
+class Pin(NamedTuple):
+    """One of a link's connections, for what is to be sent over that one or not at all."""
+
+    link: Link
+    number: int
+    send: Callable[[Message], Any]
+    """Writes a message, once, whatever became of the connection."""
+
+    def claim(self, reserve: Callable[[], object]) -> None:
+        """Call a function while it is certain that no other connection takes the place of this one.
+
+        Raises `RuntimeError` where one has or is about to, and what the function raises.
+        """
+        self.link.claim(self.number, reserve)
 
 
 def _log(text: str, *values: object, warning: bool = False) -> None:

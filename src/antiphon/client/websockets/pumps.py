@@ -12,7 +12,7 @@ from ...kernel.errors import OpenAIError
 from ...kernel.flow import arun, run
 from ..encoding import to_json
 from .address import MISSING, address, credential
-from .core import Link, Message, Pump
+from .core import Link, Message, Pin, Pump
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection as AsyncClientConnection
@@ -44,6 +44,13 @@ class SyncWebSocket(Pump):
     def keep(self, message: Message) -> None:
         self._link.keep(message)
 
+    @property
+    def connections(self) -> int:
+        return self._link.connections
+
+    def pin(self) -> Pin:
+        return self._link.pin(self._socket.send)
+
     def open(self) -> None:
         self._closed.clear()
         self._draining = None
@@ -56,8 +63,8 @@ class SyncWebSocket(Pump):
         elif admitted is False:
             run(self._link.flush(), self)
 
-    def receive(self) -> bytes:
-        data = self.read()
+    def receive(self, timeout: float | None = None) -> bytes:
+        data = self.read(timeout)
         self._link.arrived(data)
         return data
 
@@ -95,9 +102,9 @@ class SyncWebSocket(Pump):
     def write(self, message: Message) -> None:
         self._socket.send(message)
 
-    def read(self) -> bytes:
+    def read(self, timeout: float | None = None) -> bytes:
         try:
-            return self._socket.recv(decode=False)
+            return self._socket.recv(timeout, decode=False)
         except Exception:
             # Another thread is leaving and reads what is left; it is waited for, to be told of the end.
             if self._draining is None:
@@ -131,6 +138,13 @@ class AsyncWebSocket(Pump):
 
     def keep(self, message: Message) -> None:
         self._link.keep(message)
+
+    @property
+    def connections(self) -> int:
+        return self._link.connections
+
+    def pin(self) -> Pin:
+        return self._link.pin(self._socket.send)
 
     async def open(self) -> None:
         self._closed.clear()
