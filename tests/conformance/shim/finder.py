@@ -27,6 +27,7 @@ HOMES = {
     "openai._types": "shim.private",
     "openai._utils": "shim.private",
     "openai.auth": "antiphon.auth",
+    "openai.helpers": "antiphon.helpers",
     "openai.lib": "antiphon.lib",
     "openai.lib._bedrock_auth": "shim.clouds",
     "openai.lib.azure": "antiphon.client.azure",
@@ -34,6 +35,15 @@ HOMES = {
     "openai.pagination": "antiphon.kernel.pages",
     "openai.providers": "antiphon.providers",
     "openai.resources": "antiphon.api",
+    "openai.resources.beta.realtime.realtime": "antiphon.api.connections.beta_realtime",
+    "openai.resources.beta.responses.responses": "antiphon.api.connections.beta_responses",
+    "openai.resources.live.forks": "antiphon.api.connections.live_forks",
+    "openai.resources.live.live": "antiphon.api.connections.live",
+    "openai.resources.live.sideband": "antiphon.api.connections.live_sideband",
+    "openai.resources.realtime.realtime": "antiphon.api.connections.realtime",
+    "openai.resources.realtime.translations.translations": "antiphon.api.connections.realtime_translations",
+    "openai.resources.responses.responses": "antiphon.api.connections.responses",
+    "openai.resources.responses.responses": "shim.resources",
     "openai.types": "antiphon.types",
 }
 """Where a module and those below it come from: the longest name that fits counts."""

@@ -16,7 +16,7 @@ sys.meta_path.insert(0, StandIn())
 def pytest_configure(config: pytest.Config) -> None:
     from tests import utils
 
-    from . import matching, wording
+    from . import matching, sockets, wording  # noqa: F401
 
     utils.assert_matches_type = matching.assert_matches_type
     utils.assert_matches_model = matching.assert_matches_model

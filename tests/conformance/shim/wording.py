@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pydantic
 import pytest
 
 WORDINGS: tuple[tuple[str, str], ...] = (
@@ -19,6 +20,10 @@ WORDINGS: tuple[tuple[str, str], ...] = (
     (r"^only supports Bedrock bearer token or AWS", r"bearer token or with credentials of AWS"),
     (r"^provider\|mutually exclusive$", r"`provider`"),
     (r"^configured origin", r"configured origin"),
+    (r"^exactly one$", r"either an action or a list"),
+    (r"^string (id|call_id)$", r"needs an? \1|needs a \1"),
+    (r"^Invalid computer action$", r"invalid action"),
+    (r"^safety checks$", r"safety checks"),
     (r"^Expected a non-empty value for `(\w+)` but received ''$", r"needs a value for '\1', .* it was ''"),
     (
         r"^`default_(\w+)` and `set_default_\1` arguments are mutually exclusive$",
@@ -28,8 +33,13 @@ WORDINGS: tuple[tuple[str, str], ...] = (
     (r"^Invalid `http_client` arg", r"http_client is of type"),
     (r"^The `api_key` and `workload_identity` arguments are mutually exclusive", r"`api_key` and `workload_identity`"),
     (r"^Expected file types input to be", r"is a str: give its bytes"),
+    (r"^stderr must be a string$", r"`stderr` .* must be a string"),
+    (r"^Invalid public Live transcript$", r"Invalid session\.(input|output)_transcript\.delta"),
 )
 """Patterns of what a case looks for, and what is looked for instead."""
+
+ERRORS: dict[Any, Any] = {pydantic.ValidationError: ValueError}
+"""Errors of what the official package is made of, and what is raised in their place."""
 
 
 def ours(match: Any) -> Any:
@@ -47,6 +57,8 @@ def translate() -> None:
     raises = pytest.raises
 
     def in_our_words(*args: Any, match: Any = None, **options: Any) -> Any:
+        if args and not isinstance(args[0], tuple):
+            args = (ERRORS.get(args[0], args[0]), *args[1:])
         return raises(*args, match=ours(match), **options) if match is not None else raises(*args, **options)
 
     pytest.raises = in_our_words  # type: ignore[assignment]
