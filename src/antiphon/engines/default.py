@@ -7,7 +7,9 @@ What it does with a request, in this order:
    call): it calls the tools that the last user message mentions by name, in the order of their mention; where it
    mentions none, the one whose name and description share most words with it, the first of them on a tie. With
    `parallel_tool_calls` off, or a tool named by `tool_choice`, it makes one call. Arguments are valid for the
-   tool's schema. `calls=2` makes at least two calls wherever several are allowed.
+   tool's schema. `calls=2` makes at least two calls wherever several are allowed. Tools that are no functions (see
+   `hosted`) are used where the message names them; of several, functions among them, in the order of their mention.
+   Where it names none and no function is offered, a web or file search is made.
 3. The response format is JSON: an object that is valid for the schema.
 4. Speech is among the modalities: a tone, with a transcript.
 5. Otherwise text, by the engine in `text` (filler text by default); after it a citation where a web search was
@@ -24,13 +26,15 @@ from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..kernel.errors import BadRequestError
-from ..server.turns import Audio, Citation, Reasoning, Refusal, ToolArguments, ToolCall
+from ..server.engine import Tool
+from ..server.turns import Audio, Citation, FileCitation, Reasoning, Refusal, ToolArguments, ToolCall
+from .hosted import Use, approved, hosted_uses, mcp_call, unasked
 from .text import LoremIpsum, filler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-    from ..server.engine import ChatEngine, ChatRequest, Tool
+    from ..server.engine import ChatEngine, ChatRequest
     from ..server.turns import Piece, Turn
 
 __all__ = ("Default",)
@@ -68,9 +72,13 @@ class Default:
         if self.refuse_when and self.refuse_when in request.user_text.lower():
             return [Refusal(text) for text in _deltas(self.refusal, request)]
         effort = request.reasoning_effort
-        if not (request.tools or effort or request.response_format.schema is not None) and _plain(request):
+        formed = request.response_format.schema is not None
+        if not (request.tools or request.hosted_tools or effort or formed) and _plain(request):
             return self.text(request)
         thoughts = self._reasoning(request, effort)
+        uses = self._uses(request) if request.hosted_tools else []
+        if uses:
+            return self._using(request, thoughts, uses)
         tools = self._chosen(request) if request.tools else []
         if tools:
             return [*thoughts, *self._call(request, tools)]
@@ -119,6 +127,54 @@ class Default:
             chosen.append(others.pop(0) if others else chosen[len(chosen) % len(tools)])
         return chosen
 
+    def _uses(self, request: ChatRequest) -> list[tuple[Use | Tool, str]]:
+        """What to use, each with what the user said behind its name, where one of it is no function.
+
+        Nothing where it is time to speak, or only functions are due.
+        """
+        calls = approved(request)
+        if calls is not None:
+            return [(Use((call["name"],), call, mcp_call), "") for call in calls]
+        forced = request.tool_choice.mode == "required"
+        if request.answers_tool and not forced:
+            return []
+        uses = hosted_uses(request)
+        text = request.user_text.lower()
+        functions = request.callable_tools
+        named: list[tuple[int, int, Use | Tool]] = []
+        for use in uses:
+            spans = [span for name in use.names if (span := _span(name, text))]
+            if spans:
+                named.append((*min(spans), use))
+        if not named:
+            return [] if functions else [(use, "") for use in (uses[:1] if forced else unasked(uses))]
+        named += [(*span, tool) for tool in functions if (span := _span(tool.name, text))]
+        named.sort(key=lambda each: each[:2])
+        ends = [start for start, _, _ in named[1:]] + [len(text)]
+        chosen = [(each, request.user_text[end:until]) for (_, end, each), until in zip(named, ends, strict=True)]
+        return chosen if request.parallel_tool_calls else chosen[:1]
+
+    def _using(self, request: ChatRequest, thoughts: list[Piece], uses: list[tuple[Use | Tool, str]]) -> Iterator[Any]:
+        """Use tools, and say what came of it unless the caller has to do something first."""
+        yield from thoughts
+        said: list[Any] = []
+        goes_on = True
+        for use, about in uses:
+            if isinstance(use, Tool):
+                yield from self._call(request, [use])
+                goes_on = False
+            else:
+                goes_on &= yield from _held(use(request, about), said)
+        if not goes_on:
+            return
+        if request.response_format.kind != "text":
+            yield from _deltas(self._json(request), request)
+        elif said:
+            yield from _joined(said, request)
+        else:
+            turn = self.text(request)
+            yield from _deltas(turn, request) if isinstance(turn, str) else turn
+
     def _call(self, request: ChatRequest, tools: Sequence[Tool]) -> Iterator[Piece]:
         for place, tool in enumerate(tools):
             random = self._random(request, tool.name, place)
@@ -159,6 +215,35 @@ class Default:
             yield Audio(data if request.stream else render(data), part)
 
 
+def _held(use: Any, said: list[Any]) -> Generator[Any, Any, bool]:
+    """Pass on a use of a tool, and keep what is said about it for the end: texts and citations."""
+    piece: Any = next(use)
+    try:
+        while True:
+            if isinstance(piece, (str, Citation, FileCitation)):
+                said.append(piece)
+                piece = next(use)
+            else:
+                sent = yield piece
+                piece = use.send(sent)
+    except StopIteration as done:
+        return bool(done.value)
+
+
+def _joined(said: list[Any], request: ChatRequest) -> Iterator[Any]:
+    """What was said about several tools, as one text; citations point into it."""
+    start = end = 0
+    for piece in said:
+        if isinstance(piece, str):
+            text = f" {piece}" if end else piece
+            start, end = end + len(text) - len(piece), end + len(text)
+            yield from _deltas(text, request)
+        elif isinstance(piece, Citation):
+            yield piece._replace(start=start + piece.start, end=start + piece.end)
+        else:
+            yield piece._replace(index=start + piece.index)
+
+
 def _plain(request: ChatRequest) -> bool:
     body = request.body
     return (
@@ -182,12 +267,16 @@ def _after(thoughts: list[Piece], turn: Any) -> Iterator[Any]:
 
 
 def _mention(name: str, text: str) -> int:
-    """Where a text names a tool, also with spaces for the underscores; -1 where it does not."""
+    """Where a text names a tool; -1 where it does not."""
+    found = _span(name, text)
+    return found[0] if found else -1
+
+
+def _span(name: str, text: str) -> tuple[int, int] | None:
+    """From where to where a text names a tool, also with spaces for the underscores."""
     words = r"[\s_-]?".join(map(re.escape, _WORD.findall(_spaced(name).lower())))
-    if not words:
-        return -1
-    found = re.search(rf"(?<![^\W_]){words}(?![^\W_])", text)
-    return found.start() if found else -1
+    found = re.search(rf"(?<![^\W_]){words}(?![^\W_])", text) if words else None
+    return found.span() if found else None
 
 
 def _spaced(name: str) -> str:

@@ -8,7 +8,7 @@
 A function may answer, and a generator may yield:
 
     a str                          text
-    a piece of `server.turns`      that piece
+    a piece of `server.turns`      that piece; a generator is sent the items of a use of a tool
     a step of `kernel.flow`        it is done, and its result is sent back into the generator
     a dict with "choices"          a whole chat completion, passed through as it is
     a dict with "output"           a whole Response, likewise
@@ -30,18 +30,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
 from ..kernel.flow import Await, Call, Step
 from ..server.renderings.chat import completion_pieces, message_pieces
 from ..server.renderings.chunks import chunks
-from ..server.turns import (
-    Audio,
-    Citation,
-    Finish,
-    Reasoning,
-    Refusal,
-    Text,
-    ToolArguments,
-    ToolCall,
-    Usage,
-    Whole,
-)
+from ..server.turns import PIECES, TOOL_USES, Whole
 from .default import Default
 from .text import Echo, LoremIpsum, ReverseInput
 
@@ -60,7 +49,6 @@ BUILT_IN: Final[dict[str, Callable[[int | str], ChatEngine]]] = {
 }
 """The engines that have a name, each made from a seed."""
 
-_PIECES: Final = (Text, Reasoning, ToolCall, ToolArguments, Refusal, Citation, Audio, Usage, Finish, Whole)
 _END: Final = object()
 
 
@@ -116,7 +104,7 @@ def _said(value: Any, request: ChatRequest) -> Generator[Any, Any, None]:
     """What a function answered, as pieces and steps."""
     if isinstance(value, Awaitable):
         value = yield Await(value)
-    if isinstance(value, str) and not isinstance(value, _PIECES):
+    if isinstance(value, str) and not isinstance(value, PIECES):
         yield from chunks(value) if request.stream else (value,)
     elif hasattr(value, "__anext__") or hasattr(value, "__aiter__"):
         yield from _asynchronous(value, request)
@@ -133,11 +121,24 @@ def _asynchronous(source: Any, request: ChatRequest) -> Generator[Any, Any, None
     # Where the caller goes away in the middle, nothing can be awaited any more: what is left of the generator
     # is finished by the hooks of its event loop.
     pieces: AsyncIterator[Any] = source.__aiter__()
+    sent: Any = None
     while True:
-        piece = yield Await(anext(pieces, _END))
+        piece = yield Await(anext(pieces, _END) if sent is None else _asent(pieces, sent))
         if piece is _END:
             return
-        yield from _item(piece, request)
+        sent = None
+        if isinstance(piece, TOOL_USES):
+            items = yield piece
+            sent = items if hasattr(pieces, "asend") else None
+        else:
+            yield from _item(piece, request)
+
+
+async def _asent(pieces: Any, sent: Any) -> Any:
+    try:
+        return await pieces.asend(sent)
+    except StopAsyncIteration:
+        return _END
 
 
 def _blocking(pieces: Iterator[Any], request: ChatRequest) -> Generator[Any, Any, None]:
@@ -154,6 +155,9 @@ def _blocking(pieces: Iterator[Any], request: ChatRequest) -> Generator[Any, Any
                     step = Call(_throw, pieces, error)
                 else:
                     step = Call(_advance, pieces, result)
+            elif isinstance(piece, TOOL_USES):
+                items = yield piece
+                step = Call(_advance, pieces, items)
             else:
                 yield from _item(piece, request)
                 step = Call(_advance, pieces, None)
@@ -184,7 +188,7 @@ def _item(value: Any, request: ChatRequest) -> Iterator[Any]:
     """One thing a function said, as pieces and steps."""
     if value is None:
         return
-    if isinstance(value, (str, *_PIECES, Step)):
+    if isinstance(value, (str, *PIECES, Step)):
         yield value
         return
     if not isinstance(value, Mapping) and hasattr(value, "to_dict"):

@@ -62,8 +62,8 @@ class Paced:
                 if pause:
                     yield Pause(pause)
                 pause = self.each
-                yield piece
-                piece = next(pieces)
+                sent = yield piece
+                piece = next(pieces) if send is None or sent is None else send(sent)
         except StopIteration:
             return
         finally:

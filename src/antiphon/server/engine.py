@@ -96,6 +96,10 @@ class ChatRequest:
     choice: int = 0
     """Which of the `n` answers is asked for. The engine is called once for each."""
     tools: Sequence[Tool] = ()
+    hosted_tools: Sequence[Mapping[str, Any]] = ()
+    """Tools that are no functions, as they came: web search, file search, MCP servers, a shell …"""
+    items: Sequence[Mapping[str, Any]] = ()
+    """The conversation as items, where Responses were asked: `messages` leaves out what tools left."""
     tool_choice: ToolChoice = AUTO
     parallel_tool_calls: bool = True
     response_format: ResponseFormat = TEXT

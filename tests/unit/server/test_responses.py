@@ -347,9 +347,11 @@ def test_a_conversation_grows_by_what_was_asked_and_answered() -> None:
 
 
 def test_a_background_response_is_found_finished_and_can_be_cancelled_before() -> None:
-    client = official(serve())
+    server = serve()
+    client = official(server)
     made = client.responses.create(model="gpt-5", input="x", background=True)
     assert made.status == "queued" and made.output == []
+    server.clock.advance(1)
     done = client.responses.retrieve(made.id)
     assert done.status == "completed" and done.output_text
     other = client.responses.create(model="gpt-5", input="x", background=True)

@@ -13,7 +13,22 @@ from zlib import crc32
 import orjson
 
 from .. import tokens
-from ..turns import Audio, Citation, Finish, Reasoning, Refusal, Text, ToolArguments, ToolCall, Usage, Whole
+from ..turns import (
+    TOOL_USES,
+    Audio,
+    Citation,
+    ContainerCitation,
+    FileCitation,
+    Finish,
+    Item,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolArguments,
+    ToolCall,
+    Usage,
+    Whole,
+)
 from .chunks import json_chunks
 from .logprobs import token_logprobs
 from .usage import chat_usage, service_tier
@@ -338,6 +353,8 @@ _TAKES: Final[dict[type, Callable[[Any, Any], None]]] = {
     Usage: lambda choice, piece: choice.on_usage(piece),
     Finish: lambda choice, piece: choice.on_finish(piece.reason),
     Whole: lambda choice, piece: choice.on_whole(piece.body),
+    # A chat completion has no place for what tools left.
+    **dict.fromkeys((Item, FileCitation, ContainerCitation, *TOOL_USES), lambda choice, piece: None),
 }
 
 

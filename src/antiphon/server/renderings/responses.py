@@ -12,14 +12,29 @@ import orjson
 
 from ...kernel.errors import APIStatusError
 from .. import tokens
-from ..turns import Audio, Citation, Finish, Reasoning, Refusal, Text, ToolArguments, ToolCall, Usage, Whole
+from ..turns import (
+    Audio,
+    Citation,
+    ContainerCitation,
+    FileCitation,
+    Finish,
+    Item,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolArguments,
+    ToolCall,
+    Usage,
+    Whole,
+)
 from .chunks import chunks
 from .logprobs import token_logprobs
+from .response_items import begun, progress, said, shown
 from .sinks import driven
 from .usage import responses_usage, service_tier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from ...kernel.flow import Step
     from ..app import Server
@@ -97,14 +112,17 @@ class ResponseTurn:
 
     __slots__ = (
         "_end_part",
-        "_ids",
+        "_include",
         "_item",
+        "_known",
         "_logprobs",
+        "_original",
         "_part",
         "_stretch",
         "_texts",
         "_visible",
         "finish",
+        "full",
         "order",
         "out",
         "reasoning",
@@ -121,7 +139,7 @@ class ResponseTurn:
         request: ChatRequest,
         response: dict[str, Any],
         out: list[bytes] | None = None,
-        ids: Iterator[str] | None = None,
+        known: Iterator[dict[str, Any]] | None = None,
     ) -> None:
         body = request.body
         self.server = server
@@ -134,15 +152,19 @@ class ResponseTurn:
         self.finish: str | None = None
         self.reasoning = ""
         self.whole_body: dict[str, Any] | None = None
-        self._ids = ids
+        self.full: dict[str, dict[str, Any]] = {}
+        """Items of which not all is shown, in full, by id."""
+        self._known = known
+        """The items that the turn is known to make, where it is told again."""
+        self._original: dict[str, Any] = {}
         self._item: dict[str, Any] | None = None
         self._part: dict[str, Any] | None = None
         self._texts: list[str] = []
         self._stretch = (b"", b"", b"")
         """Of the deltas of the part that is written: what is before the number, before the text, behind the text."""
         self._end_part: Callable[[str], None] = self._end_text
-        include = body.get("include") or ()
-        with_logprobs = "message.output_text.logprobs" in include or bool(body.get("top_logprobs"))
+        self._include: Sequence[str] = body.get("include") or ()
+        with_logprobs = "message.output_text.logprobs" in self._include or bool(body.get("top_logprobs"))
         self._logprobs: int | None = (body.get("top_logprobs") or 0) if with_logprobs else None
         self._visible = bool((body.get("reasoning") or {}).get("summary"))
 
@@ -242,10 +264,9 @@ class ResponseTurn:
         self._texts.append(text)
         self._delta(text)
 
-    def on_citation(self, citation: Citation) -> None:
+    def on_citation(self, citation: Citation | FileCitation | ContainerCitation) -> None:
         self._open("message", "output_text")
-        url, title, start, end = citation
-        cited = {"type": "url_citation", "url": url, "title": title, "start_index": start, "end_index": end}
+        cited = _CITED[citation.__class__](citation)
         annotations: list[Any] = self._part["annotations"]  # type: ignore[index]
         annotations.append(cited)
         place = self._place()
@@ -278,6 +299,22 @@ class ResponseTurn:
         self._texts.append(text)
         self._delta(text)
 
+    def on_item(self, body: dict[str, Any]) -> None:
+        self._close()
+        item = {"id": self._new("item_"), **body} if not body.get("id") else body
+        seen = shown(item, self._include)
+        if seen is not item:
+            self.full[item["id"]] = item
+        output = self.response["output"]
+        place = len(output)
+        output.append(begun(seen))
+        self.emit("response.output_item.added", output_index=place, item=output[-1])
+        if self.out is not None:
+            for kind, fields in progress(item, self.response.get("tools") or ()):
+                self.emit(f"response.{kind}", output_index=place, **fields)
+        output[-1] = seen
+        self.emit("response.output_item.done", output_index=place, item=seen)
+
     def on_audio(self, audio: Audio) -> None:
         self.on_text(audio.transcript)
 
@@ -297,7 +334,10 @@ class ResponseTurn:
     # Items and their parts
 
     def _new(self, prefix: str) -> str:
-        known = None if self._ids is None else next(self._ids, None)
+        if self._known is None:
+            return self.server.ids.new(prefix)
+        self._original = next(self._known, {})
+        known: str | None = self._original.get("id")
         return self.server.ids.new(prefix) if known is None else known
 
     def _open(self, kind: str, part: str) -> None:
@@ -349,8 +389,9 @@ class ResponseTurn:
             self._close_part()
         if "status" in item:
             item["status"] = status
-        if item["type"] == "reasoning" and "reasoning.encrypted_content" in (self.request.body.get("include") or ()):
+        if item["type"] == "reasoning" and "reasoning.encrypted_content" in self._include:
             item["encrypted_content"] = b64encode(self.reasoning.encode()).decode()
+        item.update(self._original)
         self._item = None
         self.emit("response.output_item.done", output_index=len(self.response["output"]) - 1, item=item)
 
@@ -434,8 +475,17 @@ class ResponseTurn:
             reasoning = count(self.reasoning) if self.reasoning else 0
         output = told.output_tokens
         if output is None:
-            output = reasoning + sum(_COUNTS[item["type"]](item, count) for item in self.response["output"])
+            output = reasoning + sum(_tokens(item, count) for item in self.response["output"])
         return responses_usage(prompt, output, reasoning=reasoning, cached=told.cached_tokens or 0)
+
+
+def _tokens(item: dict[str, Any], count: Callable[[str], int]) -> int:
+    """Tokens of an output item."""
+    known = _COUNTS.get(item["type"])
+    if known is not None:
+        return known(item, count)
+    written = said(item)
+    return count(written) + _CALL_TOKENS if written else 0
 
 
 _CALL_TOKENS: Final = 3
@@ -448,7 +498,33 @@ _COUNTS: Final[dict[str, Callable[[dict[str, Any], Callable[[str], int]], int]]]
     "custom_tool_call": lambda item, count: count(item["name"]) + count(item["input"]) + _CALL_TOKENS,
     "reasoning": lambda item, count: 0,  # counted as reasoning, whether it is shown or not
 }
-"""Tokens of an output item."""
+"""Tokens of the items that are made of pieces."""
+
+_CITED: Final[dict[type, Callable[[Any], dict[str, Any]]]] = {
+    Citation: lambda piece: {
+        "type": "url_citation",
+        "url": piece.url,
+        "title": piece.title,
+        "start_index": piece.start,
+        "end_index": piece.end,
+    },
+    FileCitation: lambda piece: {"type": "file_citation", **piece._asdict()},
+    ContainerCitation: lambda piece: {
+        "type": "container_file_citation",
+        "container_id": piece.container_id,
+        "file_id": piece.file_id,
+        "filename": piece.filename,
+        "start_index": piece.start,
+        "end_index": piece.end,
+    },
+}
+_CITATIONS: Final[dict[str, Callable[[Mapping[str, Any]], Piece]]] = {
+    "url_citation": lambda cited: Citation(cited["url"], cited["title"], cited["start_index"], cited["end_index"]),
+    "file_citation": lambda cited: FileCitation(cited["file_id"], cited["filename"], cited["index"]),
+    "container_file_citation": lambda cited: ContainerCitation(
+        cited["container_id"], cited["file_id"], cited["filename"], cited["start_index"], cited["end_index"]
+    ),
+}
 
 _TAKES: Final[dict[type, Callable[[Any, Any], None]]] = {
     Text: lambda turn, piece: turn.on_text(piece.text, piece.logprobs),
@@ -456,6 +532,9 @@ _TAKES: Final[dict[type, Callable[[Any, Any], None]]] = {
     ToolArguments: lambda turn, piece: turn.on_arguments(piece.text),
     Refusal: lambda turn, piece: turn.on_refusal(piece.text),
     Citation: lambda turn, piece: turn.on_citation(piece),
+    FileCitation: lambda turn, piece: turn.on_citation(piece),
+    ContainerCitation: lambda turn, piece: turn.on_citation(piece),
+    Item: lambda turn, piece: turn.on_item(piece.body),
     Audio: lambda turn, piece: turn.on_audio(piece),
     Reasoning: lambda turn, piece: turn.on_reasoning(piece.text),
     Usage: lambda turn, piece: turn.on_usage(piece),
@@ -480,6 +559,8 @@ _PARTS: Final[dict[str, dict[str, Any]]] = {
 _HOLDERS: Final = {"message": "content", "reasoning": "summary"}
 _INDEXES: Final = {"content": "content_index", "summary": "summary_index"}
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_ENDS: Final = ("completed", "incomplete", "failed")
+"""What a Response ends as with an event of its own; one that was cancelled has none."""
 _FAILURES: Final = {429: "rate_limit_exceeded", 400: "invalid_prompt"}
 """Codes of a failed Response where the error has none."""
 
@@ -506,10 +587,10 @@ def events(
     kept()
 
 
-def replayed(server: Server, request: ChatRequest, response: dict[str, Any], after: int = -1) -> bytes:
-    """The events of a Response that is complete, again, from the one behind number `after`."""
+def replayed(server: Server, request: ChatRequest, response: dict[str, Any]) -> list[bytes]:
+    """The events of a Response again, an entry each; those of one that has not ended go as far as it has come."""
     out: list[bytes] = []
-    ids = (item["id"] for item in response["output"] if item["type"] in _COUNTS)
+    known = (item for item in response["output"] if item["type"] in _COUNTS)
     unfinished = {
         **response,
         "status": "in_progress",
@@ -519,13 +600,14 @@ def replayed(server: Server, request: ChatRequest, response: dict[str, Any], aft
         "incomplete_details": None,
         "completed_at": None,
     }
-    turn = ResponseTurn(server, request, unfinished, out, ids)
+    turn = ResponseTurn(server, request, unfinished, out, known)
     turn.begin()
     for piece in response_pieces(response):
         turn.feed(piece)
     turn._close("completed" if response["status"] == "completed" else "incomplete")
-    turn.emit(f"response.{response['status']}", response=response)
-    return b"".join(out[after + 1 :])
+    if response["status"] in _ENDS:
+        turn.emit(f"response.{response['status']}", response=response)
+    return out
 
 
 def response_pieces(body: Mapping[str, Any]) -> Iterator[Piece]:
@@ -534,6 +616,8 @@ def response_pieces(body: Mapping[str, Any]) -> Iterator[Piece]:
         read = _READERS.get(item.get("type", ""))
         if read is not None:
             yield from read(item)
+        else:
+            yield Item(item)
     used: Mapping[str, Any] = body.get("usage") or {}
     if used:
         details: Mapping[str, Any] = used.get("output_tokens_details") or {}
@@ -555,8 +639,9 @@ def _message_pieces(item: Mapping[str, Any]) -> Iterator[Piece]:
         else:
             yield from chunks(part.get("text", ""))
         for cited in part.get("annotations") or ():
-            if cited.get("type") == "url_citation":
-                yield Citation(cited["url"], cited["title"], cited["start_index"], cited["end_index"])
+            read = _CITATIONS.get(cited.get("type", ""))
+            if read is not None:
+                yield read(cited)
 
 
 def _call_pieces(item: Mapping[str, Any]) -> Iterator[Piece]:

@@ -18,7 +18,16 @@ from .chat_request import at_least, check_choice, named
 if TYPE_CHECKING:
     from ..ids import Ids
 
-__all__ = ("Item", "check_items", "input_items", "messages_of", "packed", "responses_request", "unpacked")
+__all__ = (
+    "Item",
+    "check_items",
+    "input_items",
+    "messages_of",
+    "packed",
+    "responses_request",
+    "tool_family",
+    "unpacked",
+)
 
 Item: TypeAlias = dict[str, Any]
 """One input or output item of a Response."""
@@ -37,7 +46,7 @@ def responses_request(
     instructions = body.get("instructions")
     if instructions:
         messages.insert(0, {"role": "developer", "content": instructions})
-    request = ChatRequest(model, messages, body, "responses")
+    request = ChatRequest(model, messages, body, "responses", items=context)
     for name, value in body.items():
         read = _READERS.get(name)
         if read is not None and value is not None:
@@ -50,6 +59,8 @@ def responses_request(
             _check_json_is_named(messages)
         if request.tool_choice.names:
             check_choice(request)
+        elif request.tool_choice.names is not None:
+            _check_hosted_choice(request)
     return request
 
 
@@ -88,6 +99,15 @@ _PREFIXES: Final = {
     "custom_tool_call_output": "ctc_",
     "reasoning": "rs_",
     "compaction": "cmp_",
+    "computer_call": "cu_",
+    "computer_call_output": "cuo_",
+    "local_shell_call": "lsh_",
+    "local_shell_call_output": "lsho_",
+    "shell_call": "sh_",
+    "shell_call_output": "sho_",
+    "apply_patch_call": "apc_",
+    "apply_patch_call_output": "apco_",
+    "mcp_approval_response": "mcpa_",
 }
 """What ids of kinds of items begin with."""
 
@@ -203,6 +223,7 @@ def unpacked(item: Item) -> list[Item]:
 
 def _tools(request: ChatRequest, value: Sequence[Mapping[str, Any]]) -> None:
     request.tools = [tool for item in value for tool in _callable(item)]
+    request.hosted_tools = [item for item in value if item.get("type", "") not in _TOOLS]
 
 
 def _callable(item: Mapping[str, Any]) -> Iterable[Tool]:
@@ -233,7 +254,7 @@ _TOOLS: Final[dict[str, Callable[[Mapping[str, Any]], Iterable[Tool]]]] = {
     "custom": _custom,
     "namespace": _namespace,
 }
-"""Tools that the caller runs. Those that the server would run are no business of the engine."""
+"""Tools that are functions: the caller runs them, by name."""
 
 
 def _choice(request: ChatRequest, value: Any) -> None:
@@ -243,7 +264,7 @@ def _choice(request: ChatRequest, value: Any) -> None:
         callable_names = tuple(filter(None, (named(item) for item in value.get("tools") or ())))
         request.tool_choice = ToolChoice(value.get("mode", "auto"), callable_names)
     else:
-        name = named(value)
+        name = named(value) if value.get("type") in _TOOLS else ""
         request.tool_choice = ToolChoice("required", (name,) if name else ())
 
 
@@ -292,6 +313,20 @@ _OUTPUT_TOKENS: Final = at_least("max_output_tokens", 16)
 # Rules a schema cannot say
 
 
+def tool_family(kind: str) -> str:
+    """The name of a tool without the date of its version and the like: `web_search` for `web_search_preview`."""
+    return next((name for name in ("web_search", "computer") if kind.startswith(name)), kind)
+
+
+def _check_hosted_choice(request: ChatRequest) -> None:
+    """Raise `BadRequestError` where the choice is a tool that is no function, and not among those of the request."""
+    choice: Any = request.body["tool_choice"]
+    kind = choice.get("type", "")
+    offered = {tool_family(tool.get("type", "")) for tool in request.body.get("tools") or ()}
+    if kind != "allowed_tools" and tool_family(kind) not in offered:
+        raise BadRequestError.because(f"Tool choice '{kind}' not found in 'tools' parameter.", param="tool_choice")
+
+
 def check_items(items: Iterable[Item]) -> None:
     """Raise `BadRequestError` for a call without its output, or an output without its call."""
     calls: dict[str, str] = {}
@@ -301,7 +336,7 @@ def check_items(items: Iterable[Item]) -> None:
         if kind in _CALLS:
             calls[item.get("call_id", "")] = _CALLS[kind]
         elif kind in _OUTPUTS:
-            call_id = item.get("call_id") or ""
+            call_id = item.get("call_id") or item.get("id") or ""
             if call_id not in calls:
                 raise BadRequestError.because(
                     f"No tool call found for {_OUTPUTS[kind]} with call_id {call_id}.", param="input"
@@ -312,11 +347,12 @@ def check_items(items: Iterable[Item]) -> None:
             raise BadRequestError.because(f"No tool output found for {words} {call_id}.", param="input")
 
 
-_CALLS: Final = {"function_call": "function call", "custom_tool_call": "custom tool call"}
-_OUTPUTS: Final = {
-    "function_call_output": "function call output",
-    "custom_tool_call_output": "custom tool call output",
+_CALLS: Final = {
+    f"{name}_call": f"{name.replace('_', ' ')} call"
+    for name in ("function", "custom_tool", "computer", "local_shell", "shell", "apply_patch")
 }
+_OUTPUTS: Final = {f"{name}_output": f"{words} output" for name, words in _CALLS.items()}
+"""Items that are answered by others, and these, each with what the API calls it."""
 
 
 def _check_json_is_named(messages: Sequence[Message]) -> None:

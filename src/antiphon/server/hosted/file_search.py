@@ -1,0 +1,46 @@
+"""Searching the caller's vector stores."""
+
+from __future__ import annotations
+
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
+
+from ..searching import search
+from . import texts
+
+if TYPE_CHECKING:
+    from ...kernel.flow import Flow
+    from ..turns import FileSearch
+    from . import Bench
+
+__all__ = ("items",)
+
+
+def items(use: FileSearch, bench: Bench) -> Flow[list[dict[str, Any]]]:
+    """The item of a search, with what was found."""
+    queries = texts(use.queries)
+    found: list[Any]
+    if use.results is None:
+        tool = bench.tool("file_search")
+        searched: Any = search(
+            bench.server,
+            tool.get("vector_store_ids") or (),
+            queries,
+            limit=tool.get("max_num_results") or 20,
+            filters=tool.get("filters"),
+            ranking=tool.get("ranking_options"),
+        )
+        if isinstance(searched, GeneratorType):
+            searched = yield from searched
+        found = [each._asdict() for each in searched]
+    else:
+        found = [dict(each) for each in use.results]
+    return [
+        {
+            "id": bench.new("fs_"),
+            "type": "file_search_call",
+            "status": "completed",
+            "queries": queries,
+            "results": found,
+        }
+    ]
