@@ -13,14 +13,13 @@ https://platform.openai.com/docs/guides/tools-computer-use
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from copy import deepcopy
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..kernel.flow import Flow, World, arun, run
-from ..kernel.omit import NotGiven, Omit
 from ..kernel.view import View, plain
 from ._runners.items import computer_fault, is_compaction, is_message, is_reasoning, wire
 from ._runners.request import rotated_idempotency_headers
@@ -58,6 +57,7 @@ ACTIONS = ("click", "double_click", "drag", "keypress", "move", "screenshot", "s
 _TOOLS = ("computer", "computer_use_preview")
 _OWN = frozenset("stream background conversation previous_response_id tools input include tool_choice".split())
 """Parameters a run sets itself, which `extra_body` therefore cannot."""
+_OPTIONS = ("extra_headers", "extra_query", "extra_body", "timeout")
 _FORCED = frozenset(("computer", "computer_use_preview", "computer_use"))
 
 
@@ -146,6 +146,14 @@ def _owned(call: Any) -> JSON:
     return deepcopy(call)
 
 
+def _sendable(items: list[JSON]) -> list[JSON]:
+    """Items as they are sent back. Raises `TypeError` for what an application has put there and JSON has not."""
+    from orjson import dumps, loads
+
+    sent: list[JSON] = loads(dumps([wire(item) for item in items]))
+    return sent
+
+
 def _carried_out(handlers: dict[str, Any], call: JSON, policy: _Policy) -> Flow[ComputerCallOutput]:
     from ..types.responses import ResponseComputerToolCall
 
@@ -154,6 +162,7 @@ def _carried_out(handlers: dict[str, Any], call: JSON, policy: _Policy) -> Flow[
     fault = computer_fault(call)
     if fault is not None:
         raise ComputerUseError(fault)
+    _sendable([call])
     watch = Watch("computer", call["call_id"], policy.cancelled, policy.observer, _cancelled)
     watch.check()
     view = ResponseComputerToolCall.of(call)
@@ -240,16 +249,21 @@ def _screen(given: Any) -> Screenshot:
 # A run
 
 
+def _listed(value: Any) -> Any:
+    """A copy of JSON in which whatever can be iterated once is a list."""
+    value = plain(value)
+    if isinstance(value, Mapping):
+        return {name: _listed(member) for name, member in value.items()}
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        return deepcopy(value)
+    return [_listed(member) for member in value]
+
+
 def _begun(params: Mapping[str, Any], max_steps: Any) -> JSON:
     """A copy of the parameters, as a run asks with them."""
     if type(max_steps) is not int or max_steps < 1:
         raise ValueError(f"max_steps must be a positive integer; it was {max_steps!r}")
-    lists = {
-        name: list(params[name])
-        for name in ("input", "tools", "include", "context_management")
-        if not isinstance(params.get(name), (str, Omit, NotGiven, type(None)))
-    }
-    request: JSON = deepcopy(plain({**params, **lists}))
+    request: JSON = {name: value if name in _OPTIONS else _listed(value) for name, value in params.items()}
     extra = request.get("extra_body")
     if isinstance(extra, Mapping) and _OWN.intersection(extra):
         raise ValueError(f"extra_body cannot set {sorted(_OWN.intersection(extra))}, which the run does")
@@ -262,7 +276,9 @@ def _begun(params: Mapping[str, Any], max_steps: Any) -> JSON:
     tools = request.get("tools", [{"type": "computer"}])
     if not isinstance(tools, list) or len(tools) != 1 or tools[0].get("type") not in _TOOLS:
         raise ValueError("a ComputerToolset works with exactly one computer tool")
-    asked = request.get("input") or []
+    asked = request.get("input", [])
+    if not isinstance(asked, (str, list)):
+        raise TypeError(f"the input of a run is text or a list of items, not {type(asked).__name__}")
     included = dict.fromkeys([*(request.get("include") or ()), "reasoning.encrypted_content"])
     return {
         **request,
@@ -358,6 +374,7 @@ def _rounds(handlers: dict[str, Any], client: Any, request: JSON, max_steps: int
         calls = _calls(response, known, last=step == max_steps - 1)
         if not calls:
             break
+        replayed = _sendable(response["output"])
         _relax(request)
         outputs: list[Any] = []
         for call in calls:
@@ -366,7 +383,7 @@ def _rounds(handlers: dict[str, Any], client: Any, request: JSON, max_steps: int
             except ComputerUseError as error:
                 error.response = response
                 raise
-        request["input"] = [*request["input"], *(wire(deepcopy(item)) for item in response["output"]), *outputs]
+        request["input"] = [*request["input"], *replayed, *outputs]
     return response
 
 
