@@ -45,6 +45,8 @@ def admit(params: Any, *, strict: bool, saved: bool, budgeted: bool) -> JSON:
     own = OWN | {"truncation", "context_management"} if budgeted else OWN
     if isinstance(extra, Mapping) and own.intersection(extra):
         raise ValueError(f"extra_body cannot set {sorted(own.intersection(extra))}, which the runner does")
+    if admitted.get("input", "") is None:
+        raise TypeError("the input of a run is text or a list of items, not None")
     if admitted.get("stream") or admitted.get("background"):
         raise ValueError("a runner waits for its responses: `stream` is an argument of run(), `background` is none")
     for name in ("conversation", "previous_response_id"):
