@@ -15,7 +15,19 @@ from .renderings.responses_request import Item, input_items
 if TYPE_CHECKING:
     from .app import Server
 
-__all__ = ("CONTEXTS", "PENDING", "RESPONSES", "Context", "context_of", "full_output", "history", "items_of", "keep")
+__all__ = (
+    "CONTEXTS",
+    "PENDING",
+    "RESPONSES",
+    "Context",
+    "check_unlocked",
+    "context_of",
+    "full_output",
+    "given_items",
+    "history",
+    "items_of",
+    "keep",
+)
 
 RESPONSES: Final = "responses"
 """The collection of stored Responses."""
@@ -57,10 +69,32 @@ def context_of(server: Server, body: Mapping[str, Any], *, strict: bool) -> Cont
             _check_conversation(server, conversation)
         before = server.store.list(items_of(conversation))
     stored = body.get("store") is not False or conversation is not None
-    items = input_items(body.get("input"), server.ids if stored else None)
-    if any(item.get("type") == "item_reference" for item in items):
-        items = [_referenced(server, item, before, strict) for item in items]
+    items = given_items(server, body.get("input"), before, param="input", kept=stored)
     return Context(before, items, conversation)
+
+
+def given_items(server: Server, given: Any, before: list[Item], *, param: str, kept: bool = True) -> list[Item]:
+    """What the caller gave, as items in the API's full form, those it refers to in place of the references.
+
+    `before` is what the conversation has already. What is `kept` gets ids. Raises the API's errors for an item that is
+    not there, and for one that is there twice.
+    """
+    strict = not server.conjures
+    items = input_items(given, server.ids if kept else None)
+    if any(item.get("type") == "item_reference" for item in items):
+        items = [_referenced(server, item, before, strict, param) for item in items]
+    if strict:
+        seen: set[str] = {item["id"] for item in before if "id" in item}
+        for item in items:
+            key = item.get("id")
+            if key in seen:
+                raise BadRequestError.because(
+                    f"Duplicate item found with id {key}. Remove duplicate items from your input and try again.",
+                    param=param,
+                )
+            if key:
+                seen.add(key)
+    return items
 
 
 def items_of(conversation: str) -> str:
@@ -92,6 +126,11 @@ def _check_sources(body: Mapping[str, Any], previous: str | None, conversation: 
 def _check_conversation(server: Server, key: str) -> None:
     if server.store.get("conversations", key) is None:
         raise NotFoundError.because(f"Conversation with id '{key}' not found.", param="conversation")
+    check_unlocked(server, key)
+
+
+def check_unlocked(server: Server, key: str) -> None:
+    """Raise `BadRequestError` where a Response is being made in the background for a conversation."""
     if any(each["conversation"] == key for each in server.store.list(PENDING)):
         raise BadRequestError.because(
             "Another process is currently operating on this conversation. Please retry in a few seconds.",
@@ -128,7 +167,7 @@ def history(server: Server, key: str, strict: bool) -> list[Item]:
     return [item for turn in reversed(turns) for item in turn]
 
 
-def _referenced(server: Server, item: Item, before: list[Item], strict: bool) -> Item:
+def _referenced(server: Server, item: Item, before: list[Item], strict: bool, param: str) -> Item:
     if item.get("type") != "item_reference":
         return item
     for known in before:
@@ -139,7 +178,7 @@ def _referenced(server: Server, item: Item, before: list[Item], strict: bool) ->
             if found.get("id") == item["id"]:
                 return dict(found)
     if strict:
-        raise NotFoundError.because(f"Item with id '{item['id']}' not found.", param="input")
+        raise NotFoundError.because(f"Item with id '{item['id']}' not found.", param=param)
     return item
 
 

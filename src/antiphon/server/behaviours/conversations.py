@@ -1,52 +1,137 @@
-"""Items of conversations come several at a time, and in the short forms that input of Responses may have.
+"""Conversations and what is said in them: by the caller, and by Responses that are made in one.
 
-API reference: https://platform.openai.com/docs/api-reference/conversations/create-items
+API reference: https://platform.openai.com/docs/api-reference/conversations
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ...api.conversations import Conversations
 from ...api.conversations.items import Items
 from ...kernel.errors import NotFoundError
 from ..behaviour import Call, serves
-from ..renderings.responses_request import input_items
+from ..context import check_unlocked, given_items, items_of
+from ..kept import family
+from ..paging import page
+from ..renderings.response_items import shown
 
 if TYPE_CHECKING:
     from ..behaviour import Reply
+    from ..renderings.responses_request import Item
+
+
+@serves(Conversations.create)
+def create(call: Call) -> Reply:
+    """A conversation, with items or without.
+
+    Follows https://platform.openai.com/docs/api-reference/conversations/create
+    """
+    items = given_items(call.server, call.body.get("items"), [], param="items")
+    facts = {"metadata": call.body.get("metadata") or {}}
+    conversation = family("conversations").add(call, {}, facts)
+    _put(call, conversation["id"], items)
+    return conversation
+
+
+@serves(Conversations.retrieve)
+def retrieve(call: Call) -> Reply:
+    """A conversation. Follows https://platform.openai.com/docs/api-reference/conversations/retrieve"""
+    return _conversation(call)
+
+
+@serves(Conversations.update)
+def update(call: Call) -> Reply:
+    """Give a conversation other metadata.
+
+    Follows https://platform.openai.com/docs/api-reference/conversations/update
+    """
+    with call.server.lock:
+        changed = {**_conversation(call), "metadata": call.body.get("metadata") or {}}
+        call.server.store.put("conversations", changed["id"], changed)
+    return changed
+
+
+@serves(Conversations.delete)
+def delete(call: Call) -> Reply:
+    """Forget a conversation. Follows https://platform.openai.com/docs/api-reference/conversations/delete"""
+    key = _conversation(call)["id"]
+    call.server.store.delete("conversations", key)
+    return {"id": key, "object": "conversation.deleted", "deleted": True}
 
 
 @serves(Items.create)
-def create(call: Call) -> Reply:
-    """Add items to a conversation; the answer lists them."""
-    server, key = call.server, call.params["conversation_id"]
-    if server.store.get("conversations", key) is None and not server.conjures:
-        raise NotFoundError.because(f"Conversation with id '{key}' not found.")
-    items = input_items(call.body.get("items"), server.ids)
-    for item in items:
-        server.store.put(f"conversations/{key}/items", item["id"], item)
+def create_items(call: Call) -> Reply:
+    """Add items to a conversation; the answer lists them.
+
+    Follows https://platform.openai.com/docs/api-reference/conversations/create-items
+    """
+    key = _conversation(call)["id"]
+    with call.server.lock:
+        if not call.server.conjures:
+            check_unlocked(call.server, key)
+        known = call.server.store.list(items_of(key))
+        items = given_items(call.server, call.body.get("items"), known, param="items")
+        _put(call, key, items)
+    include = call.query.get("include") or ()
     return {
         "object": "list",
-        "data": items,
+        "data": [shown(item, include) for item in items],
         "first_id": items[0]["id"] if items else "",
         "last_id": items[-1]["id"] if items else "",
         "has_more": False,
     }
 
 
+@serves(Items.list)
+def list_items(call: Call) -> Reply:
+    """The items of a conversation, the latest first unless told otherwise.
+
+    Follows https://platform.openai.com/docs/api-reference/conversations/list-items
+    """
+    key = _conversation(call)["id"]
+    found = page(call.server.store.list(items_of(key)), call.query, order="desc", lenient=call.server.conjures)
+    include = call.query.get("include") or ()
+    found["data"] = [shown(item, include) for item in found["data"]]
+    return found
+
+
+@serves(Items.retrieve)
+def retrieve_item(call: Call) -> Reply:
+    """An item of a conversation.
+
+    Follows https://platform.openai.com/docs/api-reference/conversations/get-item
+    """
+    key, item = _conversation(call)["id"], call.params["item_id"]
+    found = call.server.store.get(items_of(key), item)
+    if found is None:
+        if call.server.conjures:
+            return family("conversations.items").document(call, item)
+        raise _no_item(item, key)
+    return shown(found, call.query.get("include") or ())
+
+
 @serves(Items.delete)
-def delete(call: Call) -> Reply:
+def delete_item(call: Call) -> Reply:
     """Take an item out of a conversation; the answer is the conversation.
 
     Follows https://platform.openai.com/docs/api-reference/conversations/delete-item
     """
-    server, key, item = call.server, call.params["conversation_id"], call.params["item_id"]
-    conversation = server.store.get("conversations", key)
-    if conversation is None and not server.conjures:
-        raise NotFoundError.because(f"Conversation with id '{key}' not found.")
-    if not server.store.delete(f"conversations/{key}/items", item) and not server.conjures:
-        raise NotFoundError.because(f"Item with id '{item}' not found in conversation with id '{key}'.")
-    if conversation is None:
-        now = int(server.clock.now())
-        return {"id": key, "object": "conversation", "created_at": now, "metadata": {}}
+    conversation, item = _conversation(call), call.params["item_id"]
+    if not call.server.store.delete(items_of(conversation["id"]), item) and not call.server.conjures:
+        raise _no_item(item, conversation["id"])
     return conversation
+
+
+def _conversation(call: Call) -> dict[str, Any]:
+    """The conversation that the address names. Raises `NotFoundError`."""
+    return family("conversations").get(call, call.params, call.params["conversation_id"])
+
+
+def _no_item(item: str, conversation: str) -> NotFoundError:
+    return NotFoundError.because(f"Item with id '{item}' not found in conversation with id '{conversation}'.")
+
+
+def _put(call: Call, key: str, items: list[Item]) -> None:
+    for item in items:
+        call.server.store.put(items_of(key), item["id"], item)

@@ -1,35 +1,18 @@
-"""Conversations and their items, ChatKit.
+"""Conversations and their items as the generic engine knows them, ChatKit.
 
 API reference: https://platform.openai.com/docs/api-reference/conversations
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from ..kept import Kept, later
-from ..renderings.responses_request import input_items
-
-if TYPE_CHECKING:
-    from ..behaviour import Call
 
 _LIMITS = {"max_requests_per_1_minute": 10}
 
 
-def _add_items(call: Call, conversation: dict[str, Any]) -> None:
-    for item in input_items(call.body.get("items"), call.server.ids):
-        call.server.store.put(f"conversations/{conversation['id']}/items", item["id"], item)
-
-
 FAMILIES = (
-    Kept(
-        "conversations",
-        "conv_",
-        missing="Conversation with id '{id}' not found.",
-        new={"metadata": {}},
-        created=_add_items,
-    ),
-    Kept("conversations.items", "msg_", missing="Item with id '{id}' not found."),
+    Kept("conversations", "conv_", missing="Conversation with id '{id}' not found.", new={"metadata": {}}),
+    Kept("conversations.items", "msg_"),
     Kept(
         "beta.chatkit.sessions",
         "cksess_",
