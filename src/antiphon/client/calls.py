@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 __all__ = ("AsyncClient", "SyncClient")
 
 _making = allocate_lock()
+
+
+def _after_fork() -> None:
+    global _making
+    _making = allocate_lock()  # the thread that held it may not be here
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class SyncClient(Direct):

@@ -106,6 +106,11 @@ class Upload:
         known = self._replayable
         return known if isinstance(known, bool) else known()
 
+    @property
+    def is_async(self) -> bool:
+        """Whether it can only be awaited."""
+        return self._pieces is None
+
     def pieces(self) -> Iterator[bytes]:
         """The body for one attempt. Raises `TypeError` where it can only be awaited."""
         if self._pieces is None:

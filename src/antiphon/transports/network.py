@@ -9,7 +9,7 @@ a body is being uploaded the whole exchange may take `read` seconds and one more
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -63,11 +63,12 @@ class NetworkTransport:
         self.keepalive_expiry = keepalive_expiry
         self.closed = False
         self._other: NetworkTransport | None = None
+        self._standard: Any = None
         self._clients: dict[Any, SyncClient] = {}
         self._async_clients: dict[Any, Client] = {}
         self._last: tuple[Any, SyncClient] | tuple[None, None] = (None, None)
         self._alast: tuple[Any, Client] | tuple[None, None] = (None, None)
-        self._process = os.getpid()
+        self._generation = _generation
 
     def like(self, *, follow_redirects: bool) -> NetworkTransport:
         """One with the same settings, but for redirects, and connections of its own. It is closed with this one."""
@@ -92,8 +93,11 @@ class NetworkTransport:
     def send(self, request: Request, timeout: Any, stream: bool) -> Response:
         """Send a request. Raises `APIConnectionError` or `APITimeoutError` where no response comes."""
         known, client = self._last
-        if known is not timeout or client is None or self._process != os.getpid():
-            client = self._client(timeout, request.body)
+        if known is not timeout or client is None or self._generation != _generation:
+            try:
+                client = self._client(timeout, request.body)
+            except _NoRuntimeError:
+                return self._standing_in().send(request, timeout, stream)
         try:
             builder = client.request(request.method, request.url).headers(request.headers.pairs)
             body = request.body
@@ -122,11 +126,12 @@ class NetworkTransport:
         self.closed = True
         self._last = (None, None)
         clients, self._clients = self._clients, {}
-        if self._process == os.getpid():
+        if self._generation == _generation:
             for client in clients.values():
                 client.close()
-        if self._other is not None:
-            self._other.close()
+        for beside in (self._other, self._standard):
+            if beside is not None:
+                beside.close()
 
     def _client(self, timeout: Any, body: Any) -> SyncClient:
         with _making:
@@ -135,7 +140,7 @@ class NetworkTransport:
             if client is None:
                 if len(self._clients) >= _MOST_CLIENTS:
                     self._clients.pop(next(iter(self._clients)))
-                client = self._clients[key] = self._made(SyncClientBuilder(), key)
+                client = self._clients[key] = self._made(SyncClientBuilder, key)
         if isinstance(body, bytes):
             self._last = (timeout, client)
         return client
@@ -151,8 +156,11 @@ class NetworkTransport:
     async def asend(self, request: Request, timeout: Any, stream: bool) -> Response:
         """Send a request. Raises `APIConnectionError` or `APITimeoutError` where no response comes."""
         known, client = self._alast
-        if known is not timeout or client is None or self._process != os.getpid():
-            client = self._async_client(timeout, request.body)
+        if known is not timeout or client is None or self._generation != _generation:
+            try:
+                client = self._async_client(timeout, request.body)
+            except _NoRuntimeError:
+                return await self._standing_in().asend(request, timeout, stream)
         try:
             builder = client.request(request.method, request.url).headers(request.headers.pairs)
             body = request.body
@@ -182,11 +190,12 @@ class NetworkTransport:
         self.closed = True
         self._alast = (None, None)
         clients, self._async_clients = self._async_clients, {}
-        if self._process == os.getpid():
+        if self._generation == _generation:
             for client in clients.values():
                 await client.close()
-        if self._other is not None:
-            await self._other.aclose()
+        for beside in (self._other, self._standard):
+            if beside is not None:
+                await beside.aclose()
 
     def _async_client(self, timeout: Any, body: Any) -> Client:
         with _making:
@@ -196,7 +205,7 @@ class NetworkTransport:
                 if len(self._async_clients) >= _MOST_CLIENTS:
                     self._async_clients.pop(next(iter(self._async_clients)))
                 _settle_at_exit()
-                client = self._async_clients[key] = self._made(ClientBuilder(), key)
+                client = self._async_clients[key] = self._made(ClientBuilder, key)
         if isinstance(body, bytes):
             self._alast = (timeout, client)
         return client
@@ -207,29 +216,46 @@ class NetworkTransport:
         """What a client is made for: the times for a connection, for the next bytes, for a place in the pool."""
         if self.closed:
             raise RuntimeError("Cannot send a request: the client has been closed.")
-        if self._process != os.getpid():
+        if self._generation != _generation:
             self._forked()
         wanted = timeout if isinstance(timeout, Timeout) else Timeout(timeout)
         return wanted.connect, wanted.read if isinstance(body, bytes) else None, wanted.pool
 
     def _forked(self) -> None:
         # The threads behind the clients stayed in the parent; nothing of them may be touched, not even to close.
-        _LEFT_IN_PARENT.append((self._clients, self._async_clients, self._last, self._alast))
-        self._clients, self._async_clients = {}, {}
+        _LEFT_IN_PARENT.append((self._clients, self._async_clients, self._last, self._alast, self._standard))
+        self._clients, self._async_clients, self._standard = {}, {}, None
         self._last = self._alast = (None, None)
-        self._process = os.getpid()
+        self._generation = _generation
 
-    def _made(self, builder: Any, key: tuple[float | None, float | None, float | None]) -> Any:
+    def _made(self, builder: Callable[[], Any], key: tuple[float | None, float | None, float | None]) -> Any:
+        """A client. Raises `_NoRuntimeError` where forks have left none for it to run on."""
+        if self._standard is not None:
+            raise _NoRuntimeError
         try:
-            return self._configured(builder, key).build()
+            return self._configured(builder(), key).build()
         except RuntimeError as error:
             if "fork" not in str(error):
                 raise
-            raise RuntimeError(
-                "This process was forked from one that had sent requests, and threads do not follow a fork. "
-                "Send the first request after forking, start processes with 'spawn' or 'forkserver', or give the "
-                "client transport=httpx2.Client()."
-            ) from error
+        # pyreqwest has two runtimes for a process, and refuses the one whose threads stayed with the parent. That is
+        # the first as a rule; the other, with several threads, begins in this process.
+        try:
+            return self._configured(builder().runtime_multithreaded(True), key).build()
+        except RuntimeError as error:
+            if "fork" not in str(error):
+                raise
+            raise _NoRuntimeError from error
+
+    def _standing_in(self) -> Any:
+        """What sends where pyreqwest cannot."""
+        with _making:
+            if self._standard is None:
+                from .redirects import Redirecting
+                from .standard import StandardTransport
+
+                made = StandardTransport(self)
+                self._standard = Redirecting(made) if self.follow_redirects else made
+            return self._standard
 
     def _configured(self, builder: Any, key: tuple[float | None, float | None, float | None]) -> Any:
         connect, read, pool = key
@@ -266,9 +292,25 @@ class NetworkTransport:
         return made
 
 
+class _NoRuntimeError(RuntimeError):
+    """pyreqwest cannot run in this process: it ran in the parent, and in the parent's parent."""
+
+
 _LEFT_IN_PARENT: list[Any] = []
 _making = RLock()
+_generation = 0
+"""How many forks lie between this process and the one that began."""
 _settling = False
+
+
+def _after_fork() -> None:
+    global _generation, _making
+    _generation += 1
+    _making = RLock()  # the thread that held it may not be here
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _settle_at_exit() -> None:
@@ -297,6 +339,12 @@ def _mapped(error: failures.RequestError, request: Request) -> APIError:
     if isinstance(error, failures.RequestTimeoutError):
         return APITimeoutError(request)
     return APIConnectionError(request=request)
+
+
+def _of_parent(request: Request) -> APIError:
+    return APIConnectionError(
+        message="Connection error: this stream is read by the process that this one was forked from.", request=request
+    )
 
 
 class _Lazy(Headers):
@@ -336,10 +384,11 @@ class _Lazy(Headers):
 class _Pieces:
     """The body of a response as it arrives."""
 
-    __slots__ = ("_exchange", "_read", "_request")
+    __slots__ = ("_exchange", "_generation", "_read", "_request")
 
     def __init__(self, exchange: Any, answer: Any, request: Request) -> None:
         self._exchange = exchange
+        self._generation = _generation
         self._read = answer.body_reader.read_chunk
         self._request = request
 
@@ -349,6 +398,8 @@ class _Pieces:
     def __next__(self) -> bytes:
         if self._exchange is None:
             raise StopIteration
+        if self._generation != _generation:
+            raise _of_parent(self._request)
         try:
             piece: Bytes | None = self._read()
         except failures.RequestError as error:
@@ -362,7 +413,9 @@ class _Pieces:
     def close(self) -> None:
         """Break the connection off."""
         exchange, self._exchange = self._exchange, None
-        if exchange is not None:
+        if self._generation != _generation:
+            _LEFT_IN_PARENT.append((exchange, self._read))
+        elif exchange is not None:
             exchange.__exit__(None, None, None)
 
     def release(self) -> None:
@@ -376,10 +429,11 @@ class _Pieces:
 class _AsyncPieces:
     """`_Pieces` for an event loop."""
 
-    __slots__ = ("_exchange", "_read", "_request")
+    __slots__ = ("_exchange", "_generation", "_read", "_request")
 
     def __init__(self, exchange: Any, answer: Any, request: Request) -> None:
         self._exchange = exchange
+        self._generation = _generation
         self._read = answer.body_reader.read_chunk
         self._request = request
 
@@ -389,6 +443,8 @@ class _AsyncPieces:
     async def __anext__(self) -> bytes:
         if self._exchange is None:
             raise StopAsyncIteration
+        if self._generation != _generation:
+            raise _of_parent(self._request)
         try:
             piece: Bytes | None = await self._read()
         except failures.RequestError as error:
@@ -402,7 +458,9 @@ class _AsyncPieces:
     async def aclose(self) -> None:
         """Break the connection off."""
         exchange, self._exchange = self._exchange, None
-        if exchange is not None:
+        if self._generation != _generation:
+            _LEFT_IN_PARENT.append((exchange, self._read))
+        elif exchange is not None:
             await exchange.__aexit__(None, None, None)
 
     async def arelease(self) -> None:

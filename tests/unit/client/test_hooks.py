@@ -122,9 +122,12 @@ async def test_a_stream_that_a_hook_refuses_is_closed() -> None:
     for kind in (OpenAI, AsyncOpenAI):
         with wire((STREAM, chunk(b'data: {"id": "c"}\n\n'), 5.0)) as server:
             client: Any = kind(api_key="k", base_url=server.base, hooks=Hooks(after=no))
+
+            async def called(client: Any = client) -> Any:
+                return await client.chat.completions.create(model="m", messages=[], stream=True)
+
             with pytest.raises(LookupError):
-                called = client.chat.completions.create(model="m", messages=[], stream=True)
-                await called
+                await called()
             assert server.wait_closed()
 
 

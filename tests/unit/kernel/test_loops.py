@@ -63,4 +63,5 @@ def test_uploads(run: Run) -> None:
     assert run(main) == [b"ab", b"cd", b"cd", [b"a", b"b"], [b"c", b"d"], False]
     with pytest.raises(TypeError, match="async client"):
         Request("POST", "/", body=Upload(apieces=pieces)).content()
+    assert Upload(apieces=pieces).is_async
     assert Upload(lambda: iter([]), replayable=lambda: True).replayable

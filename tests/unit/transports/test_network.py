@@ -535,52 +535,6 @@ asyncio.run(main())
             assert (result.returncode, result.stderr) == (0, "")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
-def test_a_client_made_before_a_fork_serves_after_it() -> None:
-    code = """
-import os, sys
-from antiphon import OpenAI
-client = OpenAI(api_key="k", base_url=sys.argv[1])
-child = os.fork()
-print(client.models.retrieve("m").id, flush=True)
-if child:
-    os.waitpid(child, 0)
-else:
-    os._exit(0)
-"""
-    with Wire(lambda received: reply(MODEL)) as server:
-        result = script(code, server.base)
-        assert result.stdout == "m\nm\n", result.stderr
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
-def test_a_fork_after_a_request_is_told_what_to_do() -> None:
-    code = """
-import os, sys
-import httpx2
-from antiphon import OpenAI
-client = OpenAI(api_key="k", base_url=sys.argv[1])
-print(client.models.retrieve("m").id, flush=True)
-child = os.fork()
-if child:
-    os.waitpid(child, 0)
-    print(client.models.retrieve("m").id, flush=True)
-else:
-    try:
-        client.models.retrieve("m")
-    except RuntimeError as error:
-        print(error, flush=True)
-    print(client.copy(transport=httpx2.Client()).models.retrieve("m").id, flush=True)
-    os._exit(0)
-"""
-    with Wire(lambda received: reply(MODEL)) as server:
-        result = script(code, server.base)
-        lines = result.stdout.splitlines()
-        assert (lines[0], lines[2], lines[3]) == ("m", "m", "m"), result.stderr
-        assert "forked" in lines[1]
-        assert "spawn" in lines[1]
-
-
 def test_a_thread_that_is_not_the_main_one_needs_no_watch() -> None:
     with Wire(lambda received: reply(MODEL)) as server:
         client = OpenAI(api_key="k", base_url=server.base)
