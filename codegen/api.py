@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from .annotations import Annotations
-from .overlay import HELPERS, RETURNS
+from .overlay import HELPERS, LOCAL_PARAMETERS
 from .resources import Operation, Resource, parameters, resources
-from .source import Ref, unparse
+from .source import Ref
 from .types import HEADER, Imports, indent, lazy_table, ours, relative
 from .words import operation_doc, resource_doc
 
@@ -25,6 +26,17 @@ _KERNEL = {
     "HttpxBinaryResponseContent": "binary",
 }
 """Names of the official package that our kernel has."""
+_LIB = {
+    "AgentSessionEventStream": "beta.agents",
+    "AsyncAgentSessionEventStream": "beta.agents",
+    "OutputT": "beta.agents._result",
+    "ToolHandler": "streaming.agents",
+    "AsyncToolHandler": "streaming.agents",
+}
+"""Names of the official package that our `lib` has."""
+_is_stream = re.compile(r"\w*Stream\[").match
+_VARIABLE = "OutputT"
+"""The type variable of calls that are generic: each of their voices has a protocol of its own."""
 _OPTIONS = (
     "extra_headers: Headers | None = None, extra_query: Query | None = None, extra_body: Body | None = None, "
     "timeout: float | Timeout | None | NotGiven = not_given"
@@ -166,7 +178,7 @@ class _Writer:
         doc = operation_doc(operation.resource, operation.name, operation.method, operation.path.partition("?")[0])
         docstring = f'"""{doc}\n"""'
         leaves = self._leaves(operation.spec)
-        answers = leaves if streams else [leaf for leaf in leaves if not leaf.startswith("Stream[")]
+        answers = leaves if streams else [leaf for leaf in leaves if not _is_stream(leaf)]
         decorator = f"@op.{operation.method.lower()}{'_page' if operation.paged else ''}({self._how(operation)})"
         signature = self._signature(operation.spec, self.shadowed)
         spec = (
@@ -199,8 +211,9 @@ class _Writer:
             members = self.annotations.members(argument.annotation, shadowed=shadowed)
             # Older signatures say `NOT_GIVEN` where newer ones say `omit`; to a parameter of the API both are one.
             annotation = " | ".join(dict.fromkeys("Omit" if each == "NotGiven" else each for each in members))
-            assert required == ("Omit" not in annotation), (self.module, spec.name, argument.arg)
-            text.append(f"{argument.arg}: {annotation}{'' if required else ' = omit'}")
+            local = argument.arg in LOCAL_PARAMETERS
+            assert required == ("Omit" not in annotation) or local, (self.module, spec.name, argument.arg)
+            text.append(f"{argument.arg}: {annotation}{'' if required else ' = None' if local else ' = omit'}")
         if not keyword_only:
             text.append("*")
         return ", ".join([*text, _OPTIONS])
@@ -208,10 +221,7 @@ class _Writer:
     def _leaves(self, spec: ast.FunctionDef) -> list[str]:
         """The members of the union a method returns."""
         assert spec.returns is not None
-        text = unparse(spec.returns)
-        for helper, plain in RETURNS.items():
-            text = text.replace(helper, plain)
-        return self.annotations.members(ast.parse(text, mode="eval").body, shadowed=self.shadowed)
+        return self.annotations.members(spec.returns, shadowed=self.shadowed)
 
     def _protocol(self, operation: Operation) -> tuple[str, str]:
         """The type of a call whose answer depends on its arguments, and the attribute's type made of it."""
@@ -219,9 +229,17 @@ class _Writer:
         leaves = self._leaves(operation.spec)
         seen = [leaf for each in operation.overloads for leaf in self._leaves(each)]
         leaves = [leaf for leaf in leaves if leaf in seen or not seen]
+        assert set(seen) <= set(leaves), operation
+        in_async = [f"Async{leaf}" if _is_stream(leaf) else leaf for leaf in leaves]
+        self.annotations.used |= {leaf.partition("[")[0] for leaf in in_async if _is_stream(leaf)}
+        voices = [leaves, [f"Coroutine[Any, Any, {leaf}]" for leaf in in_async]]
+        for answer in _ANSWERS:
+            each = in_async if "Async" in answer else leaves
+            voices.append([f"op.{answer}[{leaf}]" for leaf in each])
+        if any(_VARIABLE in leaf for leaf in leaves):
+            return self._generic(operation, name, [dict(zip(leaves, each, strict=True)) for each in voices])
         variables = dict(zip(leaves, _VARIABLES, strict=False))
         assert len(variables) == len(leaves), operation
-        assert set(seen) <= set(leaves), operation
         self.variables = max(self.variables, len(leaves))
         calls: list[str] = []
         for each in operation.overloads or [operation.spec]:
@@ -229,14 +247,24 @@ class _Writer:
             mark = "@overload\n" if operation.overloads else ""
             calls.append(f"{mark}def __call__({self._signature(each, frozenset())}) -> {answer}: ...")
         text = f"class {name}(Protocol[{', '.join(variables.values())}]):\n{indent(*calls)}"
-        in_async = [f"Async{leaf}" if leaf.startswith("Stream[") else leaf for leaf in leaves]
-        self.annotations.used |= {"AsyncStream"} if in_async != leaves else set()
-        voices = [leaves, [f"Coroutine[Any, Any, {leaf}]" for leaf in in_async]]
-        for answer in _ANSWERS:
-            each = in_async if "Async" in answer else leaves
-            voices.append([f"op.{answer}[{leaf}]" for leaf in each])
         calls = [f"{name}[{', '.join(each)}]" for each in voices]
         return text, f"op.Overloaded[{', '.join(calls)}]"
+
+    def _generic(self, operation: Operation, name: str, voices: list[dict[str, str]]) -> tuple[str, str]:
+        """The same for a call that is generic: what its variable stands for is known only in the call."""
+        texts: list[str] = []
+        names = [f"{name}{kind.removeprefix('In')}" for kind in ("Sync", "Async", *_ANSWERS)]
+        for each, answers in zip(names, voices, strict=True):
+            calls: list[str] = []
+            for overload in operation.overloads:
+                answer = " | ".join(answers[leaf] for leaf in self._leaves(overload))
+                signature = self._signature(overload, frozenset())
+                if "Async" in each:
+                    signature = signature.replace("ToolHandler", "AsyncToolHandler")
+                calls.append(f"@overload\ndef __call__({signature}) -> {answer}: ...")
+            texts.append(f"class {each}(Protocol):\n{indent(*calls)}")
+        self.annotations.used.add("AsyncToolHandler")
+        return "\n".join(texts), f"op.Overloaded[{', '.join(names)}]"
 
     # The whole
 
@@ -259,9 +287,8 @@ class _Writer:
             for target in resource.children.values():
                 checked.add(relative(f"antiphon.api.{target}", self.package), self.found[target].class_name)
         if self.protocols:
-            typing |= {"Any", "Protocol", "TypeVar"} | (
-                {"overload"} if any("@overload" in text for text in self.protocols) else set()
-            )
+            typing |= {"Any", "Protocol"} | ({"TypeVar"} if self.variables else set())
+            typing |= {"overload"} if any("@overload" in text for text in self.protocols) else set()
             checked.add("collections.abc", "Coroutine")
         typing |= used.intersection(_TYPING)
         used -= {*_TYPING, "builtins", "Omit", "NotGiven"}
@@ -269,7 +296,9 @@ class _Writer:
             if name in ("Iterable", "Sequence", "Mapping"):
                 at_run_time.add("collections.abc", name)
             else:
-                self._import(name, checked, lazy)
+                # The type of events may be named in the declaration alone, as text.
+                said = re.search(rf'(?<!")\b{name}\b', body + "".join(self.protocols))
+                self._import(name, checked if said else Imports(), lazy)
         if lazy:
             at_run_time.add("antiphon.kernel.lazy", "lazily")
         at_run_time.add("typing", *typing)
@@ -289,6 +318,11 @@ class _Writer:
     def _import(self, name: str, checked: Imports, lazy: dict[str, str]) -> None:
         if name in _KERNEL:
             where = f"antiphon.kernel.{_KERNEL[name]}"
+            checked.add(where, name)
+            lazy[name] = where
+            return
+        if name in _LIB:
+            where = f"antiphon.lib.{_LIB[name]}"
             checked.add(where, name)
             lazy[name] = where
             return

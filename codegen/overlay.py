@@ -5,9 +5,8 @@ from __future__ import annotations
 __all__ = (
     "BASES",
     "DEPRECATIONS",
-    "DROPPED_PARAMETERS",
     "HELPERS",
-    "RETURNS",
+    "LOCAL_PARAMETERS",
     "SKIPPED_MEMBERS",
     "WRITTEN",
     "WRITTEN_MODULES",
@@ -39,6 +38,9 @@ BASES = {
 """Classes with behaviour of their own: the base in `antiphon.kernel.extras` that has it."""
 
 HELPERS: dict[str, str] = {
+    "beta.agents.environments.files": "agents:EnvironmentFiles",
+    "beta.agents.sessions": "agents:SessionStreams",
+    "beta.agents.sessions.artifacts": "agents:ResultArtifacts",
     "beta.realtime": "connect:BetaRealtimeConnect",
     "beta.responses": "connect:BetaResponsesConnect",
     "beta.threads": "polling:ThreadPolling ._typed.threads:ThreadStreams",
@@ -63,17 +65,11 @@ class that has them, by the path of the resource, as `module:Class` of `antiphon
 any resource, and becomes a base of the generated one.
 """
 
-DROPPED_PARAMETERS = {
-    "output_type": "of `beta.agents.sessions.create`: a Python class to read answers into, part of the agents helper",
-    "tool_handlers": "of `beta.agents.sessions.create`: Python functions to run, part of the agents helper",
+LOCAL_PARAMETERS = {
+    "output_type": "of `beta.agents.sessions.create`: a Python class to read the answer into",
+    "tool_handlers": "of `beta.agents.sessions.create`: Python functions to run",
 }
-"""Parameters that are no part of a request."""
-
-RETURNS = {
-    "AgentSessionEventStream[OutputT]": "Stream[AgentSessionEvent]",
-    "AsyncAgentSessionEventStream[OutputT]": "AsyncStream[AgentSessionEvent]",
-}
-"""Results of helpers, and the plain HTTP result that takes their place."""
+"""Parameters that are no part of a request: the client acts on them."""
 
 DEPRECATIONS = {
     "beta.assistants": "the Assistants API gave way to the Responses API",

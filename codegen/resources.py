@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from .overlay import DEPRECATIONS, DROPPED_PARAMETERS
+from .overlay import DEPRECATIONS, LOCAL_PARAMETERS
 from .source import Module, module, unparse
 
 __all__ = ("Operation", "Resource", "resources")
@@ -189,6 +189,8 @@ def _describe(operation: Operation, keywords: dict[str, ast.expr]) -> None:
     security = chosen.get("security")
     if security is not None and "admin_api_key_auth" in unparse(security):
         how["admin"] = True
+    if local := tuple(each.arg for each, _, _ in parameters(spec) if each.arg in LOCAL_PARAMETERS):
+        how["local"] = local
     if renames := dict(_renames(operation)):
         how["rename"] = renames
     if "deprecated" in _decorators(spec) or any("deprecated" in _decorators(each) for each in operation.overloads):
@@ -201,7 +203,7 @@ def _describe(operation: Operation, keywords: dict[str, ast.expr]) -> None:
 def _renames(operation: Operation) -> Iterator[tuple[str, str]]:
     """Keys inside a body that Python cannot spell as the API does: the way to each, and its name in the API."""
     for argument, _, _ in parameters(operation.spec):
-        if argument.annotation is not None:
+        if argument.annotation is not None and argument.arg not in LOCAL_PARAMETERS:
             yield from _aliases(operation.home, argument.annotation, argument.arg, frozenset())
 
 
@@ -269,5 +271,5 @@ def parameters(spec: ast.FunctionDef) -> Iterator[tuple[ast.arg, bool, bool]]:
     for index, argument in enumerate(arguments.args[1:], 1):
         yield argument, True, index < first_default
     for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        if argument.arg not in OPTIONS and argument.arg not in DROPPED_PARAMETERS:
+        if argument.arg not in OPTIONS:
             yield argument, False, default is None

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .clouds.provider import Route
     from .credentials import Credential
     from .hooks import Hooked, Hooks
+    from .special import After
 
 __all__ = ("DEFAULT_BASE_URL", "DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT", "BaseClient", "ClientWorld", "header_lines")
 
@@ -362,11 +363,10 @@ class BaseClient:
         plan = plan_of(operation, self._is_async)
         fetch = Fetch(self, operation, args, dict(kwargs)) if operation.paged else None
         bound = operation.bind(args, kwargs)
-        body = bound.body
-        special = plan.special is not None and body is not None and plan.special.before(body)
+        after = None if plan.special is None else plan.special(self, bound)
         prepared = self._prepare(plan, bound)
         response = yield from exchange(prepared, self._token(operation), self.max_retries, self._hooks)
-        result = self._finish(plan, prepared, response, body, special)
+        result = self._finish(plan, prepared, response, bound.body, after)
         if fetch is not None and not isinstance(result, str):
             result._fetch = fetch
         return Answer(result, response)
@@ -483,14 +483,15 @@ class BaseClient:
         """Where a websocket connects to, and as what."""
         return self.websocket_base_url or self._base_url, dial
 
-    def _finish(self, plan: Plan, prepared: Prepared, response: Response, body: Any, special: bool) -> Any:
+    def _finish(self, plan: Plan, prepared: Prepared, response: Response, body: Any, after: After | None) -> Any:
         """What a call answers."""
         if prepared.stream:
             result = plan.stream(response, self._is_async)
         elif plan.makes_text and plan.as_text(body):
             return response.text
-        result = plan.read(response)
-        return plan.special.after(result) if special and plan.special is not None else result
+        else:
+            result = plan.read(response)
+        return result if after is None else after(result)
 
 
 def _timeout(value: Any) -> float | Timeout | None:

@@ -44,12 +44,11 @@ class SyncClient(Direct):
         plan = plan_of(operation, False)
         fetch = Fetch(self, operation, args, dict(kwargs)) if operation.paged else None
         bound = operation.bind(args, kwargs)
-        body = bound.body
-        special = plan.special is not None and body is not None and plan.special.before(body)
+        after = None if plan.special is None else plan.special(self, bound)
         prepared = self._prepare(plan, bound)
         world = self._world
         response = run(exchange(prepared, self._token(operation), self.max_retries, self._hooks), world)
-        result = self._finish(plan, prepared, response, body, special)
+        result = self._finish(plan, prepared, response, bound.body, after)
         if fetch is not None and not isinstance(result, str):
             result._fetch = fetch
         return result
@@ -118,12 +117,11 @@ class AsyncClient(AsyncDirect):
         plan: Plan = plan_of(operation, True)
         fetch = Fetch(self, operation, args, dict(kwargs)) if operation.paged else None
         bound = operation.bind(args, kwargs)
-        body = bound.body
-        special = plan.special is not None and body is not None and plan.special.before(body)
+        after = None if plan.special is None else plan.special(self, bound)
         prepared = self._prepare(plan, bound)
         world = self._world
         response = await arun(exchange(prepared, self._token(operation), self.max_retries, self._hooks), world)
-        result = self._finish(plan, prepared, response, body, special)
+        result = self._finish(plan, prepared, response, bound.body, after)
         if fetch is not None and not isinstance(result, str):
             result._fetch = fetch
         return result

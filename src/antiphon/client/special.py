@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..kernel.view import View
 
-__all__ = ("SPECIAL", "Special")
+if TYPE_CHECKING:
+    from ..kernel.operation import Bound
+    from .base import BaseClient
+
+__all__ = ("SPECIAL", "After", "Special")
+
+After: TypeAlias = Callable[[Any], Any]
+"""Makes the call's result of what was read."""
+
+Special: TypeAlias = "Callable[[BaseClient, Bound], After | None]"
+"""What is done before a call: it may change the arguments, and tells what is done after it."""
 
 
-class Special(NamedTuple):
-    """What is done before and after a call."""
-
-    before: Callable[[dict[str, Any]], bool]
-    """Changes the arguments of the body; tells whether `after` is wanted."""
-    after: Callable[[Any], Any]
-    """Makes the call's result of what was read."""
-
-
-def _as_base64(body: dict[str, Any]) -> bool:
+def _as_base64(client: BaseClient, bound: Bound) -> After | None:
     """Embeddings travel as base64 unless the caller says how: a quarter of the bytes, and exact."""
-    if "encoding_format" in body:
-        return False
+    body = bound.body
+    if body is None or "encoding_format" in body:
+        return None
     body["encoding_format"] = "base64"
-    return True
+    return _as_floats
 
 
 def _as_floats(answer: Any) -> Any:
@@ -46,5 +48,15 @@ def _as_floats(answer: Any) -> Any:
     return answer
 
 
-SPECIAL: dict[str, Special] = {"embeddings.create": Special(_as_base64, _as_floats)}
+def _create_session(client: BaseClient, bound: Bound) -> After | None:
+    """Sessions of agents: a type for the answer, functions for the tools."""
+    from ..api._helpers.agents import create_session
+
+    return create_session(client, bound)
+
+
+SPECIAL: dict[str, Special] = {
+    "beta.agents.sessions.create": _create_session,
+    "embeddings.create": _as_base64,
+}
 """By the operation's name."""

@@ -69,9 +69,8 @@ class _Call:
         self.operation = operation
         self.plan = plan_of(operation, client._is_async)
         bound = operation.bind(args, kwargs)
-        self.body = body = bound.body
-        special = self.plan.special
-        self.special = special is not None and body is not None and special.before(body)
+        self.after = None if self.plan.special is None else self.plan.special(client, bound)
+        self.body = bound.body
         self.prepared = client._prepare(self.plan, bound)
         self.world = _Watch(client._world)
 
@@ -89,7 +88,7 @@ class _Call:
 
     def finish(self, response: Response) -> Any:
         """The result the call would have had."""
-        result = self.client._finish(self.plan, self.prepared, response, self.body, self.special)
+        result = self.client._finish(self.plan, self.prepared, response, self.body, self.after)
         if self.fetch is not None and not isinstance(result, str):
             result._fetch = self.fetch
         return result

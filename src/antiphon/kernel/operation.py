@@ -254,6 +254,9 @@ else:
     SyncCall = AsyncCall = _Call
 
 
+_NONE: dict[str, Any] = {}
+
+
 class Bound(NamedTuple):
     """One call's arguments, each where it belongs. Values are as the caller gave them, omitted ones gone."""
 
@@ -263,9 +266,8 @@ class Bound(NamedTuple):
     body: dict[str, Any] | None
     options: dict[str, Any]
     """`extra_headers`, `extra_query`, `extra_body` and `timeout`, those that were given."""
-
-
-_NONE: dict[str, Any] = {}
+    local: dict[str, Any] = _NONE
+    """Arguments that stay with the client, such as a type to read the answer into."""
 
 
 class AnyOperation:
@@ -286,6 +288,7 @@ class AnyOperation:
         json_without_files: bool = False,
         parts: Mapping[str, str] | None = None,
         alone: str | None = None,
+        local: tuple[str, ...] = (),
         rename: Mapping[str, str] | None = None,
         paged: bool = False,
         streams: bool = False,
@@ -296,7 +299,8 @@ class AnyOperation:
         query, `headers` the header each parameter fills, `files` the parameters that are files, `form` says the body
         is a form, `json_without_files` that it is JSON when no file is given, `rename` the keys
         whose JSON name differs (`a.b` for one inside an object), `parts` the content type of each part of a form
-        and `alone` the part that is the whole body where no other is given.
+        and `alone` the part that is the whole body where no other is given. `local` names the parameters that are
+        no part of the request: the client acts on them, and `None` is as good as nothing.
         """
         self.method = method
         self.path, _, self.fixed_query = path.partition("?")
@@ -311,6 +315,7 @@ class AnyOperation:
         self.json_without_files = json_without_files
         self.parts = parts
         self.alone = alone
+        self.local = local
         self.rename = dict(rename or {})
         self._nested = [(name.split("."), key) for name, key in self.rename.items() if "." in name]
         self.paged = paged
@@ -323,14 +328,15 @@ class AnyOperation:
         own = [name for name in (*positional, *keywords) if name not in OPTIONS]
         self.path_params = tuple(part[1:-1] for part in self.path.split("/") if part[:1] == "{")
         self.positional = positional
-        rest = [name for name in own if name not in self.path_params and name not in self.header_params]
+        elsewhere = {*self.path_params, *self.header_params, *local}
+        rest = [name for name in own if name not in elsewhere]
         in_query = method in ("GET", "DELETE")
         self.query_params = tuple(name for name in rest if in_query or name in query)
         self.body_params = tuple(name for name in rest if name not in self.query_params)
         defaults = spec.__kwdefaults__ or {}
         self.parameters = frozenset(own)
         self.required = frozenset(name for name in own if name not in defaults)
-        self._simple = not (self.path_params or self.query_params or self.header_params or self.rename)
+        self._simple = not (self.path_params or self.query_params or self.header_params or self.rename or local)
         self.__doc__ = spec.__doc__
         self.__name__ = spec.__name__
         self._attribute = spec.__name__
@@ -405,7 +411,8 @@ class AnyOperation:
         body = {self.rename.get(name, name): kwargs[name] for name in self.body_params if name in kwargs}
         for way, key in self._nested:
             body = _renamed(body, way, key)
-        return Bound(path, query, headers, body if self.method == "POST" else None, options)
+        local = {name: kwargs[name] for name in self.local if kwargs.get(name) is not None}
+        return Bound(path, query, headers, body if self.method == "POST" else None, options, local)
 
     def _nearest(self, name: str) -> str:
         from difflib import get_close_matches

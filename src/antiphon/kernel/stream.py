@@ -27,18 +27,20 @@ class Reading(NamedTuple):
     named: bool = False
     """Every event is read as `{"event": its name, "data": its data}`; otherwise only those named `thread.…` are."""
     errors: bool = True
-    """An event with an `error` raises it; otherwise it is an event as any other."""
+    """An event with an `error` raises it, and those named `thread.…` are told by their names. Otherwise an event is
+    what its data is, whatever its name, and errors are events."""
 
 
 class Stream(Generic[T]):
     """Events as they arrive. Iterate it once."""
 
-    __slots__ = ("__weakref__", "_events", "response")
+    __slots__ = ("__weakref__", "_events", "_reading", "response")
     response: Response
     """The response the stream is read from: its status and headers."""
 
     def __init__(self, response: Response, reading: Reading) -> None:
         self.response = response
+        self._reading = reading
         # The generator knows nothing of this object, so that leaving a stream unread closes it without a collection.
         self._events: Generator[T, None, None] = _events(response, reading)
 
@@ -66,12 +68,13 @@ class Stream(Generic[T]):
 class AsyncStream(Generic[T]):
     """Events as they arrive. Iterate it once."""
 
-    __slots__ = ("__weakref__", "_events", "response")
+    __slots__ = ("__weakref__", "_events", "_reading", "response")
     response: Response
     """The response the stream is read from: its status and headers."""
 
     def __init__(self, response: Response, reading: Reading) -> None:
         self.response = response
+        self._reading = reading
         self._events: AsyncGenerator[T, None] = _aevents(response, reading)
 
     def __aiter__(self) -> AsyncIterator[T]:
@@ -121,7 +124,7 @@ def _events(response: Response, reading: Reading) -> Generator[Any, None, None]:
                     raise _no_json(data, response) from None
                 if errors and value.__class__ is dict and value.get("error"):
                     raise _error(value["error"], response)
-                if named or (name is not None and name[:7] == "thread."):
+                if named or (errors and name is not None and name[:7] == "thread."):
                     value = {"event": name, "data": value}
                 yield wrap(value)
         leave = _release
@@ -152,7 +155,7 @@ async def _aevents(response: Response, reading: Reading) -> AsyncGenerator[Any, 
                     raise _no_json(data, response) from None
                 if errors and value.__class__ is dict and value.get("error"):
                     raise _error(value["error"], response)
-                if named or (name is not None and name[:7] == "thread."):
+                if named or (errors and name is not None and name[:7] == "thread."):
                     value = {"event": name, "data": value}
                 yield wrap(value)
         leave = _arelease

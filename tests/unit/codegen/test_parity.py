@@ -54,12 +54,8 @@ HELPERS = {
 
 _SAME = {"SequenceNotStr": "Sequence", "NotGiven": "Omit"}
 """Types of the official package, and those of ours that say the same."""
-EXTRA_PARAMETERS = {
-    # A Python class and Python functions for the agents helper: nothing that a request carries.
-    "beta.agents.sessions.create": {"output_type", "tool_handlers"},
-}
 RESULTS = {
-    # The helper's stream of a typed session; the request itself answers plain events.
+    # A stream of these events, with the result of a turn.
     "AgentSessionEventStream[OutputT]": "Stream[AgentSessionEvent]",
 }
 WIDER = {"with_raw_response", "with_streaming_response"}
@@ -144,23 +140,13 @@ def test_every_method_is_there_and_no_other() -> None:
         assert ours | helpers == set(_methods(resource)), path
 
 
-NOT_WRITTEN = {
-    "beta.agents.environments.files": {"prepare", "prepare_directory", "upload"},
-    "beta.agents.sessions": {"stream"},
-    "beta.agents.sessions.artifacts": {"for_result"},
-}
-"""Helpers that are still to come."""
-
-
 def test_every_helper_is_there_with_the_official_parameters() -> None:
     def parameters(resource: Any, name: str) -> list[tuple[str, Any, bool]]:
         found = inspect.signature(getattr(resource, name)).parameters.values()
         return [(each.name, each.kind, each.default is each.empty) for each in found]
 
     for path, names in HELPERS.items():
-        missing = {name for name in names if not hasattr(type(OURS[path]), name)}
-        assert missing == NOT_WRITTEN.get(path, set()), path
-        for name in names - missing:
+        for name in names:
             assert parameters(OURS[path], name) == parameters(OFFICIAL[path], name), f"{path}.{name}"
             assert getattr(OURS[path], name).__doc__, f"{path}.{name}"
 
@@ -181,7 +167,6 @@ def test_every_parameter_has_the_official_name_kind_and_need() -> None:
         theirs = {
             parameter.name: (parameter.kind, parameter.default is parameter.empty)
             for parameter in list(inspect.signature(method).parameters.values())[1:]
-            if parameter.name not in EXTRA_PARAMETERS.get(name, ())
         }
         ours = {
             parameter.name: (parameter.kind, parameter.default is parameter.empty)
@@ -200,6 +185,8 @@ def test_positional_parameters_are_in_the_official_order() -> None:
 
 def _name(annotation: Any) -> str:
     """A type by its names, without its module."""
+    if isinstance(annotation, list):  # the parameters of a function
+        return f"[{', '.join(map(_name, annotation))}]"
     origin, members = typing.get_origin(annotation), typing.get_args(annotation)
     if hasattr(annotation, "__metadata__"):
         return _name(members[0])
@@ -230,7 +217,7 @@ def _evaluated(method: Any, text: str) -> str:
 def test_every_parameter_has_the_official_type() -> None:
     for name, method, operation in PAIRS:
         for parameter in list(inspect.signature(method).parameters.values())[1:]:
-            if parameter.name in OPTIONS or parameter.name in EXTRA_PARAMETERS.get(name, ()):
+            if parameter.name in OPTIONS:
                 continue
             ours = _name(evaluate(operation.spec.__annotations__[parameter.name], operation.module))
             theirs = _evaluated(method, str(parameter.annotation))

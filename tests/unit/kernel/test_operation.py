@@ -147,6 +147,7 @@ def test_a_call_without_path_and_query_hands_its_arguments_over() -> None:
         {},
         {"name": "a"},
         {"extra_body": {"z": 1}},
+        {},
     )
 
 

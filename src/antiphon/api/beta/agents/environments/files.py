@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
+from antiphon.api._helpers.agents import EnvironmentFiles
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ("Files",)
 
 
-class Files(Resource[V]):
+class Files(EnvironmentFiles[V]):
     """`client.beta.agents.environments.files`: files."""
 
     if TYPE_CHECKING:

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from antiphon.api._helpers.agents import ResultArtifacts
 from antiphon.kernel import operation as op
 from antiphon.kernel.lazy import lazily
 from antiphon.kernel.omit import NotGiven, Omit, not_given, omit
-from antiphon.kernel.operation import Resource, V
+from antiphon.kernel.operation import V
 
 if TYPE_CHECKING:
     from antiphon.kernel.binary import HttpxBinaryResponseContent
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ("Artifacts",)
 
 
-class Artifacts(Resource[V]):
+class Artifacts(ResultArtifacts[V]):
     """`client.beta.agents.sessions.artifacts`: artifacts."""
 
     @op.get("/agents/sessions/{session_id}/artifacts/{artifact_id}", fixed_headers={"OpenAI-Beta": "agents=v1"})
