@@ -297,7 +297,7 @@ class _Writer:
                 at_run_time.add("collections.abc", name)
             else:
                 # The type of events may be named in the declaration alone, as text.
-                said = re.search(rf'(?<!")\b{name}\b', body + "".join(self.protocols))
+                said = re.search(rf"(?<!['\"])\b{name}\b", body + "".join(self.protocols))
                 self._import(name, checked if said else Imports(), lazy)
         if lazy:
             at_run_time.add("antiphon.kernel.lazy", "lazily")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from antiphon.lib.streaming.agents import AsyncToolHandler, ToolHandler
     from antiphon.types.beta.agent_session import AgentSession
     from antiphon.types.beta.agent_session_deleted import AgentSessionDeleted
-    from antiphon.types.beta.agent_session_event import AgentSessionEvent
     from antiphon.types.beta.agent_session_input_message_param import AgentSessionInputMessageParam
     from antiphon.types.beta.agents import session_create_params, session_update_params
     from antiphon.types.beta.environment_param import EnvironmentParam
