@@ -61,6 +61,10 @@ class RequestOptions(TypedDict, total=False):
     security: SecurityOptions
     follow_redirects: bool
     """Whether redirects are followed, whatever the transport does otherwise."""
+    stream_mode: Literal["legacy", "events"]
+    """With `events`, errors in a stream are events as any other; otherwise they are raised."""
+    synthesize_event_and_data: bool
+    """Whether events of a stream are read as `{"event": its name, "data": its data}`."""
 
 
 class _Unlisted(NamedTuple):
@@ -91,6 +95,7 @@ class _Asked(NamedTuple):
     follow: bool | None
     to: Any
     stream: Any
+    options: RequestOptions
 
     def world(self, client: Any) -> World:
         """Where the request is sent."""
@@ -108,7 +113,14 @@ class _Asked(NamedTuple):
             return _library_response(response, self.to) if _is_library_response(self.to) else read_as(response, self.to)
         item = (*get_args(self.stream), self.to)[0]
         kind: Any = getattr(self.stream, "__origin__", self.stream)
-        return kind(response, Reading(wrapper(item) or (lambda value: value)))
+        return kind(
+            response,
+            Reading(
+                wrapper(item) or (lambda value: value),
+                named=self.options.get("synthesize_event_and_data", False),
+                errors=self.options.get("stream_mode") != "events",
+            ),
+        )
 
 
 def _asked(
@@ -150,6 +162,7 @@ def _asked(
         options.get("follow_redirects"),
         to,
         stream_cls if stream else None,
+        options,
     )
 
 
