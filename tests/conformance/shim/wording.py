@@ -37,6 +37,13 @@ WORDINGS: tuple[tuple[str, str], ...] = (
     (r"^Invalid `http_client` arg", r"http_client is of type"),
     (r"^The `api_key` and `workload_identity` arguments are mutually exclusive", r"`api_key` and `workload_identity`"),
     (r"^Expected file types input to be", r"is a str: give its bytes"),
+    (r"^Pydantic$", r"model of pydantic"),
+    (r"^Unexpected\.\*ref format$", r"leads out of the schema"),
+    (r"^before consuming events$", r"before the first one"),
+    (r"^object JSON schema$", r"arguments of a tool are an object"),
+    (r"^root-level compositions are unsupported$", r"or several that could be"),
+    (r"^No artifact$", r"no artifact has"),
+    (r"^More than one$", r"more than one artifact has"),
     (r"^stderr must be a string$", r"`stderr` .* must be a string"),
     (r"^Invalid public Live transcript$", r"Invalid session\.(input|output)_transcript\.delta"),
 )
