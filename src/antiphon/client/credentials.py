@@ -189,7 +189,7 @@ class _Turn(Step[None]):
         self.lock.acquire()
 
     async def aperform(self, world: World) -> None:
-        import asyncio
+        from ..kernel.loops import sleep
 
-        while not self.lock.acquire(blocking=False):  # noqa: ASYNC110
-            await asyncio.sleep(0.002)  # the lock may be held by a thread, which wakes nobody here
+        while not self.lock.acquire(blocking=False):
+            await sleep(0.002)  # the lock may be held by a thread, which wakes nobody here

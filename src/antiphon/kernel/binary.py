@@ -121,9 +121,9 @@ class HttpxBinaryResponseContent:
 
     async def astream_to_file(self, file: str | PathLike[str], *, chunk_size: int | None = None) -> None:
         """Write the bytes to a file on a worker thread. Raises `OSError`."""
-        import asyncio
+        from .loops import in_thread
 
-        await asyncio.to_thread(self.stream_to_file, file, chunk_size=chunk_size)
+        await in_thread(self.stream_to_file, file, chunk_size=chunk_size)
 
     async def aclose(self) -> None:
         """Nothing is left to close: the bytes have been read."""

@@ -187,21 +187,11 @@ class Together(Step[list[T]]):
         return [future.result() for future in futures]
 
     async def aperform(self, world: World) -> list[T]:
-        import asyncio
+        from functools import partial
 
-        places = asyncio.Semaphore(self.limit)
+        from .loops import together
 
-        async def driven(flow: Flow[T]) -> T:
-            async with places:
-                return await arun(flow, world)
-
-        tasks = [asyncio.ensure_future(driven(flow)) for flow in self.flows]
-        try:
-            return list(await asyncio.gather(*tasks))
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        return await together([partial(arun, flow, world) for flow in self.flows], self.limit)
 
     def __repr__(self) -> str:
         return f"Together({len(self.flows)} flows, {self.limit} at a time)"

@@ -6,13 +6,13 @@ trio is asked only where the program has imported it already, so that asyncio pa
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-__all__ = ("in_thread", "in_threads", "in_trio", "sleep")
+__all__ = ("in_thread", "in_threads", "in_trio", "sleep", "together")
 
 
 def in_trio() -> bool:
@@ -44,6 +44,52 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     import asyncio
 
     return await asyncio.to_thread(function, *args, **kwargs)
+
+
+async def together(starts: Sequence[Callable[[], Awaitable[T]]], limit: int) -> list[T]:
+    """The results of several at a time, at most `limit`. Where one fails the others are cancelled, and it is raised."""
+    return await (_in_nursery if in_trio() else _in_tasks)(starts, limit)
+
+
+async def _in_tasks(starts: Sequence[Callable[[], Awaitable[T]]], limit: int) -> list[T]:
+    import asyncio
+
+    places = asyncio.Semaphore(limit)
+
+    async def driven(start: Callable[[], Awaitable[T]]) -> T:
+        async with places:
+            return await start()
+
+    tasks = [asyncio.ensure_future(driven(start)) for start in starts]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _in_nursery(starts: Sequence[Callable[[], Awaitable[T]]], limit: int) -> list[T]:
+    import trio
+
+    places = trio.Semaphore(limit)
+    results: dict[int, T] = {}
+    failed: list[Exception] = []
+
+    async def driven(at: int, start: Callable[[], Awaitable[T]]) -> None:
+        async with places:
+            try:
+                results[at] = await start()
+            except Exception as error:
+                failed.append(error)
+                nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        for at, start in enumerate(starts):
+            nursery.start_soon(driven, at, start)
+    if failed:
+        raise failed[0]
+    return [results[at] for at in range(len(starts))]
 
 
 async def in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

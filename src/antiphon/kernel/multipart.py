@@ -110,7 +110,8 @@ class Content:
 
     @property
     def replayable(self) -> bool:
-        return True
+        """Whether it can be read (again)."""
+        raise NotImplementedError
 
     def pieces(self) -> Iterator[bytes]:
         raise NotImplementedError
@@ -130,7 +131,7 @@ class Opened(Content):
 
     @property
     def replayable(self) -> bool:
-        """Whether it can be read (again): a file that was closed cannot."""
+        """A file that was closed, or cannot be sought, cannot be read again."""
         import os
 
         return isinstance(self.file, os.PathLike) or _seekable(self.file)

@@ -326,14 +326,14 @@ class AsyncAPIResponse(BaseAPIResponse[R_co]):
 
     async def stream_to_file(self, file: str | PathLike[str], *, chunk_size: int | None = None) -> None:
         """Write the bytes to a file as they arrive, on worker threads. Raises `OSError`, and what `read` raises."""
-        import asyncio
+        from .loops import in_thread
 
-        opened = await asyncio.to_thread(open, file, "wb")
+        opened = await in_thread(open, file, "wb")
         try:
             async for chunk in self.iter_bytes(chunk_size):
-                await asyncio.to_thread(opened.write, chunk)
+                await in_thread(opened.write, chunk)
         finally:
-            await asyncio.to_thread(opened.close)
+            opened.close()
 
     write_to_file = stream_to_file
 

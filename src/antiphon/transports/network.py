@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..kernel.errors import APIConnectionError, APIError, APITimeoutError
 from ..kernel.http import Headers, Request, Response
+from ..kernel.loops import in_trio
 from ..kernel.options import Timeout
 from .interrupts import interruptible
 from .native import ClientBuilder, SyncClientBuilder, failures
@@ -184,6 +185,13 @@ class NetworkTransport:
             return Response(answer.status, _Lazy(answer), (await answer.bytes()).to_bytes(), request)
         except failures.RequestError as error:
             raise _mapped(error, request) from error
+        except RuntimeError as error:
+            if not in_trio():
+                raise
+            raise RuntimeError(
+                "Our own transport needs an event loop of asyncio. Under trio, give the client one that can do both: "
+                "AsyncOpenAI(http_client=httpx2.AsyncClient())."
+            ) from error
 
     async def aclose(self) -> None:
         """Close every connection. Raises nothing when called twice."""

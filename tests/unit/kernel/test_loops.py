@@ -13,7 +13,7 @@ import trio
 
 from antiphon.kernel.flow import Await, Call, Flow, Pause, World, arun
 from antiphon.kernel.http import Request, Upload
-from antiphon.kernel.loops import in_thread, in_threads, in_trio, sleep
+from antiphon.kernel.loops import in_thread, in_threads, in_trio, sleep, together
 
 RUNS = pytest.mark.parametrize("run", [lambda c: asyncio.run(c()), trio.run], ids=["asyncio", "trio"])
 Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
@@ -65,3 +65,46 @@ def test_uploads(run: Run) -> None:
         Request("POST", "/", body=Upload(apieces=pieces)).content()
     assert Upload(apieces=pieces).is_async
     assert Upload(lambda: iter([]), replayable=lambda: True).replayable
+
+
+@RUNS
+def test_several_at_a_time(run: Run) -> None:
+    most, now = [0], [0]
+
+    def start(n: int) -> Callable[[], Coroutine[Any, Any, int]]:
+        async def counted() -> int:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+            await sleep(0.01)
+            now[0] -= 1
+            return n
+
+        return counted
+
+    async def main() -> list[int]:
+        return await together([start(n) for n in range(7)], 3)
+
+    assert run(main) == list(range(7))
+    assert most == [3]
+
+
+@RUNS
+def test_the_first_that_fails_is_raised_and_the_others_are_cancelled(run: Run) -> None:
+    ended: list[str] = []
+
+    async def fails() -> None:
+        await sleep(0.01)
+        raise LookupError("first")
+
+    async def waits() -> None:
+        try:
+            await sleep(1000)
+        finally:
+            ended.append("cancelled")
+
+    async def main() -> None:
+        with pytest.raises(LookupError, match="first"):
+            await together([waits, fails], 2)
+
+    run(main)
+    assert ended == ["cancelled"]
