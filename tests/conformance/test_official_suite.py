@@ -78,3 +78,28 @@ def test_our_client_does_what_the_official_one_does(base_url: str) -> None:
     assert outcome.failed == 0, outcome.output[-20_000:]
     # Skipped by the suite itself: 36; excepted, each with its reason: see shim/exceptions.py.
     assert (outcome.cases, outcome.skipped) == (469, 36 + 111)
+
+
+AGENTS = (
+    "lib/beta/agents",
+    "lib/streaming/agents",
+    "lib/test_agent_session_message.py",
+    "test_agent_session_environment_reset.py",
+    "test_agent_session_response_fields.py",
+    "test_agent_session_update.py",
+    "test_agent_turn_items_pagination.py",
+    "test_agents_environment_token_page.py",
+    "test_environment_credentials.py",
+    "test_stream_mode.py",
+    "test_vault_metadata_filters.py",
+)
+"""The files of the suite that are about agents."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_our_helpers_of_agents_do_what_the_official_ones_do(base_url: str) -> None:
+    outcome = run_ours(base_url, [f"tests/{name}" for name in AGENTS], http_client="httpx2")
+    assert outcome.failed == 0, outcome.output[-20_000:]
+    # Skipped by the suite itself: 15; excepted, each with its reason: see shim/exceptions.py.
+    assert (outcome.cases, outcome.skipped) == (564, 15 + 43)

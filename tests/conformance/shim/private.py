@@ -29,6 +29,12 @@ NoneType = type(None)
 
 BaseModel = View
 
+
+def construct_type(*, type_: Any, value: Any) -> Any:
+    made = wrapper(type_)
+    return value if made is None else made(value)
+
+
 # _compat
 
 PYDANTIC_V1 = False
@@ -41,6 +47,14 @@ def construct_type_unchecked(*, value: Any, type_: Any) -> Any:
 
 def model_copy(model: View, *, deep: bool = False) -> View:
     return model.model_copy(deep=deep)
+
+
+def model_parse(model: type[Any], data: Any) -> Any:
+    return model.model_validate(data)
+
+
+def model_json_schema(model: type[Any]) -> Any:
+    return model.model_json_schema()
 
 
 def get_model_fields(model: type[View]) -> dict[str, Any]:
@@ -147,12 +161,16 @@ def make_request_options(
     extra_query: Any = None,
     extra_body: Any = None,
     timeout: Any = not_given,
+    stream_mode: Any = None,
+    synthesize_event_and_data: Any = None,
 ) -> dict[str, Any]:
     options = {
         "headers": extra_headers,
         "params": {**(query or {}), **(extra_query or {})},
         "extra_json": extra_body,
         "timeout": timeout,
+        "stream_mode": stream_mode,
+        "synthesize_event_and_data": synthesize_event_and_data,
     }
     return {name: value for name, value in options.items() if value not in (None, {}, not_given)}
 

@@ -38,6 +38,10 @@ WORDINGS: tuple[tuple[str, str], ...] = (
     (r"^The `api_key` and `workload_identity` arguments are mutually exclusive", r"`api_key` and `workload_identity`"),
     (r"^Expected file types input to be", r"is a str: give its bytes"),
     (r"^Pydantic$", r"model of pydantic"),
+    (
+        r"^\^Unexpected response type at (content\S+): expected a string\\\.\$$",
+        r"unexpected type at \1: expected a string$",
+    ),
     (r"^Unexpected\.\*ref format$", r"leads out of the schema"),
     (r"^before consuming events$", r"before the first one"),
     (r"^object JSON schema$", r"arguments of a tool are an object"),
@@ -64,7 +68,7 @@ def ours(match: Any) -> Any:
 
 
 def translate() -> None:
-    """Have `pytest.raises` look for our words."""
+    """Have `pytest.raises` and `pytest.warns` look for our words."""
     raises = pytest.raises
 
     def in_our_words(*args: Any, match: Any = None, **options: Any) -> Any:
@@ -73,3 +77,9 @@ def translate() -> None:
         return raises(*args, match=ours(match), **options) if match is not None else raises(*args, **options)
 
     pytest.raises = in_our_words  # type: ignore[assignment]
+    warns = pytest.warns
+
+    def warns_in_our_words(*args: Any, match: Any = None, **options: Any) -> Any:
+        return warns(*args, match=ours(match), **options)
+
+    pytest.warns = warns_in_our_words  # type: ignore[assignment]
