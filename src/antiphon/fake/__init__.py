@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..client import AsyncOpenAI, OpenAI
     from ..hosting.asgi import ASGI
     from ..hosting.run import Running
+    from ..kernel.dialogue import Dialogue
     from ..kernel.flow import Flow, World
     from ..kernel.http import Filter, Request, Response
     from ..server.clock import Clock
@@ -131,6 +132,10 @@ class FakeOpenAI:
     def __call__(self, request: Request) -> Response | Flow[Response]:
         """Answer a request."""
         return self.server(request)
+
+    def dialogue(self, request: Request) -> Dialogue | Response:
+        """Open a websocket, or refuse to."""
+        return self.server.dialogue(request)
 
     def __repr__(self) -> str:
         return f"<FakeOpenAI, seed {self.server.seed!r}>"

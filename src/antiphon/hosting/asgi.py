@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
+from ..kernel.dialogue import converse
 from ..kernel.http import Headers, Request, Response
 from .pump import Application, Gone, Stream, Watch, discard, failure, sendable
 from .rsgi import encoded
@@ -39,7 +40,44 @@ class ASGI(Application):
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        await send({"type": "websocket.close", "code": 1000})
+        opened = self.opened(_request({"method": "GET", **scope}, b""))
+        if isinstance(opened, Response):
+            await self._refuse(opened, scope, send)
+            return
+        await send({"type": "websocket.accept"})
+        left = False
+
+        async def hear() -> bytes | None:
+            nonlocal left
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                left = True
+                return None
+            text = message.get("text")
+            return text.encode() if text is not None else message.get("bytes") or b""
+
+        async def say(message: bytes) -> None:
+            try:
+                await send({"type": "websocket.send", "text": message.decode()})
+            except OSError as error:
+                raise Gone from error
+
+        try:
+            await converse(opened, self.world, hear, say)
+        except Gone:
+            left = True
+        finally:
+            if not left:
+                await send({"type": "websocket.close", "code": 1012})
+
+    async def _refuse(self, response: Response, scope: Scope, send: Send) -> None:
+        """Say why there is no websocket, to servers that can say more than that there is none."""
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        headers = [(name.encode(), value.encode()) for name, value in sendable(response.headers.pairs)]
+        await send({"type": "websocket.http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": response.content})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         body, handler = b"", self.handler

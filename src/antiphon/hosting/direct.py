@@ -98,6 +98,9 @@ class Direct:
         """A request is there, its body perhaps not yet. Called from Rust, where nothing may be raised."""
         try:
             scope, protocol = watcher.scope, watcher.proto
+            if scope.proto != "http":
+                self._later(watcher, self.app.__rsgi__(scope, protocol))
+                return
             headers = LazyHeaders(scope.headers)
             length = self.app.announced(scope, headers)
             if length is None:

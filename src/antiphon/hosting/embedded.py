@@ -69,7 +69,7 @@ class Embedded:
             _Target(self.app.__rsgi__, begun),
             interface=Interfaces.RSGI,
             http=HTTPModes.auto,
-            websockets=False,
+            websockets=True,
             backlog=BACKLOG,
             log_enabled=False,
             log_dictconfig=_QUIET,

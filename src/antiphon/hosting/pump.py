@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ..kernel.errors import APIStatusError, InternalServerError
+from ..kernel.errors import APIStatusError, InternalServerError, NotFoundError
 from ..kernel.flow import World, arun
 
 if TYPE_CHECKING:
+    from ..kernel.dialogue import Dialogue
     from ..kernel.flow import Flow, Step
     from ..kernel.http import Filter, Handler, Request, Response
 
@@ -104,6 +105,8 @@ class Application:
         max_body: int | None = None,
     ) -> None:
         self.world: World = world or getattr(handler, "world", None) or World()
+        self.dialogue: Callable[[Request], Dialogue | Response] | None = getattr(handler, "dialogue", None)
+        """Opens websockets, where the handler has them."""
         self.max_body: int = getattr(handler, "max_body", MAX_BODY) if max_body is None else max_body
 
         def refuse(request: Request) -> Response:
@@ -114,6 +117,15 @@ class Application:
         for each in reversed(tuple(filters)):
             self.handler = each(self.handler)
             self.refuse = each(self.refuse)
+
+    def opened(self, request: Request) -> Dialogue | Response:
+        """The dialogue of a websocket's handshake, or the response that refuses it."""
+        if self.dialogue is None:
+            return NotFoundError.because(f"There is no websocket at {request.path}.").to_response()
+        try:
+            return self.dialogue(request)
+        except Exception as error:
+            return failure(error)
 
     async def finish(self, flow: Flow[Response], watch: Watch) -> Response:
         """Drive a handler's flow to its response."""

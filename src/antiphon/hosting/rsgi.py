@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
+from ..kernel.dialogue import converse
 from ..kernel.http import Headers, Request, Response
 from .pump import Application, Gone, Stream, Watch, discard, failure, sendable
 
@@ -58,6 +59,27 @@ class HTTPProtocol(Protocol):
     def response_stream(self, status: int, headers: list[tuple[str, str]]) -> Transport: ...
 
 
+class WebsocketMessage(Protocol):
+    """What came over a websocket: 0 the end, 1 bytes, 2 text."""
+
+    kind: int
+    data: bytes | str
+
+
+class WebsocketTransport(Protocol):
+    """A websocket that is open."""
+
+    def receive(self) -> Awaitable[WebsocketMessage]: ...
+    def send_str(self, data: str) -> Awaitable[None]: ...
+
+
+class WebsocketProtocol(Protocol):
+    """The way to a websocket."""
+
+    def accept(self) -> Awaitable[WebsocketTransport]: ...
+    def close(self, status: int | None) -> Any: ...
+
+
 class LazyHeaders(Headers):
     """Headers that are looked up in granian's map, and copied only when somebody goes through all of them."""
 
@@ -91,8 +113,11 @@ class RSGI(Application):
     what lies between two of them.
     """
 
-    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+    async def __rsgi__(self, scope: Scope, protocol: Any) -> None:
         headers = LazyHeaders(scope.headers)
+        if scope.proto != "http":
+            await self._websocket(scope, headers, protocol)
+            return
         whole = True
         body = b""
         try:
@@ -120,11 +145,40 @@ class RSGI(Application):
             return None
         return None if scope.http_version == "2" and scope.method not in ("GET", "HEAD") else 0
 
+    async def _websocket(self, scope: Scope, headers: LazyHeaders, protocol: WebsocketProtocol) -> None:
+        """Hold a dialogue until the client leaves. What granian can say to a client it refuses is a status."""
+        opened = self.opened(_request(scope, headers, b""))
+        if isinstance(opened, Response):
+            protocol.close(opened.status)
+            return
+        transport = await protocol.accept()
+
+        async def receive() -> bytes | None:
+            try:
+                message = await transport.receive()
+            except RuntimeError:
+                return None
+            if message.kind == 0:
+                return None
+            data = message.data
+            return data.encode() if isinstance(data, str) else data
+
+        async def send(message: bytes) -> None:
+            try:
+                await transport.send_str(message.decode())
+            except RuntimeError as error:
+                raise Gone from error
+
+        try:
+            await converse(opened, self.world, receive, send)
+        except Gone:
+            pass
+        finally:
+            protocol.close(None)
+
     def answer(self, scope: Scope, headers: LazyHeaders, body: bytes, *, whole: bool) -> Any:
         """What the handler says: a response, or a flow to one. Raises nothing."""
-        authority = headers.raw.get("host") or scope.authority or "localhost"
-        origin = f"{scope.scheme}://{authority}"
-        request = Request(scope.method, encoded(scope.path), scope.query_string, headers, body, origin)
+        request = _request(scope, headers, body)
         try:
             return self.handler(request) if whole else self.refuse(request)
         except Exception as error:
@@ -175,6 +229,13 @@ class RSGI(Application):
             pass
         finally:
             watch.stop()
+
+
+def _request(scope: Scope, headers: LazyHeaders, body: bytes) -> Request:
+    authority = headers.raw.get("host") or scope.authority or "localhost"
+    return Request(
+        scope.method, encoded(scope.path), scope.query_string, headers, body, f"{scope.scheme}://{authority}"
+    )
 
 
 class _Writer:

@@ -22,6 +22,7 @@ from ..kernel.errors import OpenAIError
 from ..kernel.view import View
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from ..kernel.options import Headers, Query
@@ -193,10 +194,10 @@ class _Session:
     def __init__(self, resource: Any, model: str, extra_query: Query | None) -> None:
         self._resource = resource
         self._model = model
-        self._query: dict[str, Any] = dict(extra_query or {})
+        self._query: Mapping[str, Any] = extra_query or {}
         self._entered = False
 
-    def _enter(self) -> dict[str, Any]:
+    def _enter(self) -> Mapping[str, Any]:
         """The query to connect with, once. Raises what is wrong with it before any key is asked for."""
         if self._entered:
             raise RuntimeError(_TWICE)
@@ -211,7 +212,8 @@ class _Session:
         if any("intent" in each for each in (base, *known)):
             raise ValueError("Realtime Translation takes no `intent` in its query: it is what the session is for")
         # What the base URL asks for counts here even where websockets have a base URL of their own.
-        return {name: value for name, value in base.items() if not any(name in each for each in known)} | self._query
+        beside = {name: value for name, value in base.items() if not any(name in each for each in known)}
+        return {**beside, **self._query} if beside else self._query
 
 
 def _asked(url: Any) -> dict[str, list[str]]:

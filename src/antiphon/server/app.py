@@ -29,6 +29,7 @@ from .jobs import Jobs
 from .store import MemoryStore
 
 if TYPE_CHECKING:
+    from ..kernel.dialogue import Dialogue
     from ..kernel.flow import Flow, World
     from ..kernel.http import Filter, Handler
     from .clock import Clock
@@ -119,6 +120,16 @@ class Server:
             if due is not None:
                 return self._after(due, request)
         return self._answer(self._handler, request)
+
+    def dialogue(self, request: Request) -> Dialogue | Response:
+        """Open a websocket, or refuse to. Each message that asks for something is then answered as a request is."""
+        from .sockets import opened
+
+        try:
+            return opened(self, request)
+        except Exception as error:
+            request_id = self._envelope.new_id()
+            return self._envelope.sealed(error_response(error, request, request_id), request, request_id, 0.0)
 
     def inner(self, request: Request) -> Response | Flow[Response]:
         """Answer a request of the server's own, such as a line of a batch: without filters, keys and due jobs."""

@@ -7,12 +7,15 @@ attempts, pass there. So under a virtual clock neither takes time. A pause longe
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from ..kernel.errors import APIStatusError, APITimeoutError
 from ..kernel.flow import World, aiterate, arun, iterate, run
 from ..kernel.http import Handler, Request, Response
+
+if TYPE_CHECKING:
+    from ..kernel.dialogue import Dialogue
 
 __all__ = ("HandlerTransport",)
 
@@ -62,6 +65,12 @@ class HandlerTransport:
             return response._replace(body=b"".join([piece async for piece in pieces]), request=request)
         except APIStatusError as error:
             return error.to_response()._replace(request=request)
+
+    @property
+    def dialogue(self) -> Callable[[Request], Dialogue | Response] | None:
+        """What opens websockets; `None` where the handler has none."""
+        found: Callable[[Request], Dialogue | Response] | None = getattr(self.handler, "dialogue", None)
+        return found
 
     def close(self) -> None:
         """Nothing is held open: the handler belongs to whoever made it."""

@@ -30,6 +30,7 @@ HOMES = {
     "openai.helpers": "antiphon.helpers",
     "openai.lib": "antiphon.lib",
     "openai.lib._bedrock_auth": "shim.clouds",
+    "openai.lib._websocket": "shim.sockets",
     "openai.lib.azure": "antiphon.client.azure",
     "openai.lib.bedrock": "shim.clouds",
     "openai.pagination": "antiphon.kernel.pages",
@@ -42,7 +43,6 @@ HOMES = {
     "openai.resources.live.sideband": "antiphon.api.connections.live_sideband",
     "openai.resources.realtime.realtime": "antiphon.api.connections.realtime",
     "openai.resources.realtime.translations.translations": "antiphon.api.connections.realtime_translations",
-    "openai.resources.responses.responses": "antiphon.api.connections.responses",
     "openai.resources.responses.responses": "shim.resources",
     "openai.types": "antiphon.types",
 }

@@ -53,3 +53,10 @@ class Responses(metaclass=_Colour):
 
 class AsyncResponses(metaclass=_Colour):
     is_async = True
+
+
+def __getattr__(name: str) -> Any:
+    # Connections are beside the resources with us.
+    from antiphon.api.connections import responses
+
+    return getattr(responses, name)

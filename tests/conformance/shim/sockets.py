@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from antiphon.api._helpers.sockets import AsyncConnection, SyncConnection
+from antiphon.client.websockets import pumps
 from antiphon.lib.live import AsyncTranscriptGrouper
+
+# Cases put something else here.
+_WebSocketConnect: Any = pumps._connect()
+pumps._connect = lambda: _WebSocketConnect
 
 AsyncTranscriptGrouper._dispatch_run = property(lambda self: self._delivery)  # type: ignore[attr-defined]
 

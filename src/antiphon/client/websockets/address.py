@@ -45,7 +45,11 @@ def _operation(dial: Dial) -> AnyOperation:
 def credential(client: BaseClient, dial: Dial, extra_headers: Mapping[str, Any]) -> Credential | None:
     """What gives the key for this connection, where that is not a header already."""
     found = client._token(_operation(dial))
-    return None if found is None or any(name.lower() == found.header for name in extra_headers) else found
+    if found is None:
+        return None
+    said = {name.lower() for name in extra_headers}
+    header = found.header or _AUTH[0]
+    return None if header in said or header in client._custom_headers else found
 
 
 def address(
@@ -61,7 +65,7 @@ def address(
     if scheme.lower() not in _SCHEMES or not rest:
         raise OpenAIError(f"websocket_base_url needs a scheme and a host, such as wss://host/v1; it was {base!r}")
     place, _, base_query = rest.partition("?")
-    query = _query(client, base_query, {**dial.query, **extra_query, **dial.fixed_query})
+    query = _query(client, base_query, {**dial.query, **_lists(extra_query), **dial.fixed_query})
     url = f"{_SCHEMES[scheme.lower()]}://{place.rstrip('/')}{dial.path}" + (f"?{query}" if query else "")
     known = client._auth(_operation(dial))
     if auth is not None and auth[1] is not None:
@@ -96,6 +100,17 @@ def _query(client: BaseClient, base: str, own: Mapping[str, Any]) -> str:
             found.setdefault(name, []).append(value)
         merged.update(found)
     return urlencode(merged, doseq=True)
+
+
+def _lists(query: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A query that says a name more than once, as those of httpx do, as one of lists."""
+    items: Any = getattr(query, "multi_items", None)
+    if items is None:
+        return query
+    found: dict[str, Any] = {}
+    for name, value in items():
+        found.setdefault(name, []).append(value)
+    return found
 
 
 def _own(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -237,13 +237,13 @@ class Link:
             yield from self.flush(holding=True)
         except GeneratorExit:
             raise
-        except BaseException as error:
-            if close_code(error) is None:
-                yield Shut()
-                raise
+        except Exception as error:
             # Whoever reads is told, and what is left is kept until then.
             self._lost = True
-            _log("WebSocket lost before all that was queued could be sent")
+            _log("The WebSocket was opened, but not all that was queued could be sent: %r", error, warning=True)
+        except BaseException:
+            yield Shut()
+            raise
         finally:
             self._held = False
 

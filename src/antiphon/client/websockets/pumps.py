@@ -13,6 +13,7 @@ from ...kernel.flow import arun, run
 from ..encoding import to_json
 from .address import MISSING, address, credential
 from .core import Link, Message, Pin, Pump
+from .inprocess import handler_of, peer
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection as AsyncClientConnection
@@ -95,9 +96,15 @@ class SyncWebSocket(Pump):
             raise OpenAIError(MISSING) from error
         found = credential(self._client, self._dial, headers)
         auth = None if found is None else (found.header, run(found.value(), self._client._world))
-        url, given, options = address(self._client, self._dial, query, headers, auth)
-        # Entered by hand: from websockets 17.1 on, connect() is a context manager; `leave` and `shut` close it.
-        self._socket = connect(url, user_agent_header=None, additional_headers=given, **options).__enter__()
+        where = address(self._client, self._dial, query, headers, auth)
+        handler = handler_of(self._client)
+        if handler is not None:
+            self._socket = peer(handler, where, is_async=False)
+            return
+        url, given, options = where
+        made: Any = connect(url, user_agent_header=None, additional_headers=given, **options)
+        # Entered by hand: from websockets 17.1 on, this is a context manager; `leave` and `shut` close it.
+        self._socket = made.__enter__() if hasattr(made, "__enter__") else made
 
     def write(self, message: Message) -> None:
         self._socket.send(message)
@@ -186,7 +193,12 @@ class AsyncWebSocket(Pump):
         connect = _connect()
         found = credential(self._client, self._dial, headers)
         auth = None if found is None else (found.header, await arun(found.value(), self._client._world))
-        url, given, options = address(self._client, self._dial, query, headers, auth)
+        where = address(self._client, self._dial, query, headers, auth)
+        handler = handler_of(self._client)
+        if handler is not None:
+            self._socket = peer(handler, where, is_async=True)
+            return
+        url, given, options = where
         self._socket = await connect(url, user_agent_header=None, additional_headers=given, **options)
 
     async def write(self, message: Message) -> None:

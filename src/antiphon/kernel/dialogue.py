@@ -1,0 +1,196 @@
+"""A websocket as a server sees it: messages in, messages out, and no socket.
+
+A handler that has websockets has a method `dialogue(request)`, which is asked with the opening handshake and answers a
+`Dialogue`, or a response that refuses it. Each message that is heard begins a turn: pieces as in a streamed body, each
+a message of its own, and steps between them. Turns of one lane follow each other, those of different lanes overlap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+from .flow import Step, aiterate, iterate
+
+if TYPE_CHECKING:
+    from .flow import World
+    from .http import Request, Response
+
+__all__ = ("Conversation", "Dialogue", "Speaks", "Turn", "converse", "messages_of")
+
+
+class Turn(NamedTuple):
+    """What a server says to something."""
+
+    lane: str
+    said: Iterable[bytes | Step[Any]]
+
+
+class Dialogue(Protocol):
+    """One connection."""
+
+    def begun(self) -> Turn | None:
+        """What is said before anything is heard."""
+        ...
+
+    def heard(self, message: bytes) -> Turn | None:
+        """What is said to a message. Raises nothing: what is wrong with it is said."""
+        ...
+
+    def ended(self) -> None:
+        """The connection is closed."""
+        ...
+
+
+@runtime_checkable
+class Speaks(Protocol):
+    """A handler that has websockets."""
+
+    def dialogue(self, request: Request) -> Dialogue | Response: ...
+
+
+async def converse(
+    dialogue: Dialogue,
+    world: World,
+    receive: Callable[[], Awaitable[bytes | None]],
+    send: Callable[[bytes], Awaitable[Any]],
+) -> None:
+    """Hold a dialogue in the running event loop until `receive` gives `None`, or either function raises."""
+    lanes: dict[str, deque[Turn]] = {}
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def speak(waiting: deque[Turn]) -> None:
+        # The turn stays in its lane while it lasts: that is how the lane is known to be taken.
+        while waiting:
+            async for message in aiterate(waiting[0].said, world):
+                await send(message)
+            waiting.popleft()
+
+    def take(turn: Turn | None) -> None:
+        if turn is None:
+            return
+        waiting = lanes.setdefault(turn.lane, deque())
+        waiting.append(turn)
+        if len(waiting) == 1:
+            task = asyncio.get_running_loop().create_task(speak(waiting))
+            tasks.add(task)
+            task.add_done_callback(ended)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            broken.append(task.exception())
+            listening.cancel()
+
+    broken: list[Any] = []
+    listening: asyncio.Task[Any]
+
+    async def listen() -> None:
+        while (message := await receive()) is not None:
+            take(dialogue.heard(message))
+
+    listening = asyncio.get_running_loop().create_task(listen())
+    try:
+        take(dialogue.begun())
+        await asyncio.wait((listening,))
+        if not listening.cancelled():
+            listening.result()
+        elif broken:
+            raise broken[0]
+    finally:
+        listening.cancel()
+        for task in list(tasks):
+            task.cancel()
+        dialogue.ended()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(listening, *tasks, return_exceptions=True)
+
+
+class Conversation:
+    """A dialogue that is gone on with by whoever wants to hear something, blocking. One thread at a time."""
+
+    def __init__(self, dialogue: Dialogue, world: World) -> None:
+        self._dialogue = dialogue
+        self._world = world
+        self._lanes: dict[str, deque[Iterator[bytes]]] = {}
+        self._take(dialogue.begun())
+
+    def hear(self, message: bytes) -> None:
+        """Say something to the server."""
+        self._take(self._dialogue.heard(message))
+
+    def _take(self, turn: Turn | None) -> None:
+        if turn is not None:
+            self._lanes.setdefault(turn.lane, deque()).append(iterate(turn.said, self._world))
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the server has something to say."""
+        return bool(self._lanes)
+
+    def next(self) -> bytes | None:
+        """The server's next message, each lane's in turn; `None` where it has nothing to say."""
+        while self._lanes:
+            lane = next(iter(self._lanes))
+            turns = self._lanes.pop(lane)
+            message = next(turns[0], None)
+            if message is None:
+                turns.popleft()
+            if turns:
+                self._lanes[lane] = deque((*turns, *self._lanes.get(lane, ())))
+            if message is not None:
+                return message
+        return None
+
+    def end(self) -> None:
+        """Close the connection."""
+        self._lanes.clear()
+        self._dialogue.ended()
+
+
+def messages_of(
+    body: bytes | Iterable[bytes | Step[Any]], tell: Callable[[bytes], bytes | None]
+) -> Generator[bytes | Step[Any], Any, None]:
+    """The events of a stream, each as the message that `tell` makes of its data, and the steps between them."""
+    from .sse import Decoder
+
+    decoder = Decoder()
+    if isinstance(body, bytes):
+        yield from _told(decoder.data(body), tell)
+        return
+    pieces: Any = iter(body)
+    send = getattr(pieces, "send", None)
+    try:
+        piece = next(pieces, None)
+        while piece is not None:
+            if isinstance(piece, bytes):
+                yield from _told(decoder.data(piece), tell)
+                piece = next(pieces, None)
+                continue
+            try:
+                result = yield piece
+            except Exception as error:
+                if not hasattr(pieces, "throw"):
+                    raise
+                go_on: Callable[[], Any] = partial(pieces.throw, error)
+            else:
+                go_on = partial(next, pieces) if send is None else partial(send, result)
+            try:
+                piece = go_on()
+            except StopIteration:
+                return
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
+
+
+def _told(events: list[tuple[bytes, str | None]], tell: Callable[[bytes], bytes | None]) -> Iterator[bytes]:
+    for data, _ in events:
+        message = tell(data)
+        if message is not None:
+            yield message

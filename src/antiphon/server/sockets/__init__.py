@@ -1,0 +1,41 @@
+"""The API's websockets: a module for each address, found by it.
+
+A connection is opened by whoever may ask for anything else: the key is looked at before the address. A message that
+asks for something is answered as a request would be, by the same handler, with the headers of the handshake: filters,
+limits and keys hold for it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ...kernel.errors import NotFoundError
+from ...kernel.http import Response
+from ..auth import authenticated
+
+if TYPE_CHECKING:
+    from ...kernel.dialogue import Dialogue
+    from ...kernel.http import Request
+    from ..app import Server
+
+__all__ = ("opened",)
+
+ADDRESSES = {"/responses": "responses"}
+"""The websockets below `/v1`, and the module that has each."""
+
+
+def opened(server: Server, request: Request) -> Dialogue:
+    """The dialogue of a handshake. Raises the API's errors where there is none."""
+    authenticated(_anything)(request)
+    name = ADDRESSES.get(request.path.removeprefix("/v1").rstrip("/"))
+    if name is None:
+        raise NotFoundError.because(
+            f"There is no websocket at {request.path}; there is one at {', '.join(f'/v1{path}' for path in ADDRESSES)}."
+        )
+    made: Dialogue = import_module(f".{name}", __name__).dialogue(server, request)
+    return made
+
+
+def _anything(request: Request) -> Response:
+    return Response(200)
