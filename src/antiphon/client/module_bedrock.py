@@ -13,14 +13,16 @@ __all__ = ()
 class _BedrockModuleClient(_Following, BedrockOpenAI):
     # A token of Amazon's stays here: as a setting of the package it would reach OpenAI when `api_type` changes.
     _filled = tuple(name for name in _FILLED if name not in ("api_key", "admin_api_key"))
-    _first_key: str
+    _first: tuple[str, Any]
 
     def _begin(self, package: Any) -> None:
         super()._begin(package)
-        vars(self)["_first_key"] = self.api_key
+        vars(self)["_first"] = (self.api_key, self._who)
 
     def _set_api_key(self, key: Any, name: str) -> None:
-        self.api_key = self._first_key if key is None else key
+        first_key, who = self._first
+        vars(self)["_who"] = who if key is None else who._replace(token_provider=None)
+        self.api_key = first_key if key is None else key
 
     def _set_admin_api_key(self, key: Any, name: str) -> None:
         """There is none for Bedrock."""

@@ -19,7 +19,6 @@ from antiphon import (
     FakeOpenAI,
     NotFoundError,
     OpenAI,
-    OpenAIError,
     Timeout,
 )
 from antiphon.kernel.http import Response
@@ -186,12 +185,6 @@ def test_the_address_of_websockets_is_kept() -> None:
     assert client.websocket_base_url == "wss://w/v1"
     assert client.copy().websocket_base_url == "wss://w/v1"
     assert client.copy(websocket_base_url="wss://v").websocket_base_url == "wss://v"
-
-
-def test_other_providers_are_not_there_yet() -> None:
-    for kind in (OpenAI, AsyncOpenAI):
-        with pytest.raises(OpenAIError, match="not supported yet"):
-            kind(provider=object())
 
 
 async def streamed_twice(client: AsyncOpenAI) -> None:

@@ -20,12 +20,13 @@ from antiphon.transports.httpx2 import HandlerTransport
 
 SETTINGS = (
     "api_key admin_api_key organization project webhook_secret base_url timeout max_retries default_headers "
-    "default_query http_client api_type api_version azure_endpoint azure_ad_token azure_ad_token_provider"
+    "default_query http_client api_type api_version azure_endpoint azure_ad_token azure_ad_token_provider "
+    "bedrock_token_provider"
 ).split()
 VARIABLES = (
     "OPENAI_API_KEY OPENAI_ADMIN_KEY OPENAI_ORG_ID OPENAI_PROJECT_ID OPENAI_WEBHOOK_SECRET OPENAI_BASE_URL "
     "OPENAI_CUSTOM_HEADERS OPENAI_API_TYPE OPENAI_API_VERSION AZURE_OPENAI_API_KEY AZURE_OPENAI_AD_TOKEN "
-    "AZURE_OPENAI_ENDPOINT"
+    "AZURE_OPENAI_ENDPOINT AWS_REGION AWS_DEFAULT_REGION AWS_BEARER_TOKEN_BEDROCK AWS_BEDROCK_BASE_URL"
 ).split()
 DEFAULTS: dict[str, Any] = {"max_retries": 2}
 
@@ -237,10 +238,42 @@ def test_azure_by_the_environment(both: Both, monkeypatch: pytest.MonkeyPatch) -
     assert both.ours.last.headers.get("authorization") == "Bearer sk"
 
 
-def test_bedrock_is_not_there_yet(both: Both) -> None:
+# Bedrock
+
+
+@pytest.fixture
+def region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def test_bedrock_is_chosen_by_its_type(both: Both, region: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk")
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "aws-env")
+    for step in ({"api_type": "amazon-bedrock"}, {"api_key": "mine"}, {"default_headers": {"x-mine": "1"}}):
+        both.set(**step)
+        ours, theirs = both.asked()
+        assert ours == theirs, step
+    both.set(api_key=None)
+    antiphon.models.retrieve("m")
+    assert both.ours.last.headers["authorization"] == "Bearer aws-env"
+    # Amazon's token does not become a setting, where another client would find it.
+    assert antiphon.api_key is None
+
+
+def test_bedrock_by_a_function(both: Both, region: None) -> None:
+    tokens = iter("abc")
+    antiphon.bedrock_token_provider = lambda: next(tokens)
     antiphon.api_type = "amazon-bedrock"
-    with pytest.raises(OpenAIError, match="not supported yet"):
+    for token in "ab":
         antiphon.models.retrieve("m")
+        assert both.ours.last.headers["authorization"] == f"Bearer {token}"
+    antiphon.api_key = "key"
+    antiphon.models.retrieve("m")
+    assert both.ours.last.headers["authorization"] == "Bearer key"
+    antiphon.api_key = None
+    antiphon.models.retrieve("m")
+    assert both.ours.last.headers["authorization"] == "Bearer c"
 
 
 # The resources
