@@ -172,20 +172,6 @@ FAMILIES = (
         "ftjob-",
         missing="Could not find fine tune: {id}",
         code="fine_tune_not_found",
-        new={
-            "status": "validating_files",
-            "organization_id": lambda call: call.server.organization,
-            "result_files": [],
-            "hyperparameters": {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"},
-            "seed": lambda call: call.server.random.randrange(1 << 31),
-            "integrations": [],
-        },
-        actions={
-            "cancel": {"status": "cancelled", "finished_at": now},
-            "pause": {"status": "paused"},
-            "resume": {"status": "queued"},
-        },
-        refers={"training_file": "files", "validation_file": "files"},
     ),
     Kept(
         "fine_tuning.checkpoints.permissions",
