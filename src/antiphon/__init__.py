@@ -96,6 +96,7 @@ if TYPE_CHECKING:
         pydantic_responses_function_tool,
         responses_function_tool,
     )
+    from .lib.computer import AsyncComputerDriver, AsyncComputerToolset, ComputerDriver, ComputerToolset
     from .lib.streaming import AssistantEventHandler, AsyncAssistantEventHandler
     from .providers import Provider, ProviderError, Providers
     from .transports.defaults import (
@@ -124,6 +125,8 @@ __all__ = (
     "AsyncBedrockOpenAI",
     "AsyncChat",
     "AsyncClient",
+    "AsyncComputerDriver",
+    "AsyncComputerToolset",
     "AsyncOpenAI",
     "AsyncStream",
     "Attempt",
@@ -134,6 +137,8 @@ __all__ = (
     "BedrockOpenAI",
     "Chat",
     "Client",
+    "ComputerDriver",
+    "ComputerToolset",
     "ConflictError",
     "ContentFilterFinishReasonError",
     "DataResidency",
@@ -290,6 +295,7 @@ if not TYPE_CHECKING:
         ".kernel.websocket": ("ReconnectingEvent", "ReconnectingOverrides"),
         ".kernel.vectors": ("cosine_distance", "cosine_similarity"),
         ".lib": tuple(name for name in __all__ if name.endswith("_tool")),
+        ".lib.computer": tuple(name for name in __all__ if "Computer" in name),
         ".lib.streaming": ("AssistantEventHandler", "AsyncAssistantEventHandler"),
         ".providers": ("Provider", "ProviderError", "Providers"),
         ".transports.defaults": tuple(name for name in __all__ if name.startswith("Default")),
