@@ -263,7 +263,10 @@ class AsyncRegisteredFunction:
 
 def _typed(tool: Any, execute: Any) -> ResponsesPydanticFunctionTool:
     if not isinstance(tool, ResponsesPydanticFunctionTool) or not callable(execute):
-        raise ValueError("from_tool takes a tool of pydantic_responses_function_tool (Pydantic or not) and an executor")
+        raise ValueError(
+            "from_tool takes a tool as pydantic_responses_function_tool makes it of a model of pydantic or another, "
+            "and an executor"
+        )
     return deepcopy(tool)
 
 

@@ -73,7 +73,7 @@ def registry(browser: Any, computer: Any, functions: list[Registered]) -> list[J
     for function in functions:
         name = function.tool.get("name")
         if function.tool.get("type") != "function" or not isinstance(name, str) or not name or name in names:
-            raise ValueError(f"each registered function has a name of its own; {name!r} is none")
+            raise ValueError(f"the names of registered functions are unique and not empty; {name!r} is not")
         names.add(name)
         tools.append(function.tool)
     if computer is not None:

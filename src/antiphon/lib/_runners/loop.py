@@ -78,7 +78,7 @@ class Rounds:
         self.make_turn = make_turn
         self.stream, eager = bool(options.stream), bool(options.eager)
         if eager and not self.stream:
-            raise ValueError("eager execution needs `stream=True`: there is nothing to be ahead of otherwise")
+            raise ValueError("eager execution requires streaming: without `stream=True` nothing comes ahead")
         self.ledger = options.ledger
         self.run = Run(
             params,
@@ -200,7 +200,7 @@ class Rounds:
         if told is None:
             return
         if budget.compact is None:
-            raise run.error("The history is larger than context_budget allows.")
+            raise run.error("The history exceeds context_budget.")
         eligible = list(told["eligible_call_ids"])
         try:
             decision = yield Ask(partial(budget.compact, told))
@@ -213,7 +213,7 @@ class Rounds:
         except ValueError as error:
             raise run.error(f"The compact of a context_budget gave no use: {_first_words(error)}.") from None
         if not fits:
-            raise run.error("The history is larger than context_budget allows, also without what was dropped.")
+            raise run.error("The history exceeds context_budget, also without what was dropped.")
         request["input"] = shortened
 
     # Requests
@@ -237,7 +237,7 @@ class Rounds:
 
         raw = yield Ask(partial(self.client.responses.create, **{**request, "stream": True}))
         kind: Any = AsyncResponseStream if hasattr(raw, "__aiter__") else ResponseStream
-        events = kind(raw_stream=raw, input_tools=self.run.tools)
+        events = kind(raw_stream=raw)
         asks = True
         try:
             step = Next(begun(events))

@@ -11,7 +11,7 @@ from ...kernel.view import plain
 from .items import SERVER_TOOLS
 from .shapes import JSON, owned
 
-__all__ = ("Selection", "admit", "approval_rule", "declared", "rotated_idempotency_headers")
+__all__ = ("Selection", "admit", "approval_rule", "declared", "rotated_idempotency_headers", "without_omitted")
 
 OWN = frozenset("stream store background conversation previous_response_id tools input include tool_choice".split())
 """Parameters a runner sets or looks at, which `extra_body` therefore cannot."""
@@ -37,7 +37,7 @@ def admit(params: Any, *, strict: bool, saved: bool, budgeted: bool) -> JSON:
             others = params.keys() - set(ResponseCreateParamsNonStreaming.__annotations__)
             if others:
                 raise ValueError(f"a run that is saved takes parameters of the API alone, not {sorted(others)}")
-        admitted: JSON = owned(_without_omitted(params))
+        admitted: JSON = owned(without_omitted(params))
     else:
         lists = {name: list(params[name]) for name in _LISTS if _iterable(params.get(name))}
         admitted = deepcopy(plain({**params, **lists}))
@@ -61,16 +61,16 @@ def _iterable(value: Any) -> bool:
     return value is not None and not isinstance(value, (str, Omit, NotGiven))
 
 
-def _without_omitted(value: Any) -> Any:
+def without_omitted(value: Any) -> Any:
     """JSON without the fields that are left out with `omit` or `not_given`."""
     if type(value) is dict:
         return {
-            key: item if key in _FREE else _without_omitted(item)
+            key: item if key in _FREE else without_omitted(item)
             for key, item in value.items()
             if not isinstance(item, (Omit, NotGiven)) or key in _FREE
         }
     if type(value) is list:
-        return [_without_omitted(item) for item in value]
+        return [without_omitted(item) for item in value]
     return value
 
 

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ...kernel.omit import omit
 from .budget import Budget
 from .history import Pairs, approved_requests, native_ids, use_approval
 from .items import (
@@ -27,7 +26,7 @@ from .items import (
     wire,
 )
 from .ledger import LAST_REVISION, VERSION, boundary_of, runs_at_server, without_secrets
-from .request import Selection, admit, approval_rule, declared, rotated_idempotency_headers
+from .request import Selection, admit, approval_rule, declared, rotated_idempotency_headers, without_omitted
 from .shapes import JSON, owned, text
 
 __all__ = ("Run", "ToolRunnerCancelledError", "ToolRunnerError")
@@ -103,7 +102,7 @@ class Run:
         if budget is not None and request.get("truncation") is None:
             request["truncation"] = "disabled"
         if self.strict:
-            registered = owned(_given(registered))
+            registered = owned(without_omitted(registered))
         self.tools: list[JSON] = declared(request, registered)
         self.has_computer = any(tool["type"] == "computer" for tool in registered)
         self.at_server = runs_at_server(self.tools)
@@ -353,7 +352,7 @@ class Run:
     def receive(self, index: Any, item: JSON, early: tuple[frozenset[str], bool] | None) -> bool:
         """An item came in a stream, ahead of its response: whether it may be acted on at once."""
         if type(index) is not int or index < 0 or index in self.early:
-            raise self.error("Response was streamed with a place of an item that is missing or duplicate.")
+            raise self.error("Response was streamed with the place of an item invalid or duplicated.")
         self._check_native_id(item, self.early_native)
         local = self.validate_item(item, self.early_seen)
         if index != len(self.early):
@@ -500,10 +499,6 @@ def _known_ids(history: list[Any]) -> set[str]:
         elif item.get("type") == "mcp_approval_request" and text(item.get("id")):
             known.add(item["id"])
     return known
-
-
-def _given(tools: list[JSON]) -> list[JSON]:
-    return [{key: value for key, value in tool.items() if value is not omit} for tool in tools]
 
 
 def of_output(output: Any) -> list[JSON]:
