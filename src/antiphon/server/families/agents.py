@@ -5,9 +5,10 @@ API reference: https://platform.openai.com/docs/api-reference/agents
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..kept import Kept, now
+from ..kept import Kept, family, now
 
 if TYPE_CHECKING:
     from ..behaviour import Call
@@ -22,19 +23,59 @@ def _environment_type(call: Call) -> str:
 
 
 def _agent(call: Call) -> dict[str, Any]:
-    """The agent a session runs: the one named, or the one described."""
+    """The agent a session runs: the one named, with what is described in its place; or the one described."""
+    described = {name: value for name, value in (call.body.get("agent") or {}).items() if value is not None}
     agent = call.server.store.get("agents", call.body.get("agent_id", ""))
-    return agent or {"id": call.body.get("agent_id") or call.server.ids.new("agent_"), **(call.body.get("agent") or {})}
+    if agent is None:
+        agent = {"id": call.body.get("agent_id") or call.server.ids.new("agent_"), "service_tier": "auto", "tools": []}
+    return {**agent, **described}
+
+
+def _environment(call: Call) -> dict[str, Any]:
+    """The environment a session runs in: one that is there, or one made for it."""
+    asked = call.body.get("environment") or {"type": "none"}
+    if asked.get("type") == "none":
+        return {"type": "none"}
+    key = asked.get("environment_id")
+    if key is not None:
+        found = family("beta.agents.environments").get(call, {}, key)
+        return {**asked, "id": found["id"], "files": found.get("files") or []}
+    made = family("beta.agents.environments").add(call, {}, {"type": asked.get("type")})
+    _add_files(call, made)
+    return {**asked, "id": made["id"]}
+
+
+def blob_of(environment_id: str, path: str) -> str:
+    """Where the store keeps the bytes of a file in an environment."""
+    return f"agents/environments/{environment_id}/files{path}"
+
+
+def keep_bytes(call: Call, environment_id: str, file: Mapping[str, Any]) -> None:
+    """Keep the bytes of a file that is put into an environment."""
+    call.server.store.put_blob(blob_of(environment_id, file["path"]), _bytes(call, file))
+
+
+def _bytes(call: Call, file: Mapping[str, Any]) -> bytes:
+    from base64 import b64decode
+
+    if file.get("type") == "inline":
+        return b64decode(file.get("data") or "")
+    found = call.server.store.get_blob(file.get("file_id") or "")
+    return b"" if found is None else found[0]
+
+
+def _add_files(call: Call, environment: dict[str, Any]) -> None:
+    """An environment may be made with files in it."""
+    keeper, key = family("beta.agents.environments.files"), environment["id"]
+    for file in _files(call):
+        if not call.server.conjures:
+            keeper.add(call, {"environment_id": key}, {"path": file["path"], "size_bytes": len(_bytes(call, file))})
+            keep_bytes(call, key, file)
 
 
 def _size(call: Call) -> int:
     """Bytes of the file put into an environment."""
-    from base64 import b64decode
-
-    if call.body.get("type") == "inline":
-        return len(b64decode(call.body.get("data") or ""))
-    file = call.server.store.get("files", call.body.get("file_id", ""))
-    return 0 if file is None else int(file["bytes"])
+    return len(_bytes(call, call.body))
 
 
 FAMILIES = (
@@ -54,6 +95,7 @@ FAMILIES = (
         "beta.agents.environments",
         "env_",
         new={"status": "ready", "type": _environment_type, "files": _files, "plugins": [], "skills": []},
+        created=_add_files,
     ),
     Kept(
         "beta.agents.environments.files", key="path", given="path", noun="environment file", new={"size_bytes": _size}
@@ -72,11 +114,11 @@ FAMILIES = (
         new={
             "status": "idle",
             "metadata": {},
-            "agent": _agent,
             "vault_ids": [],
             "required_actions": [],
             "last_active_at": now,
         },
+        forced={"agent": _agent, "environment": _environment},
         refers={"agent_id": "beta.agents"},
     ),
     Kept("beta.agents.sessions.artifacts", "artifact_"),
