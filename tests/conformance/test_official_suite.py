@@ -103,3 +103,24 @@ def test_our_helpers_of_agents_do_what_the_official_ones_do(base_url: str) -> No
     assert outcome.failed == 0, outcome.output[-20_000:]
     # Skipped by the suite itself: 15; excepted, each with its reason: see shim/exceptions.py.
     assert (outcome.cases, outcome.skipped) == (564, 15 + 43)
+
+
+RUNNERS = (
+    "lib/test_decisions_tool_runner.py",
+    "lib/test_responses_input_file_history.py",
+    "lib/test_responses_tool_runner.py",
+    "lib/test_runner_eager_control.py",
+    "lib/test_runner_idempotency.py",
+    "lib/test_runner_server_tools.py",
+    "lib/test_runner_typed_tools.py",
+)
+"""The files of the suite that run tools."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_our_runners_do_what_the_official_ones_do(base_url: str) -> None:
+    outcome = run_ours(base_url, [f"tests/{name}" for name in RUNNERS], http_client="httpx2")
+    assert outcome.failed == 0, outcome.output[-20_000:]
+    # Excepted, each with its reason: see shim/exceptions.py.
+    assert (outcome.cases, outcome.skipped) == (2145, 46)

@@ -22,6 +22,7 @@ WORDINGS: tuple[tuple[str, str], ...] = (
     (r"^configured origin", r"configured origin"),
     (r"^\^Browser (read report|state report|policy lookup|file result) failed", r"^Browser \1 failed"),
     (r"^\^Browser zoom must return a valid input_image", r"Browser zoom has to give a valid input_image"),
+    (r"^supported declared server tools", r"tools of the server"),
     (r"^Browser actions must return a string or None", r"Browser actions give text or nothing"),
     (r"^at least one$", r"at least one"),
     (r"^exactly one$", r"either an action or a list"),
