@@ -34,10 +34,17 @@ _MOST_CLIENTS = 16
 class NetworkTransport:
     """Sends requests over HTTP/1.1 and, when asked to, HTTP/2.
 
-    `proxy` is the address of a proxy for everything; without one the environment decides (`HTTP_PROXY`,
-    `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), unless `trust_env` is off. `verify` is whether certificates are checked,
-    or the path of a PEM file with more roots to trust. `cert` is the path of a PEM file with a certificate of our
-    own and its key.
+    - `proxy`: the address of a proxy for everything, `http://`, `https://`, `socks5://`, `socks5h://` (names are
+      resolved by the proxy), `socks4://` or `socks4a://`, with `user:password@` where it wants them. Without one the
+      environment decides (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), unless `trust_env` is off.
+    - `verify`: whether certificates are checked, or the path of a PEM file with more roots to trust.
+    - `cert`: the path of a PEM file with a certificate of our own and its key, or the paths of both.
+    - `http2`: whether to offer HTTP/2 to servers of https.
+    - `max_connections`: how many requests are under way at a time; others wait for `Timeout.pool` seconds. `None` for
+      any number.
+    - `max_keepalive_connections`: how many idle connections to a host are kept, for `keepalive_expiry` seconds.
+
+    Raises `ValueError` for a setting that cannot be, `OSError` for a file that cannot be read.
     """
 
     def __init__(
@@ -47,12 +54,13 @@ class NetworkTransport:
         proxy: str | None = None,
         trust_env: bool = True,
         verify: bool | str | os.PathLike[str] = True,
-        cert: str | os.PathLike[str] | None = None,
+        cert: str | os.PathLike[str] | tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
         follow_redirects: bool = True,
         max_connections: int | None = 1000,
         max_keepalive_connections: int = 100,
         keepalive_expiry: float | None = 30.0,
     ) -> None:
+        _check(proxy, verify, cert, max_connections, keepalive_expiry)
         self.http2 = http2
         self.proxy = proxy
         self.trust_env = trust_env
@@ -292,11 +300,9 @@ class NetworkTransport:
         if self.verify is False:
             made = made.danger_accept_invalid_certs(True)
         elif self.verify is not True:
-            with open(self.verify, "rb") as file:
-                made = made.add_root_certificate_pem(file.read())
+            made = made.add_root_certificate_pem(_roots(self.verify))
         if self.cert is not None:
-            with open(self.cert, "rb") as file:
-                made = made.identity_pem(file.read())
+            made = made.identity_pem(_identity(self.cert))
         return made
 
 
@@ -334,6 +340,48 @@ def _settle_at_exit() -> None:
         from time import sleep
 
         atexit.register(sleep, 0.02)
+
+
+_PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+
+
+def _check(proxy: Any, verify: Any, cert: Any, most: int | None, expiry: float | None) -> None:
+    if proxy is not None:
+        scheme, found, rest = str(proxy).partition("://")
+        if not found or scheme.lower() not in _PROXIES or not rest.strip("/"):
+            raise ValueError(
+                f"proxy is an address such as http://proxy:8080 or socks5://user:password@proxy:1080 "
+                f"({', '.join(_PROXIES)}); it was {proxy!r}"
+            )
+    if not isinstance(verify, bool):
+        _roots(verify)
+    if cert is not None:
+        identity = _identity(cert)
+        if _CERTIFICATE not in identity or b"PRIVATE KEY-----" not in identity:
+            raise ValueError(f"cert is a PEM file with a certificate and its key, or the paths of both: {cert!r}")
+    if most is not None and most < 1:
+        raise ValueError(f"max_connections is at least 1, or None for any number; it was {most}")
+    if expiry is not None and expiry < 0:
+        raise ValueError(f"keepalive_expiry is seconds, or None for ever; it was {expiry}")
+
+
+def _roots(path: str | os.PathLike[str]) -> bytes:
+    """The certificates of a PEM file."""
+    with open(path, "rb") as file:
+        roots = file.read()
+    if _CERTIFICATE not in roots:
+        raise ValueError(f"verify is True, False or the path of a PEM file; there is no certificate in {path!r}")
+    return roots
+
+
+def _identity(cert: Any) -> bytes:
+    """A certificate and its key."""
+    pieces: list[bytes] = []
+    for path in cert if isinstance(cert, tuple) else (cert,):
+        with open(path, "rb") as file:
+            pieces.append(file.read())
+    return b"\n".join(pieces)
 
 
 def _upload_time(timeout: Any, length: int | None) -> timedelta:

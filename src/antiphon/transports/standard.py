@@ -159,7 +159,8 @@ class StandardTransport:
             elif verify is not True:
                 context.load_verify_locations(verify)
             if self.settings.cert is not None:
-                context.load_cert_chain(self.settings.cert)
+                paths = self.settings.cert
+                context.load_cert_chain(*paths if isinstance(paths, tuple) else (paths,))
             self._context = context
         return self._context
 

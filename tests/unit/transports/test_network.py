@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gzip
 import io
 import os
-import shutil
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -190,52 +187,6 @@ def test_a_proxy_of_one_s_own(kind: Any) -> None:
     with Wire(lambda received: reply(MODEL)) as proxy:
         assert asked(kind, "http://api.test/v1", transport=NetworkTransport(proxy=proxy.url)).id == "m"
         assert proxy.received[0].target == "http://api.test/v1/models/m"
-
-
-# Certificates
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make certificates with")
-def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def made(command: str) -> None:
-        key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-        words = command.replace("NEW", key).replace("DIR", str(tmp_path)).split()
-        subprocess.run(["openssl", *words], check=True, capture_output=True)
-
-    (tmp_path / "ext").write_text("subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
-    made("req -x509 NEW -keyout DIR/ca.key -out DIR/ca.pem -days 2 -subj /CN=authority")
-    made("req NEW -keyout DIR/own.key -out DIR/own.csr -subj /CN=localhost")
-    signed = "x509 -req -in DIR/own.csr -CA DIR/ca.pem -CAkey DIR/ca.key -CAcreateserial"
-    made(f"{signed} -out DIR/own.pem -days 2 -extfile DIR/ext")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "own.pem", tmp_path / "own.key")
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                peer, _ = server.accept()
-            except OSError:
-                return
-            with contextlib.suppress(OSError), context.wrap_socket(peer, server_side=True) as secure:
-                secure.recv(65536)
-                secure.sendall(reply(MODEL))
-                secure.recv(1)
-
-    threading.Thread(target=serve, daemon=True).start()
-    request = Request("GET", "/", origin=f"https://localhost:{server.getsockname()[1]}")
-    with pytest.raises(APIConnectionError) as raised:
-        NetworkTransport().send(request, 5, False)
-    assert "UnknownIssuer" in repr(raised.value.__cause__)
-    for settings in ({"verify": False}, {"verify": tmp_path / "ca.pem"}):
-        transport = NetworkTransport(**settings)
-        assert transport.send(request, 5, False).json() == MODEL
-        transport.close()
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    transport = NetworkTransport()
-    assert transport.send(request, 5, False).json() == MODEL
-    transport.close()
-    server.close()
 
 
 # Headers and bodies
