@@ -97,10 +97,9 @@ async def converse(
     try:
         take(dialogue.begun())
         await asyncio.wait((listening,))
-        if not listening.cancelled():
-            listening.result()
-        elif broken:
+        if broken:
             raise broken[0]
+        listening.result()
     finally:
         listening.cancel()
         for task in list(tasks):
