@@ -25,32 +25,80 @@ if TYPE_CHECKING:
     from .answers import ComposedAnswer as ComposedAnswer
     from .answers import Layer as Layer
     from .answers import Opening as Opening
+    from .answers import PassedAnswer as PassedAnswer
+    from .answers import StreamedAnswer as StreamedAnswer
+    from .answers import WholeAnswer as WholeAnswer
+    from .depends import Depends as Depends
     from .errors import Failed as Failed
     from .errors import Refused as Refused
+    from .events import Citation as Citation
+    from .events import Error as Error
+    from .events import Event as Event
+    from .events import Finish as Finish
+    from .events import Reasoning as Reasoning
+    from .events import Refusal as Refusal
+    from .events import Start as Start
+    from .events import Step as Step
+    from .events import Text as Text
+    from .events import ToolArguments as ToolArguments
+    from .events import ToolCall as ToolCall
+    from .events import ToolResult as ToolResult
+    from .events import Usage as Usage
     from .formats import Format as Format
     from .formats import Writer as Writer
     from .limits import Limits as Limits
+    from .resources import AgentResource as AgentResource
     from .resources import ChatCompletionResource as ChatCompletionResource
+    from .resources import EmbeddingsResource as EmbeddingsResource
+    from .resources import ImagesResource as ImagesResource
     from .resources import Resource as Resource
+    from .resources import ResponsesResource as ResponsesResource
+    from .resources import SpeechResource as SpeechResource
+    from .resources import StreamingResource as StreamingResource
+    from .resources import TranscriptionResource as TranscriptionResource
     from .routing import OpenAIAPIRouter as OpenAIAPIRouter
     from .sockets import WebSocketSession as WebSocketSession
     from .streaming import StreamingResponse as StreamingResponse
 
 _WHERE = {
+    "AgentResource": ".resources",
     "Answer": ".answers",
     "Asked": ".answers",
     "ChatCompletionResource": ".resources",
+    "Citation": ".events",
     "ComposedAnswer": ".answers",
+    "Depends": ".depends",
+    "EmbeddingsResource": ".resources",
+    "Error": ".events",
+    "Event": ".events",
     "Failed": ".errors",
+    "Finish": ".events",
     "Format": ".formats",
+    "ImagesResource": ".resources",
     "Layer": ".answers",
     "Limits": ".limits",
     "OpenAIAPIRouter": ".routing",
     "Opening": ".answers",
+    "PassedAnswer": ".answers",
+    "Reasoning": ".events",
+    "Refusal": ".events",
     "Refused": ".errors",
     "Resource": ".resources",
+    "ResponsesResource": ".resources",
+    "SpeechResource": ".resources",
+    "Start": ".events",
+    "Step": ".events",
+    "StreamedAnswer": ".answers",
+    "StreamingResource": ".resources",
     "StreamingResponse": ".streaming",
+    "Text": ".events",
+    "ToolArguments": ".events",
+    "ToolCall": ".events",
+    "ToolResult": ".events",
+    "TranscriptionResource": ".resources",
+    "Usage": ".events",
     "WebSocketSession": ".sockets",
+    "WholeAnswer": ".answers",
     "Writer": ".formats",
 }
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from .errors import error_of
-from .events import Error, Event, Text
+from .events import Error, Event, Finish, Text
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -28,6 +28,7 @@ __all__ = (
     "ComposedAnswer",
     "Layer",
     "Opening",
+    "PassedAnswer",
     "Raw",
     "StreamedAnswer",
     "WholeAnswer",
@@ -284,8 +285,58 @@ class WholeAnswer(Answer):
         return self._reader.whole(value)
 
 
+class PassedAnswer(Answer):
+    """A body that is passed on as it is: JSON that is no conversation, sound, or text."""
+
+    streamed = False
+
+    def __init__(
+        self,
+        body: bytes | AsyncIterator[bytes],
+        media_type: str,
+        *,
+        close: Callable[[], Awaitable[Any]] | None = None,
+        request_id: str | None = None,
+        secrets: Iterable[str] = (),
+    ) -> None:
+        super().__init__()
+        self.media_type = media_type
+        self.request_id = request_id
+        self.secrets = secrets
+        self.streamed = not isinstance(body, bytes)
+        self.dialect = "passed"
+        self._body = body
+        self._close = close
+
+    async def next_raw(self) -> list[Raw] | None:
+        if self.ended:
+            return None
+        assert not isinstance(self._body, bytes)
+        try:
+            return [(await anext(self._body), None)]
+        except StopAsyncIteration:
+            self.ended = True
+            await self._settle()
+            return None
+
+    async def body(self) -> bytes:
+        self.ended = True
+        body = self._body if isinstance(self._body, bytes) else b"".join([piece async for piece in self._body])
+        await self._settle()
+        return body
+
+    async def close(self) -> None:
+        close, self._close = self._close, None
+        if close is not None:
+            await close()
+        await self._settle()
+
+
 class ComposedAnswer(Answer):
-    """An answer composed by hand, or by an agent: an async iterator of events, of lists of events, or of text."""
+    """An answer composed by hand, or by an agent: an async iterator of events, of lists of events, or of text.
+
+    It ends with a `Finish` or an `Error`; where it yields neither, `Finish("stop")` is added.
+    """
 
     def __init__(
         self, events: AsyncIterator[Event | str | list[Event]], *, secrets: Iterable[str] = (), streamed: bool = True
@@ -298,13 +349,15 @@ class ComposedAnswer(Answer):
     async def next(self) -> list[Event] | None:
         if self.ended:
             return None
+        events: list[Event]
         try:
             given = await anext(self._events)
         except StopAsyncIteration:
+            events = [Finish("stop")]
+        else:
+            events = given if isinstance(given, list) else [Text(given) if isinstance(given, str) else given]
+        if events and isinstance(events[-1], (Finish, Error)):
             self.ended = True
-            await self._tell([])
-            return None
-        events: list[Event] = given if isinstance(given, list) else [Text(given) if isinstance(given, str) else given]
         if self._watchers:
             await self._tell(events)
         return events

@@ -72,11 +72,15 @@ class Route:
         asked.connection = connection
         return asked
 
-    def opening(self, resource: StreamingResource) -> Opening:
+    def opening(self, resource: Resource) -> Opening:
         """What answers a question: the resource, behind the layers."""
-        if resource.client is None:
-            resource.client = self.client()
         opening: Any = resource.open
+        if resource.client is None:
+            # Not before something is asked: there may be no key, and then the caller is told as of any other error.
+            async def opening(asked: Asked) -> Answer:
+                resource.client = self.client()
+                return await resource.open(asked)
+
         for layer in reversed(self.layers):
             opening = partial(_through, layer, opening)
         return opening  # type: ignore[no-any-return]

@@ -228,6 +228,9 @@ class OpenAIAPIRouter(APIRouter):
         methods = list(options.get("methods") or ["GET"])
         made = endpoint_of(endpoint, kind, route, methods)
         options["responses"] = described(kind, route, options.get("responses"))
+        extra = kind.openapi_extra()
+        if extra:
+            options["openapi_extra"] = {**extra, **(options.get("openapi_extra") or {})}
         options["response_model"] = None
         options["response_class"] = StreamingResponse
         if options.get("name") is None:

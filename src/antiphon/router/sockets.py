@@ -66,6 +66,7 @@ class WebSocketSession:
         route = Route(own, [own], limits or Limits())
         if resource is not None:
             self._prepare(websocket, route, route.opening(resource), resource.stream)
+            self._said = resource.said
         else:
 
             async def opened(asked: Asked) -> Answer:
@@ -78,6 +79,7 @@ class WebSocketSession:
         """The session of a route."""
         self = cls.__new__(cls)
         self._prepare(websocket, route, route.opening(resource), resource.stream)
+        self._said = resource.said
         return self
 
     def _prepare(self, websocket: WebSocket, route: Route, opening: Opening, stream: bool) -> None:
@@ -86,6 +88,7 @@ class WebSocketSession:
         self._limits = route.limits
         self._format = route.format
         self._open = opening
+        self._said: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda given: given
         self._stream = stream
         self._pending: deque[Asked | Error] = deque()
         self._worker: asyncio.Task[None] | None = None
@@ -93,6 +96,8 @@ class WebSocketSession:
         self._taken = 0
         self._ending: tuple[int, str] | None = None
         """With what the websocket is closed when the answers under way have ended."""
+        self._broken: tuple[int, str] | None = None
+        """With what it is closed because the answer under way was ended from outside."""
 
     async def run(self) -> None:
         """Accept, and answer until either side closes."""
@@ -173,7 +178,8 @@ class WebSocketSession:
         data: Any = message.get("bytes") if text is None else text
         size = len(data)
         if limits.size is not None and (
-            size > limits.size or (text is not None and not text.isascii() and len(text.encode()) > limits.size)
+            size > limits.size
+            or (text is not None and not text.isascii() and len(text.encode("utf-8", "surrogatepass")) > limits.size)
         ):
             self._ending = (1009, f"A message may have {limits.size} bytes.")
             return
@@ -210,7 +216,7 @@ class WebSocketSession:
             not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages)
         ):
             raise Refused("`messages` is a list of objects with `role` and `content`.", status=422, param="messages")
-        return self._route.asked(self._format, given, self.websocket)
+        return self._route.asked(self._format, self._said(given), self.websocket)
 
     # Answers
 
@@ -224,6 +230,8 @@ class WebSocketSession:
                     await self._send(writer.frames([question]) + writer.done_frames())
                 else:
                     await self._answer(question)
+            if self._broken is not None:
+                await self._close(*self._broken)
         except _GONE:
             self._pending.clear()
         finally:
@@ -254,11 +262,11 @@ class WebSocketSession:
             if reason in ("left", "stalled"):
                 self._pending.clear()
                 if reason == "stalled":
-                    self._ending = (1008, REASONS[reason].message)
+                    self._broken = (1008, REASONS[reason].message)
                 return
             if reason == "stopped":
                 self._pending.clear()
-                self._ending = (1012, REASONS[reason].message)
+                self._broken = (1012, REASONS[reason].message)
             ending = [Finish("cancelled")] if reason == "cancelled" else [REASONS[reason]]  # type: ignore[arg-type]
         except _GONE:
             raise
@@ -317,7 +325,8 @@ class WebSocketSession:
         if websocket.client_state is WebSocketState.CONNECTED and (
             websocket.application_state is WebSocketState.CONNECTED
         ):
-            with suppress(RuntimeError, OSError):
+            # Whoever does not take anything does not take this either.
+            with suppress(RuntimeError, OSError), anyio.move_on_after(_CLOSING):
                 await websocket.close(code, reason)
 
 

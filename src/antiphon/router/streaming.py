@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from starlette.responses import Response
 
-from .answers import Answer, Asked, ComposedAnswer
+from .answers import Answer, Asked, ComposedAnswer, PassedAnswer
 from .errors import Failed, error_of, error_response
 from .events import Error, Event
 from .formats import Format, find
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ("StreamingResponse",)
 
 _PING = b": ping\n\n"
+_SHARE = 32
+"""After so many pieces the loop is shared with everybody else: neither side may have made us wait."""
 _CLOSING = 2.0
 """Seconds that letting go of the upstream may take when the task is being cancelled."""
 
@@ -159,6 +161,7 @@ class StreamingResponse(Response):
 
     async def _hand_on(self, answer: Answer, writer: Writer, vigil: Vigil) -> None:
         send, write, time = self._send, writer.write, asyncio.get_running_loop().time
+        handed = 0
         while (events := await answer.next()) is not None:
             if not self._started and events and events[-1].__class__ is Error:
                 raise Failed(events[-1])  # type: ignore[arg-type]
@@ -176,10 +179,14 @@ class StreamingResponse(Response):
                 vigil.sending, vigil.touched = False, time()
             if ended:
                 return
+            handed += 1
+            if not handed % _SHARE:
+                await asyncio.sleep(0)
         await self._end(writer.done(), vigil)
 
     async def _hand_on_raw(self, answer: Answer, writer: Writer, vigil: Vigil) -> None:
         send, write, time = self._send, writer.write_raw, asyncio.get_running_loop().time
+        handed = 0
         while (pairs := await answer.next_raw()) is not None:
             data = write(pairs)
             if vigil.pinging is not None:
@@ -189,13 +196,17 @@ class StreamingResponse(Response):
             vigil.sending, vigil.touched = True, time()
             await send({"type": "http.response.body", "body": data, "more_body": True})
             vigil.sending, vigil.touched = False, time()
+            handed += 1
+            if not handed % _SHARE:
+                await asyncio.sleep(0)
         failed = answer.last
         await self._end((b"" if failed is None else writer.write([failed])) + writer.done(), vigil)
 
     async def _whole(self, answer: Answer, vigil: Vigil) -> None:
         body, media_type = await self._format.whole(answer, self.asked)
         headers = [pair for pair in self.raw_headers if pair[0] not in (b"content-type", b"content-length")]
-        kind = media_type if media_type == "application/json" else f"{media_type}; charset=utf-8"
+        plain = media_type in ("text/event-stream", "text/plain")
+        kind = f"{media_type}; charset=utf-8" if plain else media_type
         headers += [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(body))]
         self.raw_headers = headers
         await self._begin()
@@ -203,6 +214,10 @@ class StreamingResponse(Response):
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     def _mark(self, answer: Answer) -> None:
+        """What the upstream said of its answer, in our headers."""
+        if isinstance(answer, PassedAnswer) and answer.streamed:
+            kind = (b"content-type", answer.media_type.encode("latin-1", "replace"))
+            self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-type"] + [kind]
         if answer.request_id is not None:
             self.raw_headers = [*self.raw_headers, (b"x-request-id", answer.request_id.encode("latin-1", "replace"))]
 
@@ -231,6 +246,7 @@ class StreamingResponse(Response):
                 return
             if writer is None:
                 writer = self._format.writer(self.asked, None if answer is None else answer.dialect)
-            await self._end(writer.write([error]) + writer.done(), vigil)
+            if writer.tells_errors:
+                await self._end(writer.write([error]) + writer.done(), vigil)
         except OSError:
             pass

@@ -19,6 +19,9 @@ __all__ = ("Format", "JSONWriter", "Writer", "event_stream")
 class Writer:
     """Writes one answer. Made anew for each; it may remember what it has written."""
 
+    tells_errors: ClassVar[bool] = True
+    """Whether the format has a place for errors; otherwise an answer that fails is broken off."""
+
     def write(self, events: Sequence[Event]) -> bytes:
         """Events as bytes of the response's body; none where they say nothing in this format."""
         raise NotImplementedError

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from .base import Resource
+from .agent import AgentResource
+from .base import Resource, StreamingResource
 from .chat import ChatCompletionResource
+from .passed import EmbeddingsResource, ImagesResource, SpeechResource, TranscriptionResource
+from .responses import ResponsesResource
 
-__all__ = ("ChatCompletionResource", "Resource")
+__all__ = (
+    "AgentResource",
+    "ChatCompletionResource",
+    "EmbeddingsResource",
+    "ImagesResource",
+    "Resource",
+    "ResponsesResource",
+    "SpeechResource",
+    "StreamingResource",
+    "TranscriptionResource",
+)

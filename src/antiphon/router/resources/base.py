@@ -56,6 +56,15 @@ class Resource:
         """What an endpoint answers, as OpenAPI's `content`."""
         return {"application/json": {"schema": {"type": "object"}}}
 
+    @classmethod
+    def openapi_extra(cls) -> dict[str, Any]:
+        """What an endpoint's description says beside that."""
+        return {}
+
+    async def open(self, asked: Asked) -> Answer:
+        """Ask. Raises the client's errors where the upstream says no."""
+        raise NotImplementedError
+
     async def respond(self, route: Route, request: Request, given: Mapping[str, Any]) -> Response:
         """The answer to a request whose parameters were read. Raises `Refused` for one that is not answered."""
         raise NotImplementedError
@@ -102,8 +111,13 @@ class StreamingResource(Resource):
     async def respond(self, route: Route, request: Request, given: Mapping[str, Any]) -> Response:
         wire = route.negotiate(request)
         body: Any = given.get("body")
-        said = _in_query(given) if body is None else body.model_dump(exclude_unset=True)
+        said = self.said(_in_query(given) if body is None else body.model_dump(exclude_unset=True))
         return route.response(self, route.asked(wire, said, request), wire)
+
+    @classmethod
+    def said(cls, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a caller said, with the conversation in `messages`."""
+        return body
 
     async def open(self, asked: Asked) -> Answer:
         """Ask. Raises the client's errors where the upstream says no."""
@@ -115,6 +129,11 @@ class StreamingResource(Resource):
     def body(self, asked: Asked) -> dict[str, Any]:
         """What is sent, but for whether to stream."""
         raise NotImplementedError
+
+    async def __call__(self, messages: Sequence[Mapping[str, Any]]) -> Any:
+        """The answer as a whole, as the client gives it. Raises the client's errors."""
+        body = self.body(Asked([dict(each) for each in messages], False))
+        return await self.caller().result(self.path, body)
 
     async def events(self, messages: Sequence[Mapping[str, Any]], *, stream: bool = True) -> AsyncIterator[Event]:
         """Ask, and give the answer's events as they come. Raises `APIError` where the upstream says no at once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, Unpack
 
 from ...api.chat.completions import Completions
 from ...client.chat import FunctionTool
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from ...types.chat import ChatCompletion, ChatCompletionToolUnionParam
     from ..answers import Asked
 
-    Tools = Iterable[Callable[..., Any] | FunctionTool | ChatCompletionToolUnionParam]
+    Tools: TypeAlias = Iterable[Callable[..., Any] | FunctionTool | ChatCompletionToolUnionParam]
+else:
+    Tools = object
 
 __all__ = ("MODEL", "ChatCompletionResource")
 
@@ -74,13 +76,11 @@ class ChatCompletionResource(StreamingResource):
             body.pop("stream_options", None)
         return body
 
-    async def __call__(self, messages: Sequence[Mapping[str, Any]]) -> ChatCompletion:
-        """The completion as a whole. Raises the client's errors."""
-        from ..answers import Asked
+    if TYPE_CHECKING:
 
-        body = self.body(Asked([dict(each) for each in messages], False))
-        completion: ChatCompletion = await self.caller().result(self.path, body)
-        return completion
+        async def __call__(self, messages: Sequence[Mapping[str, Any]]) -> ChatCompletion:
+            """The completion as a whole. Raises the client's errors."""
+            ...
 
 
 def _tool(given: Any) -> Any:

@@ -16,8 +16,9 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from ...client.base import BaseClient
-from ..answers import Answer, StreamedAnswer, WholeAnswer
+from ..answers import Answer, PassedAnswer, StreamedAnswer, WholeAnswer
 from .chat import ChatReader
+from .passing import PassingReader
 from .responses import ResponsesReader
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ __all__ = ("Caller", "caller_of")
 _READERS: Final[dict[str, type[Reader]]] = {
     "chat.completions": ChatReader,
     "responses": ResponsesReader,
+    "images": PassingReader,
+    "audio.transcriptions": PassingReader,
 }
+_STREAMING: Final = {"images": "generate"}
+"""What the calls are named that are not named `create`."""
 
 
 class Caller:
@@ -48,31 +53,52 @@ class Caller:
             found = self._found[key] = attrgetter(key)(self.client)
         return found
 
-    async def stream(self, path: str, body: dict[str, Any]) -> Answer:
+    async def stream(self, path: str, body: dict[str, Any], reader: Reader | None = None) -> Answer:
         """Ask for an answer in pieces."""
-        answer: Any = await self.method(path)(**body, stream=True)
-        return self._streamed(path, answer.response)
+        answer: Any = await self.method(path, _STREAMING.get(path, "create"))(**body, stream=True)
+        return self._streamed(answer.response, reader or _READERS[path]())
 
-    def _streamed(self, path: str, response: Any) -> Answer:
+    def _streamed(self, response: Any, reader: Reader) -> Answer:
         content_type: str = response.headers.get("content-type") or ""
         pieces: Any = _ours(response) if hasattr(response, "status") else _Official(response)
-        reader = _READERS[path]()
         request_id = response.headers.get("x-request-id")
         if content_type.startswith("application/json"):
             # A host that does not stream, whatever it is asked.
             return _Gathered(pieces, reader, request_id=request_id, secrets=self.secrets)
         return StreamedAnswer(pieces, reader, request_id=request_id, secrets=self.secrets)
 
-    async def whole(self, path: str, body: dict[str, Any]) -> Answer:
+    async def whole(self, path: str, body: dict[str, Any], reader: Reader | None = None) -> Answer:
         """Ask for an answer in one piece."""
-        response: Any = await self.method(path, "with_raw_response.create")(**body)
-        request_id = response.headers.get("x-request-id")
-        return WholeAnswer(response.content, _READERS[path](), request_id=request_id, secrets=self.secrets)
+        content, headers = await self.raw(path, body)
+        request_id = headers.get("x-request-id")
+        return WholeAnswer(content, reader or _READERS[path](), request_id=request_id, secrets=self.secrets)
 
     async def raw(self, path: str, body: dict[str, Any], name: str = "create") -> tuple[bytes, Any]:
         """Any other call: the body of its response, and its headers."""
         response: Any = await self.method(path, f"with_raw_response.{name}")(**body)
         return response.content, response.headers
+
+    async def pieces(self, path: str, body: dict[str, Any]) -> Answer:
+        """A call that is answered with bytes, which are passed on as they come."""
+        exchange: Any = self.method(path, "with_streaming_response.create")(**body)
+        response: Any = await exchange.__aenter__()
+        return PassedAnswer(
+            response.iter_bytes(),
+            response.headers.get("content-type") or "application/octet-stream",
+            close=lambda: exchange.__aexit__(None, None, None),
+            request_id=response.headers.get("x-request-id"),
+            secrets=self.secrets,
+        )
+
+    async def passed(self, path: str, body: dict[str, Any], name: str = "create") -> Answer:
+        """Any other call, its body passed on as it is."""
+        content, headers = await self.raw(path, body, name)
+        return PassedAnswer(
+            content,
+            headers.get("content-type") or "application/json",
+            request_id=headers.get("x-request-id"),
+            secrets=self.secrets,
+        )
 
     async def result(self, path: str, body: dict[str, Any]) -> Any:
         """Any call, its result as the client gives it."""
@@ -82,18 +108,25 @@ class Caller:
 class _Threaded(Caller):
     """Asks with a blocking client, on worker threads."""
 
-    async def stream(self, path: str, body: dict[str, Any]) -> Answer:
-        answer: Any = await asyncio.to_thread(lambda: self.method(path)(**body, stream=True))
-        return self._streamed(path, _InThreads(answer.response))
-
-    async def whole(self, path: str, body: dict[str, Any]) -> Answer:
-        response: Any = await asyncio.to_thread(lambda: self.method(path, "with_raw_response.create")(**body))
-        request_id = response.headers.get("x-request-id")
-        return WholeAnswer(response.content, _READERS[path](), request_id=request_id, secrets=self.secrets)
+    async def stream(self, path: str, body: dict[str, Any], reader: Reader | None = None) -> Answer:
+        name = _STREAMING.get(path, "create")
+        answer: Any = await asyncio.to_thread(lambda: self.method(path, name)(**body, stream=True))
+        return self._streamed(_InThreads(answer.response), reader or _READERS[path]())
 
     async def raw(self, path: str, body: dict[str, Any], name: str = "create") -> tuple[bytes, Any]:
         response: Any = await asyncio.to_thread(lambda: self.method(path, f"with_raw_response.{name}")(**body))
         return response.content, response.headers
+
+    async def pieces(self, path: str, body: dict[str, Any]) -> Answer:
+        exchange: Any = self.method(path, "with_streaming_response.create")(**body)
+        response: Any = await asyncio.to_thread(exchange.__enter__)
+        return PassedAnswer(
+            _InThreads(response).aiter_bytes(),
+            response.headers.get("content-type") or "application/octet-stream",
+            close=lambda: asyncio.to_thread(exchange.__exit__, None, None, None),
+            request_id=response.headers.get("x-request-id"),
+            secrets=self.secrets,
+        )
 
     async def result(self, path: str, body: dict[str, Any]) -> Any:
         return await asyncio.to_thread(lambda: self.method(path)(**body))

@@ -21,11 +21,13 @@ _WORDS: Final[dict[type, Any]] = {pieces.Text: Text, pieces.Reasoning: Reasoning
 class ChatReader(Reader):
     """Reads one answer. Only the first choice is told; the others travel where chunks pass through as they are."""
 
-    __slots__ = ("_calls", "_finish", "_ids", "_started", "_usage")
+    __slots__ = ("_calls", "_finish", "_ids", "_started", "_usage", "base")
     dialect = "chat"
 
     def __init__(self) -> None:
         super().__init__()
+        self.base = 0
+        """How many calls went before: calls that have no id of the host's are numbered on."""
         self._started = False
         self._finish: str | None = None
         self._usage: Any = None
@@ -112,7 +114,7 @@ class ChatReader(Reader):
         function: Any = custom if isinstance(custom, dict) else entry.get("function") or {}
         identity = self._ids.get(number)
         if identity is None:
-            identity = self._ids[number] = str(entry.get("id") or f"call_{number}")
+            identity = self._ids[number] = str(entry.get("id") or f"call_{self.base + number}")
             out.append(ToolCall(identity, str(function.get("name") or ""), isinstance(custom, dict)))
         words = function.get("input" if isinstance(custom, dict) else "arguments")
         if words:
