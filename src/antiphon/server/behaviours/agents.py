@@ -21,7 +21,7 @@ from ...kernel.errors import APIStatusError, BadRequestError
 from ...kernel.flow import Pause
 from ...kernel.http import Headers, Response
 from ..behaviour import Call, serves
-from ..families.agents import blob_of, keep_bytes
+from ..families.agents import agent_of, blob_of, keep_bytes
 from ..kept import check_parents, check_reference, family
 from ..renderings.agents import AgentTurn, agent_request, user_items
 from ..renderings.sinks import EVENT_STREAM, driven, settled
@@ -57,13 +57,13 @@ def create(call: Call) -> Reply:
         reply: Reply = keeper.create(call)
         return reply
     check_reference(call, "agent_id", "beta.agents")
-    session = keeper.document(call, None)
-    if not session["agent"].get("model"):
+    model, given = agent_of(call).get("model"), body.get("input")
+    if not model:
         raise BadRequestError.because("Missing required parameter: 'agent.model'.", param="agent.model")
-    given = body.get("input")
-    if not given and (body.get("stream") or session["environment"]["type"] == "none"):
+    if not given and (body.get("stream") or body["environment"]["type"] == "none"):
         raise BadRequestError.because("Missing required parameter: 'input'.", param="input")
-    server.engines.chat(session["agent"]["model"])  # a session of a model that does not exist is not made
+    server.engines.chat(model)  # a session of a model that does not exist is not made
+    session = keeper.document(call, None)
     server.store.put(keeper.place(call.params), session["id"], session)
     return settled(_created(call, _Session(server, session["id"]), given))
 

@@ -22,7 +22,7 @@ def _environment_type(call: Call) -> str:
     return str((call.body.get("environment") or {}).get("type") or "openai_hosted")
 
 
-def _agent(call: Call) -> dict[str, Any]:
+def agent_of(call: Call) -> dict[str, Any]:
     """The agent a session runs: the one named, with what is described in its place; or the one described."""
     described = {name: value for name, value in (call.body.get("agent") or {}).items() if value is not None}
     agent = call.server.store.get("agents", call.body.get("agent_id", ""))
@@ -118,7 +118,7 @@ FAMILIES = (
             "required_actions": [],
             "last_active_at": now,
         },
-        forced={"agent": _agent, "environment": _environment},
+        forced={"agent": agent_of, "environment": _environment},
         refers={"agent_id": "beta.agents"},
     ),
     Kept("beta.agents.sessions.artifacts", "artifact_"),
