@@ -8,7 +8,7 @@
 A function may answer, and a generator may yield:
 
     a str                          text
-    a piece of `server.turns`      that piece; a generator is sent the items of a use of a tool
+    a piece of `server.turns`      that piece; a generator is sent the list of the items of a use of a tool
     a step of `kernel.flow`        it is done, and its result is sent back into the generator
     a dict with "choices"          a whole chat completion, passed through as it is
     a dict with "output"           a whole Response, likewise
@@ -129,7 +129,7 @@ def _asynchronous(source: Any, request: ChatRequest) -> Generator[Any, Any, None
         sent = None
         if isinstance(piece, TOOL_USES):
             items = yield piece
-            sent = items if hasattr(pieces, "asend") else None
+            sent = (items or []) if hasattr(pieces, "asend") else None
         else:
             yield from _item(piece, request)
 
@@ -157,7 +157,7 @@ def _blocking(pieces: Iterator[Any], request: ChatRequest) -> Generator[Any, Any
                     step = Call(_advance, pieces, result)
             elif isinstance(piece, TOOL_USES):
                 items = yield piece
-                step = Call(_advance, pieces, items)
+                step = Call(_advance, pieces, (items or []) if hasattr(pieces, "send") else None)
             else:
                 yield from _item(piece, request)
                 step = Call(_advance, pieces, None)

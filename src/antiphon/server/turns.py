@@ -19,8 +19,8 @@ Uses of the tools that the server runs, or that the caller runs without a schema
     Item           an item of a Response's output as it is
 
 What an engine leaves open in one of these, such as the results of a file search, the server fills in. A generator is
-sent the finished items: `items = yield FileSearch(["opening hours"])`. Endpoints without such items pass them over, and
-send `None`.
+sent the list of the finished items: `items = yield FileSearch(["opening hours"])`. Endpoints without such items pass
+them over; the list is empty there (to an engine that is no function of `antiphon.engines`, `None` is sent).
 
 A turn is a `str`, or an iterable of pieces with steps (`Pause`, `Await`, `Call`, `Send`) between them.
 A turn that is a `str`, a `list` or a `tuple` without steps is known in full and is rendered in one go.

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
 from antiphon import schema
-from antiphon.server.turns import Citation, Reasoning, Refusal, ToolArguments, ToolCall
+from antiphon.server.turns import (
+    ApplyPatch,
+    Citation,
+    CodeInterpreter,
+    Computer,
+    ContainerCitation,
+    FileCitation,
+    FileSearch,
+    ImageGeneration,
+    LocalShell,
+    McpCall,
+    McpListTools,
+    Reasoning,
+    Refusal,
+    Shell,
+    ToolArguments,
+    ToolCall,
+    WebSearch,
+)
 from tests.unit.server.sdk import ask, serve, tool
 from tests.unit.server.test_responses import CLOCK, WEATHER
 
 
+@cache
+def validator(part: str, name: str) -> Any:
+    return jsonschema_rs.validator_for(schema.standalone(getattr(schema.operation(name), part)))
+
+
 def check(part: str, name: str, value: Any) -> None:
-    jsonschema_rs.validator_for(schema.standalone(getattr(schema.operation(name), part))).validate(value)
+    validator(part, name).validate(value)
 
 
 TOOLS = [tool("get_weather", city={"type": "string"}), tool("get_time", zone={"enum": ["utc"]})]
@@ -82,6 +106,40 @@ def everything(request: Any) -> Any:
     yield Refusal("No more.")
 
 
+def every_tool(request: Any) -> Any:
+    yield WebSearch("cats", ["https://example.com/"])
+    yield WebSearch(url="https://example.com/")
+    yield WebSearch(url="https://example.com/", pattern="cats")
+    yield FileSearch(["cats"])
+    yield FileSearch(["cats"], [{"file_id": "file-1", "filename": "a", "score": 0.5, "text": "b", "attributes": None}])
+    yield CodeInterpreter("1", "1", ["https://example.com/"])
+    yield ImageGeneration("a cat")
+    yield Shell(["ls", "pwd"], [("a", "", 0), ("", "b", 1)])
+    yield McpListTools("s", [{"name": "f", "input_schema": {}}])
+    yield McpListTools("s", error="gone")
+    yield McpCall("s", "f", "{}", "done")
+    yield McpCall("s", "f", "{}", error="gone")
+    yield "All of it."
+    yield FileCitation("file-1", "a", 3)
+    yield ContainerCitation("cntr_1", "cfile_1", "a", 0, 3)
+    yield Computer([{"type": "click", "button": "left", "x": 1, "y": 2}], [{"id": "1", "code": "c", "message": "m"}])
+    yield LocalShell(["ls"])
+    yield ApplyPatch("delete_file", "a")
+    yield ApplyPatch("update_file", "a", "+b")
+
+
+EVERY_TOOL: list[dict[str, Any]] = [
+    {"type": "web_search"},
+    {"type": "code_interpreter", "container": {"type": "auto"}},
+    {"type": "image_generation", "partial_images": 1, "size": "1024x1024"},
+    {"type": "shell", "environment": {"type": "container_auto"}},
+    {"type": "mcp", "server_label": "s", "server_url": "https://example.com", "require_approval": "never"},
+    {"type": "computer"},
+    {"type": "local_shell"},
+    {"type": "apply_patch"},
+]
+INCLUDE = ["web_search_call.action.sources", "file_search_call.results", "code_interpreter_call.outputs"]
+
 RESPONSES: list[dict[str, Any]] = [
     {},
     {"tools": [WEATHER, CLOCK], "tool_choice": "required", "reasoning": {"effort": "low", "summary": "auto"}},
@@ -90,10 +148,13 @@ RESPONSES: list[dict[str, Any]] = [
     {"max_output_tokens": 16, "include": ["message.output_text.logprobs"], "top_logprobs": 1},
     {"background": True},
     {"input": "please refuse"},
+    {"tools": EVERY_TOOL, "include": INCLUDE},
+    {"tools": [{**EVERY_TOOL[4], "require_approval": "always"}], "input": "mcp"},
+    {"tools": [{"type": "computer_use_preview", "display_width": 9, "display_height": 9, "environment": "mac"}]},
 ]
 
 
-@pytest.mark.parametrize("engine", [None, everything])
+@pytest.mark.parametrize("engine", [None, everything, every_tool])
 @pytest.mark.parametrize("options", RESPONSES)
 def test_responses(engine: Any, options: dict[str, Any]) -> None:
     body = {"model": "gpt-5", "input": "get_weather, get_time, json", **options}
