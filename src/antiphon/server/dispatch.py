@@ -73,15 +73,16 @@ class Dispatcher:
             read = endpoint.read_form
             if read is not None and media == "multipart/form-data":
                 parts = read_form(body, kind)
-                if deployment is not None and all(name != "model" for name, _ in parts):
-                    parts.append(("model", deployment))
+                if deployment is not None:
+                    parts = [*(part for part in parts if part[0] != "model"), ("model", deployment)]
                 return read(parts)
             if read is not None and media == endpoint.raw_media:
                 return read([(endpoint.raw_field, body.decode("utf-8", "replace"))])
             if media != "application/json" and not media.endswith("+json"):
                 raise unsupported(kind, "'application/json'" if read is None else "'multipart/form-data'")
             content = read_json(body)
-        if deployment is not None and not content.get("model"):
+        if deployment is not None:
+            # What answers is the deployment, as on Azure, whatever model the body names.
             content["model"] = deployment
         if check is not None:
             check(content)

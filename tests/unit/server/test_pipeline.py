@@ -185,7 +185,7 @@ def test_a_deployment_is_the_model(behave: Any) -> None:
     address = "/openai/deployments/mine/completions?api-version=2026-01-01"
     azure = {"api-key": "k"}
     assert ask(server, "POST", address, {"prompt": "p"}, headers=azure).json == {"model": "mine"}
-    assert ask(server, "POST", address, {"prompt": "p", "model": "m"}, headers=azure).json == {"model": "m"}
+    assert ask(server, "POST", address, {"prompt": "p", "model": "m"}, headers=azure).json == {"model": "mine"}
 
 
 def test_forms() -> None:
