@@ -276,7 +276,8 @@ class _Decisions:
         observation = yield Ask(self.observe)
         seen = observation if isinstance(observation, str) else deepcopy(list(observation))
         for part in () if isinstance(seen, str) else seen:
-            fits = _PARTS.get(part.get("type")) if isinstance(part, dict) else None
+            kind: Any = part.get("type") if isinstance(part, dict) else None
+            fits = _PARTS.get(kind)
             if fits is None or not fits(dict(part)):
                 raise self.error("failed")
         self.check()

@@ -27,6 +27,7 @@ from .tool_diagnostics import ToolDiagnosticObserver
 if TYPE_CHECKING:
     from ..client.client import AsyncOpenAI, OpenAI
     from ..types.responses import Response, ResponseComputerToolCall, ResponseFunctionToolCall
+    from ..types.responses.function_tool_param import FunctionToolParam
     from ..types.responses.response_create_params import ResponseCreateParamsNonStreaming
     from ..types.responses.response_function_call_output_item_list_param import (
         ResponseFunctionCallOutputItemListParam,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from ..types.responses.response_input_item_param import McpApprovalResponse
     from ..types.responses.response_input_param import ComputerCallOutput, FunctionCallOutput, ResponseInputParam
     from ..types.responses.response_output_item import McpApprovalRequest
-    from ..types.responses.tool_param import FunctionToolParam, ToolParam
+    from ..types.responses.tool_param import ToolParam
     from .browser import AsyncBrowserToolset, BrowserToolset
     from .computer import AsyncComputerToolset, ComputerActionInput, ComputerToolset
     from .streaming.responses._events import ResponseStreamEvent

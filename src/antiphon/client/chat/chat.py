@@ -151,8 +151,9 @@ class ChatStream:
 
 
 def _pieces(turn: Turn, client: Any) -> Generator[Piece, None, None]:
+    pieces: Generator[Piece, None, None] = tell(turn.flow, client._world)
     try:
-        yield from tell(turn.flow, client._world)
+        yield from pieces
     finally:
         if turn.open is not None:
             turn.open.close()
@@ -274,7 +275,7 @@ class AsyncChatStream:
 
 
 async def _apieces(turn: Turn, client: Any) -> AsyncGenerator[Piece, None]:
-    pieces = atell(turn.flow, client._world)
+    pieces: AsyncGenerator[Piece, None] = atell(turn.flow, client._world)
     try:
         async for piece in pieces:
             yield piece

@@ -100,11 +100,11 @@ class Budget:
             and any(_is_image(block) for block in output["output"])
         )
 
-    def shortened(self, history: list[JSON], told: JSON, decision: Any) -> list[JSON]:
+    def shortened(self, history: list[JSON], eligible: list[str], decision: Any) -> list[JSON]:
         """The history without what a decision leaves out. Raises `ValueError` for a decision that is none."""
         if type(decision) is not dict or decision.keys() - {"drop_call_ids", "summary"}:
             raise ValueError("the decision of a context_budget is a dict of drop_call_ids and summary")
-        dropped, eligible = decision.get("drop_call_ids"), frozenset(told)
+        dropped = decision.get("drop_call_ids")
         if (
             type(dropped) is not list
             or not all(text(call_id) and call_id in eligible for call_id in dropped)

@@ -226,7 +226,7 @@ def observed(history: list[JSON]) -> bool:
     for item in history:
         if type(item) is not dict or item.get("type", "message") != "message" or item.get("role") != "user":
             continue
-        content = item.get("content")
+        content: Any = item.get("content")
         if text(content) and content.strip():
             return True
         try:

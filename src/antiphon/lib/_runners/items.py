@@ -246,7 +246,7 @@ _SCREENSHOT = record(
 
 def is_screenshot_output(item: JSON) -> bool:
     """Whether an output of a computer is one the API gave or takes."""
-    shown = item.get("output")
+    shown: Any = item.get("output")
     return (
         maybe(text)(item.get("id"))
         and maybe(_STATUS)(item.get("status"))

@@ -114,7 +114,8 @@ class Selection:
         self.server: set[str] = set()
         if not self.everything:
             self.functions, self.computer = set(), False
-            chosen = choice["tools"] if _kind(choice) == "allowed_tools" else [choice]
+            chosen: Any = choice
+            chosen = chosen["tools"] if _kind(chosen) == "allowed_tools" else [chosen]
             for each in chosen:
                 self._add(each)
 
@@ -165,7 +166,7 @@ def approval_rule(declaration: JSON, name: str) -> str | None:
         if rule not in policy:
             continue
         filtered = policy[rule]
-        names = filtered.get("tool_names") if isinstance(filtered, dict) else None
+        names: Any = filtered.get("tool_names") if isinstance(filtered, dict) else None
         # Which tools only read is known to the server alone.
         if not isinstance(filtered, dict) or "read_only" in filtered or ("tool_names" in filtered and not _list(names)):
             return None

@@ -145,7 +145,7 @@ class Run:
 
     def next_request(self, client: Any, step: int) -> JSON:
         """The parameters of the next request, under a key of its own where the caller uses such keys."""
-        request = {**self.request, "input": self.history}
+        request: JSON = {**self.request, "input": self.history}
         if step > 0:
             headers = rotated_idempotency_headers(client, request.get("extra_headers"))
             if headers is not None:
@@ -342,7 +342,7 @@ class Run:
             raise self.error("Response has a tool that tool_choice left out.")
 
     def _check_native_id(self, item: Any, seen: set[str]) -> None:
-        own = item.get("id") if type(item) is dict else None
+        own: Any = item.get("id") if type(item) is dict else None
         if text(own):
             # An id may be empty where a host gives none.
             if own in seen:
