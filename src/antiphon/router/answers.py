@@ -218,7 +218,7 @@ class StreamedAnswer(Answer):
         if not self._watchers:
             for data, _ in self._tail:
                 reader.feed_data(data, [])
-        told = reader.failed is not None
+        told = reader.failed is not None and not reader.garbled
         events += reader.close()
         if reader.failed is not None and not told:
             self._last = reader.failed

@@ -177,10 +177,9 @@ class WebSocketSession:
         text = message.get("text")
         data: Any = message.get("bytes") if text is None else text
         size = len(data)
-        if limits.size is not None and (
-            size > limits.size
-            or (text is not None and not text.isascii() and len(text.encode("utf-8", "surrogatepass")) > limits.size)
-        ):
+        if limits.size is not None and text is not None and not text.isascii():
+            size = len(text.encode("utf-8", "surrogatepass"))
+        if limits.size is not None and size > limits.size:
             self._ending = (1009, f"A message may have {limits.size} bytes.")
             return
         given = _object(message)

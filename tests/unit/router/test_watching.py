@@ -93,7 +93,7 @@ async def test_a_slow_reader_slows_the_upstream_down(format: str) -> None:
 
 
 async def test_a_caller_that_stalls_is_given_up() -> None:
-    upstream = Upstream(lambda: iter([number for number in range(1000)]))
+    upstream = Upstream(lambda: iter(range(1000)))
     caller = Caller(app_of(upstream, limits=Limits(stall=0.1)), "/chat").start()
     await caller.until(1)
     caller.takes.clear()

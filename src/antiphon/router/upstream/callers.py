@@ -263,8 +263,10 @@ def _served(engine: Any, kind: str) -> Any:
 def _unblocked(client: Any) -> Caller:
     """An async client like a blocking one, over the same connections where its transport has both colours."""
     from ...client import AsyncOpenAI, OpenAI
+    from ...transports.handler import HandlerTransport
+    from ...transports.network import NetworkTransport
 
-    if type(client) is not OpenAI or not hasattr(client.transport, "asend"):
+    if type(client) is not OpenAI or not isinstance(client.transport, (HandlerTransport, NetworkTransport)):
         return _Threaded(client)
     nothing = dict.fromkeys(("default_headers", "set_default_headers", "default_query", "set_default_query"))
     return Caller(AsyncOpenAI(**client._copied(nothing)))

@@ -17,7 +17,7 @@ __all__ = ("Reader",)
 class Reader:
     """Reads one answer of one API."""
 
-    __slots__ = ("_decoder", "cut", "done", "failed", "request_id", "secrets")
+    __slots__ = ("_decoder", "cut", "done", "failed", "garbled", "request_id", "secrets")
     dialect: ClassVar[str]
     """Which API's answers are read: `chat` or `responses`."""
 
@@ -26,6 +26,8 @@ class Reader:
         """Whether the upstream said that no more comes."""
         self.cut = False
         """Whether its stream ended without saying so."""
+        self.garbled = False
+        """Whether it sent what is no JSON."""
         self.failed: Error | None = None
         """Why there is no more, where it went wrong."""
         self.request_id: str | None = None
@@ -124,6 +126,7 @@ class Reader:
         return Error("The model's host broke its answer off.", 502, code="upstream_broken", request_id=self.request_id)
 
     def _no_json(self) -> Error:
+        self.garbled = True
         return Error(
             "The model's host sent an event that is not JSON.", 502, code="upstream_broken", request_id=self.request_id
         )
