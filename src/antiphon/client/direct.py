@@ -253,7 +253,7 @@ def _of_file(file: Any) -> Upload:
     def pieces() -> Any:
         if begin is not None:
             file.seek(begin)
-        while piece := file.read(64 * 1024):
+        while piece := file.read(256 * 1024):
             yield piece
 
     return Upload(pieces, replayable=replayable)

@@ -82,10 +82,11 @@ class Upload:
 
     `pieces` is called for every attempt; where it can be called only once (a generator, a pipe),
     `replayable` is false and the request is not retried. It may be a function, for what changes (a file is closed).
-    A body that can only be awaited has `apieces` in place of `pieces`.
+    A body that can only be awaited has `apieces` in place of `pieces`. `at_hand` says that no piece is long in coming,
+    so that a transport may read it on a thread that has other things to do.
     """
 
-    __slots__ = ("_apieces", "_pieces", "_replayable", "length")
+    __slots__ = ("_apieces", "_pieces", "_replayable", "at_hand", "length")
 
     def __init__(
         self,
@@ -94,11 +95,13 @@ class Upload:
         replayable: bool | Callable[[], bool] = True,
         length: int | None = None,
         apieces: Callable[[], AsyncIterator[bytes]] | None = None,
+        at_hand: bool = False,
     ) -> None:
         self._pieces = pieces
         self._apieces = apieces
         self._replayable = replayable
         self.length = length
+        self.at_hand = at_hand
 
     @property
     def replayable(self) -> bool:

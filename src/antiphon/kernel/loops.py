@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from time import monotonic
 from typing import Any, ParamSpec, TypeVar
 
 T = TypeVar("T")
@@ -93,6 +94,27 @@ async def _in_nursery(starts: Sequence[Callable[[], Awaitable[T]]], limit: int) 
 
 
 async def in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Pieces that may have to be read from a disk, without holding up the loop."""
-    while (piece := await in_thread(next, pieces, None)) is not None:
-        yield piece
+    """Pieces that may be slow to come, without holding up the loop.
+
+    Going to a thread and back costs more than reading a piece: what comes at once is fetched together, up to 1 MiB.
+    """
+    while some := await in_thread(_some, pieces):
+        for piece in some:
+            yield piece
+
+
+_AT_ONCE = 1024 * 1024
+_MOMENT = 0.005
+
+
+def _some(pieces: Iterator[bytes]) -> list[bytes]:
+    """The next pieces, at least one where there is one: as many as come within a moment, and no more than 1 MiB."""
+    until = monotonic() + _MOMENT
+    some: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        some.append(piece)
+        length += len(piece)
+        if length >= _AT_ONCE or monotonic() > until:
+            break
+    return some

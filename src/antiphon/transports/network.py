@@ -183,7 +183,7 @@ class NetworkTransport:
                     builder = builder.timeout(_upload_time(timeout, body.length))
                 if body.length is not None:
                     builder = builder.header("content-length", str(body.length))
-                builder = builder.body_stream(body.apieces())
+                builder = builder.body_stream(body.pieces() if body.at_hand else body.apieces())
             if stream:
                 exchange = builder.streamed_read_buffer_limit(0).build_streamed()
                 answer = await exchange.__aenter__()

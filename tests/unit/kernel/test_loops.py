@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trio
 
+from antiphon.kernel import loops
 from antiphon.kernel.flow import Await, Call, Flow, Pause, World, arun
 from antiphon.kernel.http import Request, Upload
 from antiphon.kernel.loops import in_thread, in_threads, in_trio, sleep, together
@@ -29,6 +30,30 @@ def test_sleeping_and_threads(run: Run) -> None:
 
     assert run(main) == (run is trio.run, True, [b"a", b"b"])
     assert not in_trio()
+
+
+def test_pieces_that_come_at_once_are_fetched_together_and_slow_ones_by_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = threading.get_ident()
+    fetched: list[int] = []
+
+    def pieces(count: int, length: int, pause: float) -> Any:
+        for _ in range(count):
+            assert threading.get_ident() != here
+            time.sleep(pause)
+            fetched.append(length)
+            yield bytes(length)
+
+    async def ahead(count: int, length: int, pause: float = 0.0) -> list[int]:
+        """How many were fetched when each was handed on."""
+        fetched.clear()
+        return [len(fetched) async for _ in in_threads(pieces(count, length, pause))]
+
+    assert asyncio.run(ahead(3, 1, 0.02)) == [1, 2, 3]
+    monkeypatch.setattr(loops, "_MOMENT", 60)
+    assert asyncio.run(ahead(8, 256 * 1024)) == [4, 4, 4, 4, 8, 8, 8, 8]
+    assert asyncio.run(ahead(0, 1)) == []
 
 
 @RUNS

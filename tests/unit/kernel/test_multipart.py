@@ -129,6 +129,34 @@ def test_a_pipe_of_the_system_has_no_length() -> None:
         assert b"abc" in body.read()
 
 
+def test_a_path_of_a_pipe_has_no_length(tmp_path: pathlib.Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    body = encode([], [FilePart("f", "a", tmp_path / "fifo")])[1]
+    assert isinstance(body, Upload)
+    assert body.length is None
+    assert not body.at_hand
+
+
+def test_files_of_a_disk_are_at_hand_and_what_may_be_slow_is_not(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"abc")
+
+    class Slow(io.BytesIO):
+        pass
+
+    def at_hand(*files: Any) -> bool:
+        body = encode([("a", "b")], [FilePart("f", "a", file) for file in files])[1]
+        assert isinstance(body, Upload)
+        return body.at_hand
+
+    with path.open("rb") as opened:
+        assert at_hand(path)
+        assert at_hand(opened, io.BytesIO(b"abc"))
+        assert not at_hand(Slow(b"abc"))
+        assert not at_hand(path, Pipe(b"abc"))
+        assert not Upload(lambda: iter([b"a"])).at_hand
+
+
 @pytest.mark.parametrize(
     ("file", "part"),
     [
