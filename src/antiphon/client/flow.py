@@ -11,13 +11,14 @@ A body that can be sent only once (a pipe, a generator) is not sent again.
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.errors import APIConnectionError, APIError, from_response
 from ..kernel.flow import Flow, Pause, Read, Send
 from ..kernel.http import Headers, Request, Response
+from . import log
 from .hooks import watched
-from .log import logger
 
 if TYPE_CHECKING:
     from .credentials import Credential
@@ -58,9 +59,10 @@ def exchange(
             )
             if signer is not None:
                 attempt = yield from signer.signed(attempt, timeout)
-        log = logger()
-        if log is not None:
-            log.debug("HTTP request: %s %s, attempt %d", request.method, request.path, taken + 1)
+        listener, begin = log.logger(), 0.0
+        if listener is not None:
+            log.sent(listener, attempt, taken + 1)
+            begin = perf_counter()
         headers: Headers | None = None
         failed: APIError
         try:
@@ -71,16 +73,16 @@ def exchange(
             else:
                 response = yield Send(attempt, timeout, stream=stream)
         except APIConnectionError as error:
-            if log is not None:
-                log.debug("HTTP request failed: %s", type(error).__name__)
+            if listener is not None:
+                log.failed(listener, attempt, error, perf_counter() - begin)
             if taken >= max_retries or not _replayable(request):
                 raise
             failed = error
         else:
             headers = response.headers
             status: int = response.status
-            if log is not None:
-                log.debug("HTTP response: %s %d, %s", request.method, status, headers.get("x-request-id"))
+            if listener is not None:
+                log.answered(listener, attempt, response, perf_counter() - begin)
             if 200 <= status < 300:
                 return response
             if not isinstance(response.body, bytes):
@@ -94,8 +96,8 @@ def exchange(
             if taken >= max_retries or not may_retry(response) or not _replayable(request):
                 raise failed
         delay = backoff(taken, headers)
-        if log is not None:
-            log.info(
+        if listener is not None:
+            listener.info(
                 "Retrying %s %s in %.3f s, retry %d of %d", request.method, request.path, delay, taken + 1, max_retries
             )
         yield Pause(delay)

@@ -19,7 +19,7 @@ import pydantic
 import pytest
 
 import antiphon
-from antiphon import APIConnectionError, AsyncOpenAI, OpenAI
+from antiphon import APIConnectionError, APITimeoutError, AsyncOpenAI, AzureOpenAI, OpenAI
 from antiphon.kernel.binary import HttpxBinaryResponseContent
 from antiphon.kernel.errors import from_response
 from antiphon.kernel.http import Headers, Request, Response, json_response
@@ -337,13 +337,65 @@ def test_deprecated_operations_say_so_where_they_are_called(kind: Any) -> None:
         result.close()
 
 
+SECRETS = ("sk-one", "sk-two", "sk-three", "entra-1", "q-secret", "hidden", "private", "basic-secret", "cookie-secret")
+
+
+def test_no_secret_is_in_the_logs_whoever_asks(caplog: pytest.LogCaptureFixture) -> None:
+    answer = json_response(
+        200, MODEL, [("set-cookie", "cookie-secret"), ("x-request-id", "req_1"), ("x-odd", "hidden")]
+    )
+    handler = Scripted(answer)
+    azure: dict[str, Any] = {"api_version": "2026-01-01", "azure_endpoint": "https://r.test", "transport": handler}
+    clients: list[Any] = [
+        OpenAI(
+            api_key="sk-one",
+            base_url="https://user:basic-secret@api.test/v1?code=q-secret",
+            default_headers={"x-mine": "hidden", "Cookie": "cookie-secret"},
+            default_query={"key": "q-secret"},
+            transport=handler,
+        ),
+        OpenAI(api_key=lambda: "sk-two", transport=handler),
+        OpenAI(api_key="sk-two", admin_api_key="sk-three", transport=handler),
+        AzureOpenAI(api_key="sk-three", **azure),
+        AzureOpenAI(azure_ad_token="entra-1", **azure),
+        AzureOpenAI(azure_ad_token_provider=lambda: "entra-1", **azure),
+    ]
+    for level in (logging.DEBUG, logging.INFO):
+        caplog.clear()
+        with caplog.at_level(level, "antiphon"):
+            for client in clients:
+                client.chat.completions.create(model="m", messages=[{"role": "user", "content": "private"}])
+                client.models.retrieve("m", extra_query={"token": "q-secret", "limit": 3})
+                client.copy(api_key="sk-three").models.retrieve("m", extra_headers={"Authorization": "Bearer sk-one"})
+        said = caplog.text
+        assert not [secret for secret in SECRETS if secret in said]
+        assert said.count("HTTP response: GET ") == 2 * len(clients)
+        assert "HTTP response: POST https://api.test/v1/chat/completions?code=<masked>&key=<masked> 200 in 0." in said
+        assert "req_1" in said
+        assert ("'authorization': '<masked>'" in said) is ("'api-key': '<masked>'" in said) is (level == logging.DEBUG)
+        assert ("'content-type': 'application/json'" in said) is (level == logging.DEBUG)
+        assert "api-version=2026-01-01" in said
+        assert "limit=3" in said
+        assert {record.name for record in caplog.records} == {"antiphon"}
+
+
+def test_attempts_that_fail_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    handler = Scripted(APITimeoutError(Request("GET", "/")), OK)
+    with caplog.at_level(logging.INFO, "antiphon"):
+        OpenAI(api_key="k", transport=handler).models.retrieve("m")
+    first, second, third = (record.getMessage() for record in caplog.records)
+    assert first.startswith("HTTP request failed: GET https://api.openai.com/v1/models/m APITimeoutError in 0.")
+    assert second.startswith("Retrying GET /v1/models/m in 0.")
+    assert third.startswith("HTTP response: GET https://api.openai.com/v1/models/m 200 in 0.")
+
+
 def test_logs_tell_the_way_and_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     handler = Scripted(failure(503, {"x-request-id": "req_7"}), OK)
     client = OpenAI(api_key="sk-secret", default_headers={"x-token": "hidden"}, transport=handler)
     with caplog.at_level(logging.DEBUG, "antiphon"):
         client.chat.completions.create(model="m", messages=[{"role": "user", "content": "private words"}])
     text = caplog.text
-    assert "POST /v1/chat/completions" in text
+    assert "POST https://api.openai.com/v1/chat/completions" in text
     assert "503" in text
     assert "req_7" in text
     assert "retry 1 of 2" in text
