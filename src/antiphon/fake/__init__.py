@@ -73,7 +73,8 @@ class FakeOpenAI:
     The rest:
         `organization` is the name in the answers' headers, `max_body` the largest request body in bytes. `rate_limits`
         are requests and tokens a minute, for each key and model: a `RateLimit`, or a mapping from models. `filters`
-        wrap the whole, the first outermost.
+        wrap the whole, the first outermost. `python_graders` lets graders run the Python that callers send, on this
+        machine.
 
     Raises `ValueError` for a built-in engine that does not exist and `TypeError` for what cannot be an engine.
     """
@@ -97,6 +98,7 @@ class FakeOpenAI:
         rate_limits: RateLimits | None = None,
         filters: Iterable[Filter] = (),
         job_seconds: float = 0.1,
+        python_graders: bool = False,
     ) -> None:
         first, each = latency if isinstance(latency, tuple) else (latency, 0.0)
 
@@ -126,6 +128,7 @@ class FakeOpenAI:
             rate_limits=rate_limits,
             filters=filters,
             job_seconds=job_seconds,
+            python_graders=python_graders,
         )
         """The server behind it, with its store, clock, ids and engines."""
 

@@ -61,6 +61,7 @@ class Server:
     the largest request body in bytes. `rate_limits` (`server.limits`) are kept for each key and model. `filters` wrap
     the handler, the first outermost, within the API's headers and outside of authentication. `job_seconds` is how
     long, by the clock, a job takes from its creation to its end: a background response, a batch, a fine-tuning job.
+    `python_graders` lets graders run the Python that callers send, on this machine.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Server:
         rate_limits: RateLimits | None = None,
         filters: Iterable[Filter] = (),
         job_seconds: float = 0.1,
+        python_graders: bool = False,
     ) -> None:
         if not 0 <= job_seconds < inf:
             raise ValueError(f"job_seconds is a number of seconds, not {job_seconds!r}")
@@ -99,6 +101,7 @@ class Server:
         self.lock = threading.RLock()
         """Held while a document is read, changed and put back; never while code of the user's runs."""
         self.job_seconds = float(job_seconds)
+        self.python_graders = python_graders
         self.jobs = Jobs(self)
         self._envelope = Envelope(organization, seed)
         self._dispatcher = Dispatcher(self)
@@ -115,7 +118,7 @@ class Server:
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
         """Answer a request. What needs the outside (a slow engine, latency) comes back as a flow to be driven."""
-        if self.jobs.next <= self.clock.now():
+        if self.jobs.next < inf and self.jobs.next <= self.clock.now():
             due = self.jobs.advance()
             if due is not None:
                 return self._after(due, request)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from ...api.batches import Batches
-from ...kernel.errors import APIStatusError, BadRequestError, ConflictError
+from ...kernel.errors import BadRequestError, ConflictError
 from ...kernel.flow import Pause
-from ...kernel.http import Headers, Request, Response
+from ...kernel.http import Headers, Request
 from ..behaviour import Call, serves
 from ..facts import made
 from ..jobs import Again, Job, job
@@ -44,7 +44,7 @@ _PARTS: Final = 8
 _BREATH: Final = 100
 """After so many lines whoever else waits for the server gets a turn."""
 _OVER: Final = frozenset(("completed", "failed", "expired", "cancelled", "cancelling"))
-_HEADERS: Final = Headers.of([("content-type", "application/json"), ("authorization", "Bearer batch")])
+_HEADERS: Final = Headers.of([("content-type", "application/json")])
 
 
 class _Line(NamedTuple):
@@ -263,22 +263,14 @@ def _written(server: Server, line: _Line, response: dict[str, Any] | None, error
 
 def _response(server: Server, endpoint: str, line: _Line, origin: str) -> Flow[dict[str, Any]]:
     """What this server answers to a line."""
-    request = Request("POST", endpoint, "", _HEADERS, orjson.dumps(line.body), origin)
-    request_id = server.ids.new("req_")
-    try:
-        if line.body.get("stream"):
-            raise BadRequestError.because("Streaming is not supported in the Batch API.", param="stream")
-        answer: Any = server._dispatcher(request)
-        if isinstance(answer, GeneratorType):
-            answer = yield from answer
-    except APIStatusError as error:
-        answer = error.to_response()
-    except Exception as error:
-        from ..envelope import error_response
-
-        answer = error_response(error, request, request_id)
-    assert isinstance(answer, Response)
-    return {"status_code": answer.status, "request_id": request_id, "body": orjson.loads(answer.content)}
+    if line.body.get("stream"):
+        error = BadRequestError.because("Streaming is not supported in the Batch API.", param="stream")
+        return {"status_code": 400, "request_id": server.ids.new("req_"), "body": {"error": error.body}}
+    answer: Any = server.inner(Request("POST", endpoint, "", _HEADERS, orjson.dumps(line.body), origin))
+    if isinstance(answer, GeneratorType):
+        answer = yield from answer
+    body = orjson.loads(answer.content)
+    return {"status_code": answer.status, "request_id": answer.headers["x-request-id"], "body": body}
 
 
 _UNUSED: Final[dict[str, Any]] = {
