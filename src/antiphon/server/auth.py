@@ -1,7 +1,7 @@
 """Who is asking. A key has to be there; whether it is a good one is not this server's to say.
 
 The key comes as `Authorization: Bearer …`, as the password of HTTP basic authentication, or as Azure's
-`api-key`. Any key opens any operation, those of administrators too.
+`api-key`; a signature of Amazon's stands for one. Any key opens any operation, those of administrators too.
 
 API reference: https://platform.openai.com/docs/api-reference/authentication
 """
@@ -66,7 +66,7 @@ def _has_key(value: str) -> bool:
         except binascii.Error:
             return False
         return bool(password)
-    return False
+    return kind == "aws4-hmac-sha256" and "Credential=" in credentials and "Signature=" in credentials
 
 
 def _malformed(value: str) -> AuthenticationError:

@@ -171,6 +171,16 @@ def test_forms_are_signed_too(server: Wire, name: str) -> None:
     assert (received.header("authorization") or "").endswith(f"Signature={signature_of(received)}")
 
 
+def test_a_fake_stands_for_the_clouds() -> None:
+    fake = antiphon.FakeOpenAI()
+    for make in PROVIDERS.values():
+        client = OpenAI(provider=make(antiphon.providers, "https://cloud.test/v1"), transport=fake)
+        assert client.responses.create(**CREATE).status == "completed"
+    nobody = OpenAI(api_key="k", transport=fake, default_headers={"Authorization": "AWS4-HMAC-SHA256 nothing"})
+    with pytest.raises(antiphon.AuthenticationError):
+        nobody.models.list()
+
+
 def test_each_attempt_is_proved_anew() -> None:
     class Credentials:
         def __init__(self, number: int) -> None:
