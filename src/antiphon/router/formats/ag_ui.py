@@ -44,9 +44,11 @@ class _Writer(JSONWriter):
         self.run = run
         self.begun = False
         self.open: str | None = None
-        """`text`, `reasoning` or `call`, while one is open."""
+        """`text` or `reasoning`, while one is open."""
         self.identity = ""
         """Of what is open."""
+        self.calls: dict[str, None] = {}
+        """Calls that are open: hosts may say the arguments of several in turns."""
         self.numbers = 0
         self.step_name: str | None = None
         self.spoke = ""
@@ -72,9 +74,10 @@ class _Writer(JSONWriter):
         elif self.open == "reasoning":
             yield {"type": "REASONING_MESSAGE_END", "messageId": self.identity}
             yield {"type": "REASONING_END", "messageId": self.identity}
-        elif self.open == "call":
-            yield {"type": "TOOL_CALL_END", "toolCallId": self.identity}
         self.open = None
+        for identity in self.calls:
+            yield {"type": "TOOL_CALL_END", "toolCallId": identity}
+        self.calls = {}
 
     def named(self) -> str:
         self.numbers += 1
@@ -101,13 +104,14 @@ class _Writer(JSONWriter):
         yield {"type": "REASONING_MESSAGE_CONTENT", "messageId": self.identity, "delta": event.text}
 
     def call(self, event: ToolCall) -> Iterator[dict[str, Any]]:
-        yield from self.settle()
-        self.open, self.identity = "call", event.id or self.named()
-        start = {"type": "TOOL_CALL_START", "toolCallId": self.identity, "toolCallName": event.name}
+        yield from self.begin() if self.calls else self.settle()
+        identity = event.id or self.named()
+        self.calls[identity] = None
+        start = {"type": "TOOL_CALL_START", "toolCallId": identity, "toolCallName": event.name}
         yield {**start, "parentMessageId": self.spoke} if self.spoke else start
 
     def arguments(self, event: ToolArguments) -> Iterator[dict[str, Any]]:
-        if event.text:
+        if event.text and event.id in self.calls:
             yield {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.text}
 
     def tool_result(self, event: ToolResult) -> Iterator[dict[str, Any]]:
