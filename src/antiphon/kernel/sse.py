@@ -82,8 +82,12 @@ class Decoder:
             and b"\r" not in piece
         ):
             if piece[:6] == b"data: ":
+                breaks = piece.count(b"\n")
+                if breaks == 2:
+                    self._begun = True
+                    return [(piece[6:-2], None)]
                 found = piece[6:-2].split(b"\n\ndata: ")
-                if piece.count(b"\n") == 2 * len(found):
+                if breaks == 2 * len(found):
                     self._begun = True
                     return [(data, None) for data in found]
             elif piece[:7] == b"event: ":

@@ -11,8 +11,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from types import NoneType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, dataclass_transform, get_args, get_origin
+from types import NoneType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    TypeAlias,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 
 from .lazy import Stated, evaluate
 
@@ -73,9 +84,8 @@ class View:
         cls.__view_fields__ = {**cls.__view_fields__, **own}
         for name, text in own.items():
             key = cls._keys.get(name, name)
-            setattr(
-                cls, name, _field(key) if text in _PLAIN or _VOCABULARY.fullmatch(text) else _wrapped(cls, key, text)
-            )
+            plainly = text in _PLAIN or _VOCABULARY.fullmatch(text)
+            setattr(cls, name, _field(key) if plainly else _wrapped(cls, name, key, text))
 
     # Reading
 
@@ -266,6 +276,10 @@ class View:
         return pydantic_json_schema(cls, handler)
 
 
+_DATA: Any = View.__dict__["_data"]
+"""The slot itself: a plain assignment would go through `View.__setattr__`."""
+
+
 def _restore(cls: type[View], data: Any, request_id: str | None) -> View:
     view = cls.of(data)
     view._request_id = request_id
@@ -296,22 +310,77 @@ def _field(key: str) -> property:
     return property(get, put)
 
 
-def _wrapped(cls: type[View], key: str, annotation: str) -> property:
-    wrap: Wrap | None = None
+def _wrapped(cls: type[View], name: str, key: str, annotation: str) -> property:
+    """A field of other types than JSON's; which they are is found out when it is first read."""
 
     def get(self: View) -> Any:
-        nonlocal wrap
-        value = self._data.get(key)
-        if value is None:
-            return None
-        if wrap is None:
-            wrap = wrapper(evaluate(annotation, cls.__module__)) or _same
-        return wrap(value)
+        made = property(_getter(key, evaluate(annotation, cls.__module__)), put)
+        setattr(cls, name, made)
+        return made.__get__(self)
 
     def put(self: View, value: Any) -> None:
         self._data[key] = plain(value)
 
     return property(get, put)
+
+
+def _getter(key: str, annotation: Any) -> Callable[[View], Any]:
+    """What reads a field. An object, and a list of objects, are what is read most: they take one call of Python."""
+    members = [each for each in get_args(annotation) if each is not NoneType] if _is_union(annotation) else [annotation]
+    member = members[0] if len(members) == 1 else None
+    if isinstance(member, type) and issubclass(member, View):
+        return _get_object(key, member)
+    if get_origin(member) is list:
+        item = get_args(member)[0]
+        if isinstance(item, type) and issubclass(item, View):
+            return _get_objects(key, item)
+    return _get_wrapped(key, wrapper(annotation) or _same)
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, UnionType)
+
+
+def _get_object(key: str, cls: type[View]) -> Callable[[View], Any]:
+    new, put = cls.__new__, _DATA.__set__
+
+    def get(self: View) -> Any:
+        value = self._data.get(key)
+        if value.__class__ is not dict:
+            return value
+        view = new(cls)
+        put(view, value)
+        return view
+
+    return get
+
+
+def _get_objects(key: str, cls: type[View]) -> Callable[[View], Any]:
+    new, put = cls.__new__, _DATA.__set__
+
+    def get(self: View) -> Any:
+        value = self._data.get(key)
+        if value.__class__ is not list:
+            return value
+        views: list[Any] = []
+        for each in value:
+            if each.__class__ is dict:
+                view = new(cls)
+                put(view, each)
+                views.append(view)
+            else:
+                views.append(each)
+        return views
+
+    return get
+
+
+def _get_wrapped(key: str, wrap: Wrap) -> Callable[[View], Any]:
+    def get(self: View) -> Any:
+        value = self._data.get(key)
+        return None if value is None else wrap(value)
+
+    return get
 
 
 def _same(value: Any) -> Any:
@@ -339,9 +408,7 @@ def wrapper(annotation: Any) -> Wrap | None:
 
 
 def _object(cls: type[View]) -> Wrap:
-    new = cls.__new__
-    # The slot itself: a plain assignment would go through `View.__setattr__`.
-    put = View.__dict__["_data"].__set__
+    new, put = cls.__new__, _DATA.__set__
 
     def wrap(value: Any) -> Any:
         if value.__class__ is not dict:
