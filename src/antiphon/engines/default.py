@@ -241,7 +241,7 @@ def _joined(said: list[Any], request: ChatRequest) -> Iterator[Any]:
         elif isinstance(piece, Citation):
             yield piece._replace(start=start + piece.start, end=start + piece.end)
         else:
-            yield piece._replace(index=start + piece.index)
+            yield piece._replace(at=start + piece.at)
 
 
 def _plain(request: ChatRequest) -> bool:

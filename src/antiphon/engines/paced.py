@@ -41,7 +41,7 @@ class Paced:
                 return
             turn = parts
         pieces = iter(turn)
-        send = getattr(pieces, "send", None)
+        send: Any = getattr(pieces, "send", None)
         pause = self.first
         try:
             piece: Any = next(pieces)
@@ -62,7 +62,7 @@ class Paced:
                 if pause:
                     yield Pause(pause)
                 pause = self.each
-                sent = yield piece
+                sent: Any = yield piece
                 piece = next(pieces) if send is None or sent is None else send(sent)
         except StopIteration:
             return

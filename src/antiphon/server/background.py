@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..kernel.errors import APIStatusError, InternalServerError
 from ..kernel.flow import Pause, Step
-from .context import CONTEXTS, PENDING, RESPONSES, Context, history, keep
+from .context import CONTEXTS, PENDING, RESPONSES, Context, full_output, history, keep
 from .engine import ChatRequest
 from .envelope import APOLOGY
 from .hosted import Bench, performed
@@ -69,9 +69,8 @@ def stop(server: Server, key: str) -> dict[str, Any] | None:
         server.store.put(RESPONSES, key, stopped)
         context = server.store.get(CONTEXTS, key)
         if context is not None:
-            full: dict[str, Any] = {} if pending["final"] is None else pending["full"]
-            output = [full.get(item["id"], item) for item in stopped["output"]]
-            server.store.put(CONTEXTS, key, {**context, "output": output})
+            full: dict[str, dict[str, Any]] = {} if pending["final"] is None else pending["full"]
+            server.store.put(CONTEXTS, key, {**context, "output": full_output(stopped, full)})
     return stopped
 
 
@@ -110,7 +109,8 @@ def _go_on(server: Server, due: Job) -> Flow[Again | None]:
 
 def _made(server: Server, body: Mapping[str, Any], response: dict[str, Any]) -> Flow[tuple[Any, Any, float]]:
     """The Response as the engine makes it, what is not shown of it, and how long an engine with latency takes."""
-    context = server.store.get(CONTEXTS, response["id"]) or {"items": [], "previous": None}
+    key = response["id"]
+    context = server.store.get(CONTEXTS, key) or {"items": [], "previous": None}
     before = [] if context["previous"] is None else history(server, context["previous"], strict=False)
     model: str = response["model"]
     request = responses_request(body, [*before, *context["items"]], model, strict=False)
@@ -138,7 +138,9 @@ def _made(server: Server, body: Mapping[str, Any], response: dict[str, Any]) -> 
     except Exception:
         log.exception("The engine of %s failed in the background", model)
         gathered.fail(InternalServerError.because(APOLOGY))
-    return gathered.response, gathered.full, spent
+    # An engine that gave a whole Response of its own has given it another id.
+    final = {**gathered.response, "id": key, "background": True}
+    return final, gathered.full, spent
 
 
 def _end(server: Server, pending: Mapping[str, Any]) -> None:
@@ -211,4 +213,5 @@ def _until(server: Server, key: str, pending: Mapping[str, Any], count: int) -> 
     left = 0.0 if waiting is None else waiting.at - server.clock.now()
     if pending["final"] is None:
         return left
-    return min(left, (pending["ends"] - pending["began"]) / count)
+    span: float = pending["ends"] - pending["began"]
+    return min(left, span / count)

@@ -114,9 +114,10 @@ def _passes(given: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
     kind = given.get("type", "")
     if kind in _ALL_OR_ANY:
         return _ALL_OR_ANY[kind](_passes(each, attributes) for each in given.get("filters") or ())
-    held, value = attributes.get(given.get("key", "")), given.get("value")
+    held: Any = attributes.get(given.get("key", ""))
+    value: Any = given.get("value")
     if kind in ("in", "nin"):
-        return (held in (value or ())) == (kind == "in")
+        return bool((held in (value or ())) == (kind == "in"))
     compare = _COMPARES.get(kind, eq)
     try:
         return bool(compare(held, value))

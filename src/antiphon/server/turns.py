@@ -116,11 +116,11 @@ class Citation(NamedTuple):
 
 
 class FileCitation(NamedTuple):
-    """The text up to the character `index` comes from a file."""
+    """The text up to the character `at` comes from a file."""
 
     file_id: str
     filename: str
-    index: int
+    at: int
 
 
 class ContainerCitation(NamedTuple):

@@ -29,7 +29,7 @@ def create(call: Call) -> Reply:
     """
     items = given_items(call.server, call.body.get("items"), [], param="items")
     facts = {"metadata": call.body.get("metadata") or {}}
-    conversation = family("conversations").add(call, {}, facts)
+    conversation: Item = family("conversations").add(call, {}, facts)
     _put(call, conversation["id"], items)
     return conversation
 
@@ -47,8 +47,9 @@ def update(call: Call) -> Reply:
     Follows https://platform.openai.com/docs/api-reference/conversations/update
     """
     with call.server.lock:
-        changed = {**_conversation(call), "metadata": call.body.get("metadata") or {}}
-        call.server.store.put("conversations", changed["id"], changed)
+        conversation = _conversation(call)
+        changed = {**conversation, "metadata": call.body.get("metadata") or {}}
+        call.server.store.put("conversations", conversation["id"], changed)
     return changed
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ...kernel.flow import Flow
     from ..app import Server
     from ..engine import ChatRequest
-    from ..turns import Piece, ToolUse, Turn
+    from ..turns import Piece, Turn
 
 __all__ = ("Bench", "performed", "texts")
 
@@ -135,7 +135,7 @@ def _sent(send: Any, result: Any) -> Any:
         return _END
 
 
-def _used(piece: ToolUse, bench: Bench) -> Generator[Any, Any, Items]:
+def _used(piece: Any, bench: Bench) -> Generator[Any, Any, Items]:
     """The items of a use, yielded as pieces and given."""
     if not isinstance(piece, McpListTools):
         if bench.most is not None and bench.used >= bench.most:

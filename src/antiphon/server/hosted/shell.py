@@ -18,7 +18,7 @@ def items(use: Shell, bench: Bench) -> list[dict[str, Any]]:
     """The item of the call; and in a container that of its output, which the engine says."""
     commands = texts(use.commands)
     asked: Any = bench.tool("shell").get("environment") or {}
-    environment: dict[str, Any] | None = {"type": "local"}
+    environment: dict[str, Any] = {"type": "local"}
     if asked.get("type") == "container_reference":
         environment = {"type": "container_reference", "container_id": asked["container_id"]}
     elif asked.get("type") == "container_auto":

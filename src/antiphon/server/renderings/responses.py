@@ -508,7 +508,12 @@ _CITED: Final[dict[type, Callable[[Any], dict[str, Any]]]] = {
         "start_index": piece.start,
         "end_index": piece.end,
     },
-    FileCitation: lambda piece: {"type": "file_citation", **piece._asdict()},
+    FileCitation: lambda piece: {
+        "type": "file_citation",
+        "file_id": piece.file_id,
+        "filename": piece.filename,
+        "index": piece.at,
+    },
     ContainerCitation: lambda piece: {
         "type": "container_file_citation",
         "container_id": piece.container_id,
