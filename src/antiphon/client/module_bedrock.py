@@ -7,7 +7,7 @@ from typing import Any
 from .bedrock import BedrockOpenAI
 from .module import _FILLED, _Following
 
-__all__ = ()
+__all__ = ("_BedrockModuleClient",)
 
 
 class _BedrockModuleClient(_Following, BedrockOpenAI):

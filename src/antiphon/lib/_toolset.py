@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Literal, TypeAlias, TypedDict
@@ -32,7 +32,7 @@ class Gate:
         self._busy = self._closed = False
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self) -> Generator[None]:
         """Raises `RuntimeError` where the gate is closed or another call is inside."""
         with self._lock:
             if self._closed:

@@ -352,7 +352,7 @@ def _is_final(item: JSON) -> bool:
 
 def _relax(request: JSON) -> None:
     """A tool that had to be used has been: from now on the model may end."""
-    choice = request.get("tool_choice")
+    choice: Any = request.get("tool_choice")
     kind = choice.get("type") if isinstance(choice, dict) else None
     if choice == "required" or kind in _FORCED:
         request["tool_choice"] = "auto"
@@ -384,7 +384,8 @@ def _rounds(handlers: dict[str, Any], client: Any, request: JSON, max_steps: int
                 error.response = response
                 raise
         request["input"] = [*request["input"], *replayed, *outputs]
-    return response
+    last: Response = response
+    return last
 
 
 def _check(policy: _Policy, response: Response | None) -> None:

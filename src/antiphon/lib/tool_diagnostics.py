@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict, cast
 
 __all__ = ("ToolDiagnostic", "ToolDiagnosticObserver", "ToolDiagnosticUsage")
 
@@ -97,7 +97,7 @@ def _counted(usage: Any) -> ToolDiagnosticUsage | None:
     tokens = {name: getattr(usage, name, None) for name in _TOKENS}
     if not all(type(count) is int and count >= 0 for count in tokens.values()):
         return None
-    counted: Any = tokens
+    counted: ToolDiagnosticUsage = cast("Any", tokens)
     return counted
 
 

@@ -130,7 +130,8 @@ class _Sigv4(Signer):
     """A signature over each attempt."""
 
     def __init__(self, identity: AwsIdentity, endpoint: BedrockEndpoint, region: str, url: str, session: Any) -> None:
-        self._identity, self._endpoint, self._region = identity, endpoint, region
+        self._endpoint: BedrockEndpoint = endpoint
+        self._identity, self._region = identity, region
         self._origin, self._session = origin(url), session
         self._signer: AwsSigner | None = None
 
@@ -235,8 +236,8 @@ def bedrock(
     chosen: BedrockEndpoint = endpoint or ("mantle" if place is None else place[0])
     profile = _filled("profile", profile)
     _check_keys(access_key_id, secret_access_key, session_token)
-    key = None if isinstance(api_key, NotGiven) else api_key
-    if key is not None and (not isinstance(key, str) or not key.strip()):
+    key: Any = None if isinstance(api_key, NotGiven) else api_key
+    if key is not None and not (isinstance(key, str) and key.strip()):
         raise OpenAIError("The bearer credential of Bedrock must not be empty")
     if key is not None and token_provider is not None:
         raise OpenAIError("`api_key` and `token_provider` are two ways to a bearer token of Bedrock: give one")

@@ -29,8 +29,9 @@ class Signer(Credential):
     signs = True
 
     def value(self) -> Flow[str | None]:
+        # Only a connection asks for a header; an attempt is proved as a whole.
         raise OpenAIError("A cloud's credentials are not supported by WebSocket connections")
-        yield
+        yield  # type: ignore[unreachable]
 
     def signed(self, request: Request, timeout: Any) -> Flow[Request]:
         """The attempt as it is sent."""

@@ -143,7 +143,7 @@ class _Google(_Vertex):
         self._turn = Lock()
 
     def _headers(self, request: Request, timeout: Timeout) -> Flow[dict[str, str]]:
-        added = yield _InThread(lambda: self._asked(request, timeout))
+        added: dict[str, str] = yield _InThread(lambda: self._asked(request, timeout))
         return added
 
     def _asked(self, request: Request, timeout: Timeout) -> dict[str, str]:

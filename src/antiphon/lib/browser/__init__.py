@@ -76,9 +76,8 @@ from .types import (
 )
 
 if TYPE_CHECKING:
-    from ...types.responses import ResponseFunctionToolCall
+    from ...types.responses import FunctionToolParam, ResponseFunctionToolCall
     from ...types.responses.response_input_param import FunctionCallOutput
-    from ...types.responses.tool_param import FunctionToolParam
     from ..tool_diagnostics import ToolDiagnosticObserver
 
 __all__ = (
@@ -239,7 +238,7 @@ class BrowserToolset(_Toolset):
         Raises `BrowserError` for a function that is disabled, `BrowserCancelledError` where `cancelled` gives true,
         and `RuntimeError` where the driver reports something that is not as it should be.
         """
-        output: Any = (self._execute(call, cancelled=cancelled, on_diagnostic=on_diagnostic))[0]
+        output: FunctionCallOutput = self._execute(call, cancelled=cancelled, on_diagnostic=on_diagnostic)[0]
         return output
 
     def _execute(
@@ -305,7 +304,7 @@ class AsyncBrowserToolset(_Toolset):
         on_diagnostic: ToolDiagnosticObserver | None = None,
     ) -> FunctionCallOutput:
         """See `BrowserToolset.execute`."""
-        output: Any = (await self._execute(call, cancelled=cancelled, on_diagnostic=on_diagnostic))[0]
+        output: FunctionCallOutput = (await self._execute(call, cancelled=cancelled, on_diagnostic=on_diagnostic))[0]
         return output
 
     async def _execute(

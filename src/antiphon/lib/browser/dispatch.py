@@ -18,7 +18,7 @@ from .reports import is_done, result_of, state_of
 if TYPE_CHECKING:
     from ...kernel.flow import Flow
     from .._runners.shapes import JSON
-    from ..tool_diagnostics import ToolDiagnosticObserver
+    from ..tool_diagnostics import Reason, ToolDiagnosticObserver
     from .types import BrowserObservationV1, BrowserState
 
     Told = tuple[JSON, bool]
@@ -75,7 +75,8 @@ def offer_of(
             handlers[PREFIX + name] = method
         elif name in offered:
             raise ValueError(f"the member {name!r} was chosen, and is not implemented by the driver")
-    names = frozenset([*handlers, *([PREFIX + "list_tabs"] if "list_tabs" in wanted else [])])
+    lists = [PREFIX + "list_tabs"] if "list_tabs" in wanted else []
+    names = frozenset[str]([*handlers, *lists])
     confirmed = _confirmed_reads(reads, names)
     if not confirms and (confirmed or any(not MEMBERS[name.removeprefix(PREFIX)].reads for name in handlers)):
         raise ValueError("members that change something, and reads to be confirmed, require confirm")
@@ -242,8 +243,12 @@ class Dispatch:
             raise
         except Exception as error:
             told = isinstance(error, BrowserError)
-            failure = "driver_failed" if stage == "action" else "refused" if told else "policy_failed"
-            watch.tell(stage, "invalid_input" if stage == "arguments" else failure, since, member)
+            failures: dict[str, Reason] = {
+                "arguments": "invalid_input",
+                "approval": "refused" if told else "policy_failed",
+                "action": "driver_failed",
+            }
+            watch.tell(stage, failures[stage], since, member)
             return None, str(error) if told else _FAILED
         return self._looked_at(result, since), None
 

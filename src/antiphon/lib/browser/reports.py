@@ -225,7 +225,7 @@ def _read(member: str, value: Any) -> Any:
     if member not in _REPORTED and (value is None or isinstance(value, str)):
         return value
     value = _first_look(value)
-    omitted = value.get("omitted") if type(value) is dict else None
+    omitted: Any = value.get("omitted") if type(value) is dict else None
     if not _READ(value) or not _OMITTED(omitted) or len(set(omitted)) != len(omitted):
         raise ValueError("a report of a page lacks something")
     if member in _WITHOUT_ELEMENTS and value["elements"]:
