@@ -215,8 +215,8 @@ async def test_a_stream_is_played_with_silence_where_it_is_late(sd: SimpleNamesp
 async def test_what_breaks_a_stream_is_raised_after_what_came_before(sd: SimpleNamespace) -> None:
     devices: list[Device] = []
     sd.OutputStream = listen(2, devices)
+    stream = pieces(np.ones(2, dtype=np.float32), error=OSError("gone"))
     with pytest.raises(OSError, match="gone"):
-        stream = pieces(np.ones(2, dtype=np.float32), error=OSError("gone"))
         await asyncio.wait_for(LocalAudioPlayer().play_stream(stream), 5)
     assert [each for each in heard(devices[0]) if each] == [1.0, 1.0]
 

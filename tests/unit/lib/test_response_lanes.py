@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -262,6 +262,14 @@ async def test_the_end_of_the_connection(colour: str) -> None:
                     await driver(driver.session.default, "send", CREATE)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not come to that")
+
+
 async def test_another_connection_gives_names_back_before_anything_arrives(colour: str) -> None:
     go = threading.Event()
 
@@ -282,8 +290,7 @@ async def test_another_connection_gives_names_back_before_anything_arrives(colou
             with pytest.raises(ResponsesWebSocketBufferError, match="max_lanes"):
                 driver.session.lane("b")
             go.set()
-            while driver.session.connection._socket.connections < 2:
-                await asyncio.sleep(0.005)
+            await until(lambda: driver.session.connection._socket.connections == 2)
             lane = driver.session.lane("a")
             await driver(lane, "send", CREATE)
             assert (await driver(lane, "get_final_response")).id == "resp_a"
@@ -303,8 +310,7 @@ async def test_what_is_meant_for_one_connection_does_not_go_over_another(colour:
             before = socket.pin()
             before.claim(lambda: reserved.append(1))
             lost.set()
-            while socket.connections < 2 or socket._link._held:
-                await asyncio.sleep(0.005)
+            await until(lambda: socket.connections == 2 and not socket._link._held)
             with pytest.raises(RuntimeError, match="restore state"):
                 before.claim(lambda: reserved.append(2))
             assert reserved == [1]
@@ -336,8 +342,7 @@ async def test_nothing_is_sent_or_kept_while_the_connection_is_made_again(colour
             with pytest.raises(RuntimeError, match="reconnecting"):
                 await driver(lane, "send", CREATE)
             go.set()
-            while driver.session.connection._socket._link._held:
-                await asyncio.sleep(0.005)
+            await until(lambda: not driver.session.connection._socket._link._held)
             await driver(lane, "send", {**CREATE, "input": "later"})
             assert (await driver(lane, "get_final_response")).status == "completed"
 
