@@ -104,7 +104,9 @@ def submit(call: Call) -> Reply:
 
 def _submitted(session: _Session, events: Iterable[Mapping[str, Any]]) -> Flow[Response]:
     for event in events:
-        yield from _INPUTS[event["type"].removeprefix("agent.session.input.")](session, event)
+        turn = _INPUTS[event["type"].removeprefix("agent.session.input.")](session, event)
+        if turn is not None:
+            yield from turn
     return Response(204, _DONE, b"")
 
 
@@ -236,7 +238,7 @@ class _Session:
 
     def _new_turn(self, doc: Doc) -> Doc:
         at = int(self.server.clock.now())
-        turn = {
+        turn: Doc = {
             "id": self.server.ids.new("turn_"),
             "object": "agent.session.turn",
             "agent_id": doc["agent"]["id"],
@@ -360,20 +362,17 @@ class _Session:
             self.tell("in_progress", session=self.change(status="in_progress"))
             yield from self._go_on(turn)
 
-    def cancel(self, event: Mapping[str, Any]) -> Flow[None]:
+    def cancel(self, event: Mapping[str, Any]) -> None:
         """Stop the turn that is under way; without one nothing happens."""
         for turn in self.server.store.list(f"{self.place}/turns"):
             if turn["status"] in ("queued", "in_progress", "waiting"):
                 self._over(turn["id"], "cancelled")
-        return
-        yield  # a flow that wants nothing done
 
-    def decision(self, event: Mapping[str, Any]) -> Flow[None]:
+    def decision(self, event: Mapping[str, Any]) -> None:
         """What a user decides. This server's agents ask for nothing to be decided."""
         raise BadRequestError.because(
             f"Unknown pending approval request: {event['request_id']}", code="invalid_request_error"
         )
-        yield
 
     # Artifacts
 
@@ -389,7 +388,7 @@ class _Session:
             blob = store.get_blob(blob_of(environment_id, path))
             if not path.startswith(OUTPUTS) or blob is None or known.get(path) == blob:
                 continue
-            doc = {
+            doc: Doc = {
                 "id": self.server.ids.new("artifact_"),
                 "object": "agent.session.artifact",
                 "created_at": int(self.server.clock.now()),
@@ -403,7 +402,7 @@ class _Session:
             store.put_blob(doc["id"], blob[0])
 
 
-_INPUTS: Final[dict[str, Callable[[_Session, Mapping[str, Any]], Any]]] = {
+_INPUTS: Final[dict[str, Callable[[_Session, Mapping[str, Any]], Flow[None] | None]]] = {
     "message": _Session.message,
     "tool_result": _Session.result,
     "cancel": _Session.cancel,

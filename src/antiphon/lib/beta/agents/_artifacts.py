@@ -55,7 +55,9 @@ class _Published:
     def _content(self, path: str, options: dict[str, Any]) -> Flow[HttpxBinaryResponseContent]:
         found = yield from self._found(path, options)
         resource = self._resource
-        content = yield from ask(resource, type(resource).content, found.id, session_id=self._session_id, **options)
+        content: HttpxBinaryResponseContent = yield from ask(
+            resource, type(resource).content, found.id, session_id=self._session_id, **options
+        )
         return content
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from ....kernel.errors import OpenAIError
-from ....kernel.view import View
 from ._output import answer_format
 
 if TYPE_CHECKING:
@@ -145,7 +144,8 @@ class AgentTurnResultCollector:
 
     def accept(self, event: AgentSessionEvent) -> None:
         """Take an event. What comes after the turn is over is passed over."""
-        accept = None if self._over else _ACCEPT.get(event.type)
+        kind: Any = getattr(event, "type", None)  # what a host sends may be anything
+        accept = None if self._over else _ACCEPT.get(kind)
         if accept is not None:
             accept(self, event)
 
@@ -295,7 +295,7 @@ class AgentTurnResultCollection(Generic[OutputT]):
     def accept(self, event: AgentSessionEvent) -> None:
         """Take an event."""
         self._begun = True
-        if self.collector is not None and isinstance(event, View):
+        if self.collector is not None:
             self.collector.accept(event)
 
     def record_error(self, error: Exception) -> None:

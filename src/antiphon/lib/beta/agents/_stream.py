@@ -61,10 +61,9 @@ class AgentSessionEventStream(Stream[AgentSessionEvent], Generic[OutputT]):
 
     def close(self) -> None:
         """Close the connection. What has not been read is lost; the turn goes on."""
-        if self._events.gi_running:  # a tool closes the stream it runs in
-            close: Any = getattr(self.response.body, "close", None)
-            if close is not None:
-                close()
+        events: Any = self._events
+        if events.gi_running:  # a tool closes the stream it runs in
+            self.response.close()
         else:
             super().close()
 
@@ -106,10 +105,9 @@ class AsyncAgentSessionEventStream(AsyncStream[AgentSessionEvent], Generic[Outpu
 
     async def close(self) -> None:
         """Close the connection. What has not been read is lost; the turn goes on."""
-        if self._events.ag_running:  # a tool closes the stream it runs in
-            close: Any = getattr(self.response.body, "aclose", None)
-            if close is not None:
-                await close()
+        events: Any = self._events
+        if events.ag_running:  # a tool closes the stream it runs in
+            await self.response.aclose()
         else:
             await super().close()
 

@@ -151,7 +151,8 @@ def _output(value: Any) -> ToolOutput:
     elif isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
         value = value if isinstance(value, (list, tuple)) else list(value)
         if value and all(map(_is_part, value)):
-            return value
+            parts: ToolOutput = value
+            return parts
     return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_data_or_error)
 
 
@@ -168,7 +169,7 @@ def _data(value: Any) -> Any:
         return value
     if hasattr(value, "__pydantic_validator__") and hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     if hasattr(value, "__struct_fields__"):
         import msgspec
@@ -191,13 +192,15 @@ if TYPE_CHECKING:
 
     class _Decorator(Protocol):
         @overload
-        def __call__(self, function: Callable[..., Awaitable[object]]) -> FunctionTool[Awaitable[ToolOutput]]: ...
+        def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+            self, function: Callable[..., Awaitable[object]]
+        ) -> FunctionTool[Awaitable[ToolOutput]]: ...
         @overload
         def __call__(self, function: Callable[..., object]) -> FunctionTool[ToolOutput]: ...
 
 
 @overload
-def pydantic_function_tool(
+def pydantic_function_tool(  # type: ignore[overload-overlap]
     model: type[ModelT],
     *,
     handler: Callable[[ModelT], Awaitable[object]],
@@ -237,7 +240,7 @@ def pydantic_function_tool(
 
 
 @overload
-def function_tool(
+def function_tool(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
     function: Callable[..., Awaitable[object]],
     *,
     name: str | None = None,
