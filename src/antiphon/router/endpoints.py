@@ -206,11 +206,20 @@ def websocket_of(factory: Callable[..., Any], kind: type[Resource], route: Route
 # OpenAPI
 
 
+_ERRORS: Final = {
+    406: "The caller takes no format that there is.",
+    413: "The question is too long.",
+    429: "The model's host is asked too often.",
+    502: "The model's host cannot be reached, or broke off. What it refuses has its own status.",
+    503: "So many questions are not answered at a time.",
+    504: "There was no answer in time.",
+}
+
+
 def described(kind: type[Resource], route: Route, responses: Mapping[int | str, Any] | None) -> dict[int | str, Any]:
     """The responses of an endpoint."""
     own: dict[int | str, Any] = {
         200: {"description": "The answer.", "content": kind.answer_content(route)},
-        "4XX": {"description": "The question is refused, here or upstream.", "model": ErrorEnvelope},
-        "5XX": {"description": "There is no answer.", "model": ErrorEnvelope},
+        **{status: {"description": words, "model": ErrorEnvelope} for status, words in _ERRORS.items()},
     }
     return {**own, **(responses or {})}
