@@ -80,11 +80,11 @@ Hooked: TypeAlias = Hooks | Sequence[Hooks]
 
 def checked(given: Hooked | None) -> tuple[Hooks, ...]:
     """Hooks in order. Raises `TypeError` for what is none."""
-    hooks = () if given is None else (given,) if isinstance(given, Hooks) else tuple(given)
-    for each in hooks:
+    several: Sequence[Any] = () if given is None else (given,) if isinstance(given, Hooks) else given
+    for each in several:
         if not isinstance(each, Hooks):
             raise TypeError(f"`hooks` is Hooks(before=…, after=…) or several of them; it was {each!r}")
-    return hooks
+    return tuple(several)
 
 
 def watched(

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pyreqwest.bytes import Bytes
     from pyreqwest.client import BaseClientBuilder, Client, SyncClient
 
+    from .redirects import Redirecting
+    from .standard import StandardTransport
+
 __all__ = ("NetworkTransport",)
 
 _UPLOAD_RATE = 64 * 1024
@@ -72,7 +75,7 @@ class NetworkTransport:
         self.keepalive_expiry = keepalive_expiry
         self.closed = False
         self._other: NetworkTransport | None = None
-        self._standard: Any = None
+        self._standard: Redirecting | StandardTransport | None = None
         self._clients: dict[Any, SyncClient] = {}
         self._async_clients: dict[Any, Client] = {}
         self._last: tuple[Any, SyncClient] | tuple[None, None] = (None, None)
@@ -262,16 +265,17 @@ class NetworkTransport:
                 raise
             raise _NoRuntimeError from error
 
-    def _standing_in(self) -> Any:
+    def _standing_in(self) -> Redirecting | StandardTransport:
         """What sends where pyreqwest cannot."""
         with _making:
-            if self._standard is None:
+            standard = self._standard
+            if standard is None:
                 from .redirects import Redirecting
                 from .standard import StandardTransport
 
                 made = StandardTransport(self)
-                self._standard = Redirecting(made) if self.follow_redirects else made
-            return self._standard
+                standard = self._standard = Redirecting(made) if self.follow_redirects else made
+            return standard
 
     def _configured(self, builder: Any, key: tuple[float | None, float | None, float | None]) -> Any:
         connect, read, pool = key

@@ -159,8 +159,9 @@ class StandardTransport:
             elif verify is not True:
                 context.load_verify_locations(verify)
             if self.settings.cert is not None:
-                paths = self.settings.cert
-                context.load_cert_chain(*paths if isinstance(paths, tuple) else (paths,))
+                given = self.settings.cert
+                cert, key = given if isinstance(given, tuple) else (given, None)
+                context.load_cert_chain(cert, key)
             self._context = context
         return self._context
 
