@@ -124,3 +124,43 @@ def test_our_runners_do_what_the_official_ones_do(base_url: str) -> None:
     assert outcome.failed == 0, outcome.output[-20_000:]
     # Excepted, each with its reason: see shim/exceptions.py.
     assert (outcome.cases, outcome.skipped) == (2145, 46)
+
+
+SOCKETS = (
+    "lib/live/test_delegation_transport.py",
+    "lib/live/test_sideband_events.py",
+    "lib/live/test_transcript_grouper.py",
+    "lib/live/test_transcript_grouper_lifecycle.py",
+    "lib/live/test_transcript_grouping.py",
+    "lib/live/test_websocket_roles.py",
+    "lib/responses/test_websocket_accumulator.py",
+    "lib/responses/test_websocket_accumulator_details.py",
+    "lib/responses/test_websocket_accumulator_rich.py",
+    "lib/responses/test_websocket_auth.py",
+    "lib/responses/test_websocket_contract.py",
+    "lib/responses/test_websocket_event_aliases.py",
+    "lib/responses/test_websocket_live.py",
+    "lib/responses/test_websocket_preconnect.py",
+    "lib/responses/test_websocket_session.py",
+    "lib/responses/test_websocket_session_overflow.py",
+    "lib/test_microphone.py",
+    "lib/test_realtime_reference_inputs.py",
+    "lib/test_realtime_translation.py",
+    "lib/test_realtime_translation_close.py",
+    "lib/test_realtime_websocket_contract.py",
+    "lib/test_websocket_query_serialization.py",
+)
+"""The files of the suite that are about websockets and the helpers on top of them."""
+
+ELSEWHERE = "tests/lib/live/test_transcript_grouping.py::test_fractional_source_deadlines"
+"""Runs in a process of its own, where the official package is what it is."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_our_helpers_on_websockets_do_what_the_official_ones_do(base_url: str) -> None:
+    files = [f"tests/{name}" for name in SOCKETS]
+    outcome = run_ours(base_url, [*files, f"--deselect={ELSEWHERE}"], http_client="httpx2")
+    assert outcome.failed == 0, outcome.output[-20_000:]
+    # Skipped by the suite itself: 2; excepted, each with its reason: see shim/exceptions.py.
+    assert (outcome.cases, outcome.skipped) == (1055, 2 + 41)
