@@ -86,6 +86,7 @@ WRITTEN = frozenset(
     (
         "api/edits.py",
         "api/fine_tunes.py",
+        "schema/legacy.json",
         "types/edit.py",
         "types/fine_tune.py",
         "types/fine_tune_event.py",

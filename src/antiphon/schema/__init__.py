@@ -8,6 +8,8 @@
 A definition is named after the module and class under `antiphon.types` it describes. Requests are closed objects
 (`additionalProperties: false`), responses are open. Files of multipart requests are `format: binary`.
 
+What the API once had, and hosts still serve, is in `legacy.json`, written by hand: `operation` knows it by name.
+
 The tables are a JSON object each, with one member a line: loading only finds the lines (3 ms for all of them), a
 line is decoded when it is asked for. The decoded schemas are shared: they must not be changed. Servers read this
 package; clients never do.
@@ -61,7 +63,8 @@ def operation(name: str) -> OperationSchema:
     """The schemas of one operation, such as `chat.completions.create`. Raises `KeyError` for an unknown name."""
     import orjson
 
-    row: dict[str, Any] = orjson.loads(_lines("operations.json")[name])
+    line = _lines("operations.json").get(name) or _lines("legacy.json")[name]
+    row: dict[str, Any] = orjson.loads(line)
     return OperationSchema(
         name,
         row["http"],

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from .endpoint import Tier, endpoints
+from .endpoint import LEGACY, Tier, endpoints
 
 __all__ = ("PAGE", "page", "tiers")
 
@@ -34,7 +34,10 @@ def page() -> str:
         "",
         "Made by `python -m antiphon.server.coverage`; a test checks that it is up to date.",
         "",
-        f"All {len(found)} operations of the API are served, each checked against its schema, in one of three tiers:",
+        (
+            f"All {len(found) - len(LEGACY)} operations of the API are served, and {len(LEGACY)} that it once had, "
+            "each checked against its schema, in one of three tiers:"
+        ),
         "",
         *(f"- **{tier}** ({counts[tier]}): {meaning}." for tier, meaning in _MEANING.items()),
         "",

@@ -19,13 +19,24 @@ if TYPE_CHECKING:
     from ..schema import OperationSchema
     from .behaviour import Behaviour, UploadedFile
 
-__all__ = ("Endpoint", "Tier", "endpoint", "endpoints", "routes")
+__all__ = ("LEGACY", "Endpoint", "Tier", "endpoint", "endpoints", "routes")
 
 Tier: TypeAlias = Literal["behaves", "generic", "shape"]
 
 
 _RAW = {"realtime.calls.create": ("application/sdp", "sdp")}
 """Content types of bodies that are one field of the operation and nothing else."""
+
+
+LEGACY = (
+    ("edits.create", "edits", "Edits", "POST", "/edits"),
+    ("fine_tunes.cancel", "fine_tunes", "FineTunes", "POST", "/fine-tunes/{fine_tune_id}/cancel"),
+    ("fine_tunes.create", "fine_tunes", "FineTunes", "POST", "/fine-tunes"),
+    ("fine_tunes.list", "fine_tunes", "FineTunes", "GET", "/fine-tunes"),
+    ("fine_tunes.list_events", "fine_tunes", "FineTunes", "GET", "/fine-tunes/{fine_tune_id}/events"),
+    ("fine_tunes.retrieve", "fine_tunes", "FineTunes", "GET", "/fine-tunes/{fine_tune_id}"),
+)
+"""Operations that the API once had: name, module and class of the declaration, method, address."""
 
 
 class Endpoint:
@@ -110,10 +121,10 @@ def _load_behaviours() -> None:
 
 @cache
 def endpoints() -> dict[str, Endpoint]:
-    """Every operation of the API by name."""
+    """Every operation of the API by name, those it once had at the end."""
     from ..api._index import OPERATIONS
 
-    return {row[0]: Endpoint(*row) for row in OPERATIONS}
+    return {row[0]: Endpoint(*row) for row in (*OPERATIONS, *LEGACY)}
 
 
 def endpoint(name: str) -> Endpoint:

@@ -17,7 +17,7 @@ from antiphon.server import coverage
 from antiphon.server.app import Server
 from antiphon.server.behaviour import BEHAVIOURS
 from antiphon.server.clock import VirtualClock
-from antiphon.server.endpoint import Endpoint, endpoint, endpoints
+from antiphon.server.endpoint import LEGACY, Endpoint, endpoint, endpoints
 from antiphon.server.instance import instance
 from antiphon.server.kept import Kept, families, family
 from tests.unit.server.door import Said, ask, form
@@ -254,7 +254,7 @@ def test_conjured_again_after_deletion(each: Kept, conjurer: FakeOpenAI) -> None
 
 def test_tiers() -> None:
     found = coverage.tiers()
-    assert len(found) == 390
+    assert len(found) == 390 + len(LEGACY)
     assert found["models.list"] == found["chat.completions.create"] == "behaves"
     assert found["vector_stores.create"] == "generic"
     assert found["moderations.create"] in ("shape", "behaves")
