@@ -40,7 +40,8 @@ class Named:
         for table in (schema.query, schema.body):
             known.update((table or {}).get("properties", {}))
         annotations = operation.spec.__annotations__
-        parameters = [each for each in annotations if each in operation.parameters]
+        # A class or a function of Python's has no place on a command line.
+        parameters = [each for each in annotations if each in operation.parameters and each not in operation.local]
         self.fields: dict[str, Schema] = {}
         for each in parameters:
             fallback = _LIST if annotations[each].startswith("list[") else _STRING

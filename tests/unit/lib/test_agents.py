@@ -61,7 +61,7 @@ class Struct(msgspec.Struct):
 
 
 @pytest.mark.parametrize("kind", [Plain, Typed, Struct])
-def test_answers_are_of_any_type_that_structured_output_takes(client: OpenAI, kind: Any) -> None:
+def test_answers_are_of_any_type_that_structured_output_takes(client: OpenAI, kind: type[Any]) -> None:
     with client.beta.agents.sessions.create(
         agent=AGENT, environment=NONE, input="Hi", stream=True, output_type=kind
     ) as stream:
@@ -136,7 +136,7 @@ def test_a_tool_takes_any_model(kind: Any) -> None:
         (Struct("a"), '{"summary":"a"}'),
         ([Plain("a"), Struct("b")], '[{"summary":"a"},{"summary":"b"}]'),
         (
-            AgentSessionIdleEvent(type="agent.session.idle", event_id="e"),
+            AgentSessionIdleEvent.of({"type": "agent.session.idle", "event_id": "e"}),
             '{"type":"agent.session.idle","event_id":"e"}',
         ),
         (None, None),
