@@ -205,6 +205,32 @@ async def test_a_conversation_is_compacted(api: Any) -> None:
     assert following.status == "completed"
 
 
+@pytest.mark.fake(engine="echo")
+async def test_a_conversation_is_compacted_where_it_is_long_or_told_to(api: Any) -> None:
+    long = "word " * 200
+    rule = {"context_management": [{"type": "compaction", "compact_threshold": 1000}]}
+    first = await respond(api, input=long, **rule)
+    assert [item.type for item in first.output] == ["message"]
+    options = {"input": [{"role": "user", "content": long * 6}], "previous_response_id": first.id, **rule}
+    events = await api.items(await respond(api, stream=True, **options))
+    second = events[-1].response
+    assert [item.type for item in second.output] == ["compaction", "message"]
+    assert [event.type for event in events[2:5]] == [
+        "response.output_item.added",
+        "response.compaction.compacting",
+        "response.output_item.done",
+    ]
+    # What stands before it may be left out: it stands for all of it.
+    packed = [item.to_dict() for item in second.output]
+    whole = await respond(api, input="And?", previous_response_id=second.id)
+    short = await respond(api, input=[*packed, {"role": "user", "content": "And?"}])
+    assert short.usage.input_tokens == whole.usage.input_tokens
+    told = [{"role": "user", "content": "Hello"}, {"type": "compaction_trigger"}]
+    assert [item.type for item in (await respond(api, input=told)).output] == ["compaction"]
+    with pytest.raises(api.errors.BadRequestError, match="'compaction_trigger' must be the final input item"):
+        await respond(api, input=told[::-1])
+
+
 @pytest.mark.parametrize(
     ("options", "param", "code"),
     [

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..kernel.errors import APIStatusError, InternalServerError
 from ..kernel.flow import Pause, Step
+from .compaction import asked
 from .context import CONTEXTS, PENDING, RESPONSES, Context, full_output, history, keep
 from .engine import ChatRequest
 from .envelope import APOLOGY
@@ -117,7 +118,7 @@ def _made(server: Server, body: Mapping[str, Any], response: dict[str, Any]) -> 
     gathered = ResponseTurn(server, request, response)
     spent = 0.0
     try:
-        turn: Turn = performed(server.engines.chat(model)(request), Bench(server, request))
+        turn: Turn = performed(asked(server.engines.chat(model), request, server), Bench(server, request))
         steps: Any = driven([(turn, cut(gathered, request))], [])
         step: Step[Any] = next(steps)
         while True:

@@ -18,13 +18,14 @@ from ...kernel.http import Response
 from .. import tokens
 from ..background import as_of_now, begin, followed, forget, stop
 from ..behaviour import Call, serves
+from ..compaction import asked, compaction, expanded
 from ..context import CONTEXTS, RESPONSES, Context, context_of, history, keep
 from ..hosted import Bench, performed
 from ..paging import page
 from ..renderings.cuts import cut
 from ..renderings.response_items import shown
 from ..renderings.responses import ResponseTurn, events, skeleton
-from ..renderings.responses_request import messages_of, packed, responses_request
+from ..renderings.responses_request import messages_of, responses_request
 from ..renderings.sinks import EVENT_STREAM, driven, settled
 from ..renderings.usage import responses_usage
 from ..windows import context_window
@@ -60,7 +61,7 @@ def create(call: Call) -> Reply:
     if body.get("background") and body.get("store") is not False:
         queued = begin(server, body, context, response)
         return Response(200, EVENT_STREAM, followed(server, queued["id"])) if body.get("stream") else queued
-    turn = performed(engine(request), Bench(server, request))
+    turn = performed(asked(engine, request, server), Bench(server, request))
     if body.get("stream"):
         return _streamed(call, context, request, response, turn)
     gathered = ResponseTurn(server, request, response)
@@ -136,16 +137,20 @@ def _within_window(items: list[Item], body: dict[str, Any], model: str) -> list[
     # A token has one byte at least, so most requests need no count.
     if window is None or sum(len(str(item)) for item in items) <= window:
         return items
-    while tokens.message_tokens(messages_of(items), model, body.get("tools")) > window:
+    while (used := tokens.message_tokens(messages_of(expanded(items)), model, body.get("tools"))) > window:
         if body.get("truncation") != "auto" or len(items) < 2:
             raise BadRequestError.because(
                 "Your input exceeds the context window of this model. Please adjust your input and try again.",
                 param="input",
                 code="context_length_exceeded",
             )
-        items = items[1:]
-        while len(items) > 1 and items[0].get("type", "").endswith("_output"):
-            items = items[1:]  # what it answered is gone
+        first = 0
+        while used > window and first < len(items) - 1:
+            used -= tokens.message_tokens(messages_of(expanded([items[first]])), model)
+            first += 1
+        while first < len(items) - 1 and items[first].get("type", "").endswith("_output"):
+            first += 1  # what it answered is gone
+        items = items[first:]
     return items
 
 
@@ -259,20 +264,19 @@ def compact(call: Call) -> Reply:
     """
     body, server = call.body, call.server
     context = context_of(server, body, strict=not server.conjures)
-    items = context.all
+    items = expanded(context.all)
     # The API's types have no place for user messages here, so suites that keep to the types get none.
     said = [
         item for item in items if item.get("type") == "message" and item.get("role") == "user" and not server.conjures
     ]
-    rest = [item for item in items if item not in said]
-    content = packed(rest)
+    packed = compaction(server, [item for item in items if item not in said], all=False)
     model = body.get("model") or DEFAULT_MODEL
     prompt = tokens.message_tokens(messages_of(items), model)
-    output = [*said, {"id": server.ids.new("cmp_"), "type": "compaction", "encrypted_content": content}]
+    output = [*said, packed]
     return {
         "id": server.ids.new("resp_"),
         "object": "response.compaction",
         "created_at": int(server.clock.now()),
         "output": output,
-        "usage": responses_usage(prompt, tokens.count(content, model)),
+        "usage": responses_usage(prompt, tokens.count(packed["encrypted_content"], model)),
     }

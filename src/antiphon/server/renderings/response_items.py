@@ -37,6 +37,7 @@ _BLANK: Final[Mapping[str, Item]] = {
     "mcp_list_tools": {"tools": []},
     "mcp_call": {"arguments": "", "output": None, "error": None},
     "shell_call_output": {"output": []},
+    "compaction": {"encrypted_content": ""},
 }
 """Fields that are filled in later, and what they are before."""
 
@@ -125,6 +126,7 @@ _PROGRESS: Final[Mapping[str, Callable[[Item, Any], Iterator[Event]]]] = {
     "mcp_call": _mcp,
     "shell_call": _commands,
     "shell_call_output": _outputs,
+    "compaction": _steps("compaction", "compacting"),
 }
 
 

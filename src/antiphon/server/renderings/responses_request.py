@@ -5,13 +5,13 @@ API reference: https://platform.openai.com/docs/api-reference/responses/create
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
 from ...kernel.errors import BadRequestError
+from ..compaction import expanded
 from ..engine import ChatRequest, ResponseFormat, Tool, ToolChoice, text_of
 from .chat_request import at_least, check_choice, named
 
@@ -23,10 +23,8 @@ __all__ = (
     "check_items",
     "input_items",
     "messages_of",
-    "packed",
     "responses_request",
     "tool_family",
-    "unpacked",
 )
 
 Item: TypeAlias = dict[str, Any]
@@ -42,6 +40,7 @@ def responses_request(
 
     With `strict`, raises `BadRequestError` for combinations that the API refuses.
     """
+    context = expanded(context)
     messages = messages_of(context)
     instructions = body.get("instructions")
     if instructions:
@@ -185,10 +184,6 @@ def _output(messages: list[Message], item: Item) -> None:
     messages.append({"role": "tool", "tool_call_id": item.get("call_id") or item.get("id") or "", "content": output})
 
 
-def _compaction(messages: list[Message], item: Item) -> None:
-    messages.extend(messages_of(unpacked(item)))
-
-
 _ITEMS: Final[dict[str, Callable[[list[Message], Item], None]]] = {
     "message": _message,
     "function_call": _call,
@@ -199,23 +194,8 @@ _ITEMS: Final[dict[str, Callable[[list[Message], Item], None]]] = {
     "local_shell_call_output": _output,
     "shell_call_output": _output,
     "apply_patch_call_output": _output,
-    "compaction": _compaction,
 }
 """Kinds of items and how each is said in a chat."""
-
-
-def packed(items: Sequence[Item]) -> str:
-    """Items as the opaque content of a compaction."""
-    return b64encode(orjson.dumps(items)).decode()
-
-
-def unpacked(item: Item) -> list[Item]:
-    """The items in a compaction of this server's; none for one that came from elsewhere."""
-    try:
-        found: Any = orjson.loads(b64decode(item.get("encrypted_content") or "", validate=True))
-    except ValueError:
-        return []
-    return found if isinstance(found, list) else []
 
 
 # Options
@@ -331,8 +311,13 @@ def check_items(items: Iterable[Item]) -> None:
     """Raise `BadRequestError` for a call without its output, or an output without its call."""
     calls: dict[str, str] = {}
     answered: set[str] = set()
-    for item in items:
+    items = list(items)
+    for place, item in enumerate(items):
         kind = item.get("type")
+        if kind == "compaction_trigger" and place < len(items) - 1 and items[place + 1].get("type") != "compaction":
+            raise BadRequestError.because(
+                "Invalid input: 'compaction_trigger' must be the final input item.", param="input", code="invalid_value"
+            )
         if kind in _CALLS:
             calls[item.get("call_id", "")] = _CALLS[kind]
         elif kind in _OUTPUTS:
