@@ -126,6 +126,50 @@ def test_our_runners_do_what_the_official_ones_do(base_url: str) -> None:
     assert (outcome.cases, outcome.skipped) == (2145, 46)
 
 
+CLOUDS = (
+    "test_module_client.py",
+    "lib/test_bedrock.py",
+    "lib/test_bedrock_auth_conformance.py",
+    "lib/test_bedrock_credential_chain.py",
+    "lib/test_bedrock_provider.py",
+    "lib/test_bedrock_runtime.py",
+    "lib/test_vertex_provider.py",
+)
+"""The files of the suite that are about clouds, and the client of the package, which may be one of theirs."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_our_clouds_are_asked_as_the_official_ones_are(base_url: str) -> None:
+    outcome = run_ours(base_url, [f"tests/{name}" for name in CLOUDS], http_client="httpx2")
+    assert outcome.failed == 0, outcome.output[-20_000:]
+    # Excepted, each with its reason: see shim/exceptions.py.
+    assert (outcome.cases, outcome.skipped) == (330, 14)
+
+
+SCREENS = (
+    "lib/test_browser.py",
+    "lib/test_browser_capabilities.py",
+    "lib/test_browser_control.py",
+    "lib/test_browser_files.py",
+    "lib/test_browser_navigation.py",
+    "lib/test_browser_registration.py",
+    "lib/test_browser_sensitive.py",
+    "lib/test_browser_zoom.py",
+    "lib/test_computer.py",
+)
+"""The files of the suite that are about the computer and the browser, by themselves and in a runner."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_our_toolsets_do_what_the_official_ones_do(base_url: str) -> None:
+    outcome = run_ours(base_url, [f"tests/{name}" for name in SCREENS], http_client="httpx2")
+    assert outcome.failed == 0, outcome.output[-20_000:]
+    # Excepted, each with its reason: see shim/exceptions.py.
+    assert (outcome.cases, outcome.skipped) == (1262, 28)
+
+
 SOCKETS = (
     "lib/live/test_delegation_transport.py",
     "lib/live/test_sideband_events.py",

@@ -8,17 +8,21 @@
 
 from __future__ import annotations
 
+import sys
 from functools import wraps
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
 import antiphon
 import antiphon as _ours
+import antiphon.client.module
 from antiphon.client.base import BaseClient
 from antiphon.client.flow import may_retry
 from antiphon.transports import async_transport, transport
 
-from . import private, responses
+from . import private
+from . import responses as _responses  # the package has a resource of this name
 
 
 def _mocked() -> bool:
@@ -64,6 +68,8 @@ class _AsyncSender(_Sender):
 
 class Address(str):
     """An address as the suite looks at it: text with the parts a URL of httpx2 has."""
+
+    __slots__ = ()
 
     @property
     def host(self) -> str:
@@ -115,7 +121,7 @@ class _Expected:
         return private.BaseClient._calculate_retry_timeout(self, remaining, options, headers)  # type: ignore[arg-type]
 
     def _should_retry(self, response: Any) -> bool:
-        return may_retry(responses.ours(response))
+        return may_retry(_responses.ours(response))
 
 
 class OpenAI(_Expected, antiphon.OpenAI):
@@ -139,6 +145,36 @@ class AsyncOpenAI(_Expected, antiphon.AsyncOpenAI):
 
 
 Client, AsyncClient = OpenAI, AsyncOpenAI
+
+
+_SETTINGS = frozenset(
+    "api_key admin_api_key organization project webhook_secret base_url timeout max_retries default_headers "
+    "default_query http_client api_type api_version azure_endpoint azure_ad_token azure_ad_token_provider "
+    "bedrock_token_provider".split()
+)
+
+
+class _Package(ModuleType):
+    """The module, whose settings are those of our package."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _SETTINGS:
+            setattr(_ours, name, value)
+        else:
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def _client_of(proxy: Any) -> Any:
+    """The client behind a resource of the package, with the settings of this moment."""
+    client = antiphon.client.module.load()
+    client.__dict__.setdefault("_client", client._given_transport)
+    return client
+
+
+antiphon.client.module._Proxy._client = property(_client_of)  # type: ignore[attr-defined]
 
 
 def __getattr__(name: str) -> Any:
