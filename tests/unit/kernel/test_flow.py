@@ -10,7 +10,23 @@ from typing import Any
 
 import pytest
 
-from antiphon.kernel.flow import Await, Call, Flow, Pause, Read, Send, Step, World, aiterate, arun, iterate, run
+from antiphon.kernel.flow import (
+    Await,
+    Call,
+    Flow,
+    Next,
+    Pause,
+    Read,
+    Send,
+    Step,
+    World,
+    aiterate,
+    arun,
+    atell,
+    iterate,
+    run,
+    tell,
+)
 from antiphon.kernel.http import Request, Response
 
 Driver = Callable[..., Any]
@@ -332,3 +348,88 @@ def test_a_generator_that_is_read_to_its_end_runs_its_finally(read: Driver) -> N
 
     assert read(body(), World()) == [b"a"]
     assert ended == [1]
+
+
+# Flows that tell things
+
+
+def telling(flow: Generator[Any, Any, Any], world: World) -> list[Any]:
+    return list(tell(flow, world))
+
+
+def atelling(flow: Generator[Any, Any, Any], world: World) -> list[Any]:
+    async def told() -> list[Any]:
+        return [item async for item in atell(flow, world)]
+
+    return asyncio.run(told())
+
+
+TELLERS = pytest.mark.parametrize("tell_all", [telling, atelling])
+
+
+@TELLERS
+def test_what_a_flow_tells_comes_between_its_steps(tell_all: Driver) -> None:
+    world = Recorder()
+
+    def flow() -> Generator[Any, Any, int]:
+        yield "begun"
+        response = yield Send(Request("GET", "/a"))
+        yield response.body
+        yield Pause(2)
+        yield "ended"
+        return 7
+
+    assert tell_all(flow(), world) == ["begun", b"/a", "ended"]
+    assert world.slept == [2]
+
+
+@TELLERS
+def test_a_telling_flow_hears_of_exceptions(tell_all: Driver) -> None:
+    def flow() -> Generator[Any, Any, None]:
+        try:
+            yield Send(Request("GET", "/fail"))
+        except ConnectionError as error:
+            yield str(error)
+        yield Pause(1)
+
+    assert tell_all(flow(), Recorder()) == ["nobody there"]
+
+    def careless() -> Generator[Any, Any, None]:
+        yield Send(Request("GET", "/fail"))
+
+    with pytest.raises(ConnectionError, match="nobody there"):
+        tell_all(careless(), Recorder())
+
+
+def test_a_telling_flow_that_is_left_is_closed() -> None:
+    closed: list[str] = []
+
+    def flow(name: str) -> Generator[Any, Any, None]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(name)
+
+    telling = tell(flow("blocking"), Recorder())
+    assert next(telling) == 1
+    telling.close()
+
+    async def leave() -> None:
+        told = atell(flow("awaited"), Recorder())
+        assert await anext(told) == 1
+        await told.aclose()
+
+    asyncio.run(leave())
+    assert closed == ["blocking", "awaited"]
+
+
+@pytest.mark.parametrize("drive", [blocking, awaiting])
+def test_next_takes_the_next_item_and_none_at_the_end(drive: Driver) -> None:
+    async def items() -> AsyncIterator[str]:
+        yield "a"
+
+    def flow(of: Any) -> Flow[list[Any]]:
+        return [(yield Next(of)), (yield Next(of))]
+
+    assert drive(flow(iter("a") if drive is blocking else items()), Recorder()) == ["a", None]

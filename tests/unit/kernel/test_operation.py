@@ -77,6 +77,19 @@ class Core:
     def _call(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return operation, args, kwargs
 
+    def _in_voice(self, voice: str) -> Any:
+        return InVoice(voice)
+
+
+class InVoice(Core):
+    """The same in another voice."""
+
+    def __init__(self, voice: str) -> None:
+        self.voice = voice
+
+    def __repr__(self) -> str:
+        return f"core, {self.voice}"
+
 
 def test_read_from_the_class_it_is_the_operation() -> None:
     operation: Any = Things.retrieve
@@ -111,6 +124,18 @@ def test_read_from_a_resource_it_is_a_call() -> None:
     assert repr(call) == f"<call of {Things.create.name}>"
     assert repr(things).endswith("of core>")
     assert Things[Async](Core()).list() == (Things.list, (), {})  # type: ignore[comparison-overlap]
+
+
+def test_a_resource_has_other_voices() -> None:
+    things: Any = Things(Core())
+    kinds: Any = Things
+    assert kinds.with_raw_response is Things.__dict__.get("with_raw_response", Resource.__dict__["with_raw_response"])
+    for name, voice in (("raw_response", "raw"), ("streaming_response", "streaming"), ("result", "result")):
+        other = getattr(things, f"with_{name}")
+        assert type(other) is Things
+        assert repr(other).endswith(f"of core, {voice}>")
+        assert getattr(things, f"with_{name}") is other
+    assert repr(things).endswith("of core>")
 
 
 def test_a_deprecated_call_says_so_where_it_is_made() -> None:
@@ -189,3 +214,13 @@ def test_every_argument_arrives_once(kwargs: dict[str, Any]) -> None:
     bound = Things.change.bind(("t",), dict(kwargs))
     arrived = [*bound.query.values(), *bound.headers.values(), *(bound.body or {}).values()]
     assert sorted(arrived) == sorted(value for value in kwargs.values() if value is not omit)
+
+
+def test_local_arguments_are_no_part_of_the_request() -> None:
+    def create(self: object, *, name: str, kind: type | None = None, extra_body: object = None) -> None: ...
+
+    operation: Any = post("/things", local=("kind",))(create)
+    assert operation.parameters == {"name", "kind"}
+    assert operation.body_params == ("name",)
+    assert operation.bind((), {"name": "a", "kind": int}) == ("/things", {}, {}, {"name": "a"}, {}, {"kind": int})
+    assert operation.bind((), {"name": "a", "kind": None}).local == {}

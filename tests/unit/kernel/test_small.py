@@ -6,6 +6,7 @@ import copy
 import pickle
 import sys
 from os import PathLike
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -67,6 +68,15 @@ def test_what_a_call_takes_as_a_file() -> None:
     kinds = get_args(files.FileTypes)
     assert kinds[:3] == (IO[bytes], bytes, PathLike[str])
     assert [len(get_args(kind)) for kind in kinds[3:]] == [2, 3, 4]
+
+
+def test_a_file_by_its_path(tmp_path: Path) -> None:
+    from antiphon.kernel.files import file_from_path
+
+    (tmp_path / "notes.txt").write_bytes(b"milk")
+    assert file_from_path(str(tmp_path / "notes.txt")) == ("notes.txt", b"milk")
+    with pytest.raises(OSError, match="nothing"):
+        file_from_path(str(tmp_path / "nothing"))
 
 
 def test_the_text_of_a_response_is_that_of_its_messages() -> None:

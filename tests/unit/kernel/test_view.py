@@ -187,6 +187,10 @@ def test_what_is_missing_null_or_wrong_never_raises() -> None:
     assert view.schema_ == 5
     assert view.id == 3
     assert Drawing.of({"shapes": [None, 1, {"type": "circle"}]}).shapes[:2] == [None, 1]
+    points: Any = Blob.of({"points": [None, {"x": 1}, 3]}).points
+    assert points == [None, Point(x=1), 3]
+    assert Blob.of({"points": "many"}).points == "many"
+    assert Circle.of({"centre": [1, 2]}).centre == [1, 2]
 
 
 def test_unknown_fields_survive_and_are_read_by_name() -> None:
