@@ -8,7 +8,7 @@ client = OpenAI(hooks=Hooks(before=trace, after=lambda attempt: record(attempt.e
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -52,7 +52,8 @@ class Attempt:
         return f"<attempt {self.number} of {self.request.method} {self.request.path}{outcome}>"
 
 
-Hook: TypeAlias = Callable[[Attempt], None] | Callable[[Attempt], Awaitable[None]]
+Hook: TypeAlias = Callable[[Attempt], object]
+"""A function of an attempt; where what it gives can be awaited, it is."""
 
 
 class Hooks:

@@ -85,7 +85,7 @@ class NetworkTransport:
     def like(self, *, follow_redirects: bool) -> NetworkTransport:
         """One with the same settings, but for redirects, and connections of its own. It is closed with this one."""
         with _making:
-            if self._other is not None:
+            if self._other is not None and not self._other.closed:
                 return self._other
             self._other = NetworkTransport(
                 http2=self.http2,

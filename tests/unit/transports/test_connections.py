@@ -7,7 +7,9 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +18,7 @@ import httpx2
 import pytest
 import trustme
 
-from antiphon import APIConnectionError, AsyncOpenAI, NetworkTransport, OpenAI
+from antiphon import APIConnectionError, AsyncOpenAI, AzureOpenAI, NetworkTransport, OpenAI
 from antiphon.transports.standard import StandardTransport
 from tests.unit.client.wire import Wire, reply
 from tests.unit.client.worlds import MODEL, both
@@ -274,6 +276,44 @@ def test_limits_that_cannot_be() -> None:
         NetworkTransport(max_connections=0)
     with pytest.raises(ValueError, match="keepalive_expiry"):
         NetworkTransport(keepalive_expiry=-1)
+
+
+@KINDS
+def test_as_many_connections_as_one_likes(kind: Any) -> None:
+    async def awaited(client: Any) -> None:
+        await asyncio.gather(*[client.models.retrieve("m") for _ in range(12)])
+
+    with Wire(lambda received: (0.02, reply(MODEL))) as server:
+        transport = NetworkTransport(max_connections=3)
+        client = kind(api_key="k", base_url=server.base, transport=transport)
+        if kind is AsyncOpenAI:
+            asyncio.run(awaited(client))
+        else:
+            with ThreadPoolExecutor(12) as pool:
+                list(pool.map(lambda _: client.models.retrieve("m"), range(12)))
+        assert len(server.received) == 12
+        assert server.opened <= 3
+
+
+@KINDS
+@pytest.mark.parametrize("settings", [{"keepalive_expiry": 0.1}, {"max_keepalive_connections": 0}])
+def test_idle_connections_are_kept_as_long_as_one_likes(kind: Any, settings: Any) -> None:
+    with Wire(lambda received: reply(MODEL)) as server:
+        client = kind(api_key="k", base_url=server.base, transport=NetworkTransport(**settings))
+        for _ in range(2):
+            both(lambda c: c.models.retrieve("m"), client)
+            time.sleep(0.3)
+        assert server.opened == 2
+
+
+def test_clients_over_one_transport_follow_or_do_not(tmp_path: Path) -> None:
+    azure: Any = {"api_key": "k", "api_version": "1"}
+    with Wire(lambda received: reply(MODEL)) as server:
+        transport = NetworkTransport()
+        for _ in range(2):
+            with AzureOpenAI(base_url=server.base, transport=transport, **azure) as client:
+                assert client.models.retrieve("m").id == "m"
+        assert server.wait_closed(2)
 
 
 # HTTP/2
