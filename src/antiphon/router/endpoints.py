@@ -74,16 +74,16 @@ class Route:
 
     def opening(self, resource: Resource) -> Opening:
         """What answers a question: the resource, behind the layers."""
-        opening: Any = resource.open
-        if resource.client is None:
-            # Not before something is asked: there may be no key, and then the caller is told as of any other error.
-            async def opening(asked: Asked) -> Answer:
-                resource.client = self.client()
-                return await resource.open(asked)
-
+        opening: Any = resource.open if resource.client is not None else partial(self._opened, resource)
         for layer in reversed(self.layers):
             opening = partial(_through, layer, opening)
         return opening  # type: ignore[no-any-return]
+
+    async def _opened(self, resource: Resource, asked: Asked) -> Answer:
+        # Not before something is asked: there may be no key, and then the caller is told as of any other error.
+        if resource.client is None:
+            resource.client = self.client()
+        return await resource.open(asked)
 
     def response(self, resource: StreamingResource, asked: Asked, format: Format) -> StreamingResponse:
         """The answer to a question as a response."""

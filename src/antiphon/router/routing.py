@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
@@ -153,7 +153,7 @@ class OpenAIAPIRouter(APIRouter):
         theirs = lifespan
 
         @asynccontextmanager
-        async def lived(app: Any) -> AsyncIterator[Any]:
+        async def lived(app: Any) -> AsyncGenerator[Any, None]:
             self.answering.stopped = False
             try:
                 if theirs is None:
@@ -346,10 +346,11 @@ def _limited(route_class: type[APIRoute], size: int | None) -> type[APIRoute]:
         return route_class
     found = _classes.get((route_class, size))
     if found is None:
+        most = size
 
         class Limited(route_class):  # type: ignore[misc,valid-type]
             async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-                await _bounded(super().handle, size, scope, receive, send)
+                await _bounded(super().handle, most, scope, receive, send)
 
         Limited.__name__ = Limited.__qualname__ = route_class.__name__
         found = _classes[route_class, size] = Limited

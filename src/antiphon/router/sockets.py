@@ -65,30 +65,35 @@ class WebSocketSession:
         own = find(format)
         route = Route(own, [own], limits or Limits())
         if resource is not None:
-            self._prepare(websocket, route, route.opening(resource), resource.stream)
-            self._said = resource.said
+            self._prepare(websocket, route, route.opening(resource), resource.stream, resource.said)
         else:
 
             async def opened(asked: Asked) -> Answer:
                 return ComposedAnswer(content(asked))  # type: ignore[misc]
 
-            self._prepare(websocket, route, opened, True)
+            self._prepare(websocket, route, opened, True, None)
 
     @classmethod
     def of(cls, websocket: WebSocket, resource: StreamingResource, route: Route) -> WebSocketSession:
         """The session of a route."""
         self = cls.__new__(cls)
-        self._prepare(websocket, route, route.opening(resource), resource.stream)
-        self._said = resource.said
+        self._prepare(websocket, route, route.opening(resource), resource.stream, resource.said)
         return self
 
-    def _prepare(self, websocket: WebSocket, route: Route, opening: Opening, stream: bool) -> None:
+    def _prepare(
+        self,
+        websocket: WebSocket,
+        route: Route,
+        opening: Opening,
+        stream: bool,
+        said: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None,
+    ) -> None:
         self.websocket = websocket
         self._route = route
         self._limits = route.limits
         self._format = route.format
         self._open = opening
-        self._said: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda given: given
+        self._said = said
         self._stream = stream
         self._pending: deque[Asked | Error] = deque()
         self._worker: asyncio.Task[None] | None = None
@@ -215,7 +220,7 @@ class WebSocketSession:
             not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages)
         ):
             raise Refused("`messages` is a list of objects with `role` and `content`.", status=422, param="messages")
-        return self._route.asked(self._format, self._said(given), self.websocket)
+        return self._route.asked(self._format, given if self._said is None else self._said(given), self.websocket)
 
     # Answers
 

@@ -146,14 +146,14 @@ class _Writer(JSONWriter):
         return iter(())
 
     def finish(self, event: Finish) -> Iterator[dict[str, Any]]:
-        if event.reason == "cancelled":
+        reason = str(event.reason)
+        if reason == "cancelled":
             yield from self.settle()
             yield {"type": "abort"}
             return
         yield from self.complete()
         yield {"type": "finish-step"}
-        reason = event.reason.replace("_", "-")
-        yield {"type": "finish", "messageMetadata": {"finishReason": reason, **self.metadata}}
+        yield {"type": "finish", "messageMetadata": {"finishReason": reason.replace("_", "-"), **self.metadata}}
 
     def error(self, event: Error) -> Iterator[dict[str, Any]]:
         yield from self.settle()

@@ -38,6 +38,8 @@ class Resource:
     path: ClassVar[str]
     """The resource of the client that is called, such as `chat.completions`."""
     engine_kind: ClassVar[str] = "chat"
+    stream: bool = False
+    """Whether the answer comes in pieces, unless the caller says otherwise."""
     client: Any
     options: dict[str, Any]
     """Parameters of the call."""
@@ -82,8 +84,6 @@ class Resource:
 class StreamingResource(Resource):
     """A resource whose answers may come in pieces, and in any wire format."""
 
-    stream: bool
-    """Whether the answer comes in pieces, unless the caller says otherwise."""
     request_model: ClassVar[type[BaseModel]] = ChatRequest
     answer_name: ClassVar[str] = "chat completion"
 

@@ -34,7 +34,6 @@ class _Passed(Resource):
 
     wire: ClassVar[Format] = EVENTS
     request_model: ClassVar[type[BaseModel]]
-    stream = False
 
     @classmethod
     def request_parameters(cls, *, bodiless: bool) -> list[inspect.Parameter]:

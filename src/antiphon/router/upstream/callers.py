@@ -268,5 +268,7 @@ def _unblocked(client: Any) -> Caller:
 
     if type(client) is not OpenAI or not isinstance(client.transport, (HandlerTransport, NetworkTransport)):
         return _Threaded(client)
-    nothing = dict.fromkeys(("default_headers", "set_default_headers", "default_query", "set_default_query"))
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("default_headers", "set_default_headers", "default_query", "set_default_query")
+    )
     return Caller(AsyncOpenAI(**client._copied(nothing)))

@@ -38,7 +38,7 @@ class ChatReader(Reader):
         """The events of one chunk."""
         if not self._started:
             self._begin(value, out)
-        choices = value.get("choices")
+        choices: Any = value.get("choices")
         if choices.__class__ is list and len(choices) == 1:
             choice = choices[0]
             # What nearly every chunk is: a word, and nothing beside it.

@@ -76,8 +76,8 @@ class Reader:
             value = loads(data)
         except JSONDecodeError:
             return data
-        response = value.get("response") if value.__class__ is dict else None
-        error = value.get("error") if value.__class__ is dict else None
+        response: Any = value.get("response") if value.__class__ is dict else None
+        error: Any = value.get("error") if value.__class__ is dict else None
         if error is None and response.__class__ is dict:
             error = response.get("error")
         if error is None and not (value.__class__ is dict and value.get("type") == "error"):

@@ -33,7 +33,7 @@ class ResponsesReader(Reader):
         """The events of one event of the stream."""
         kind = value.get("type")
         if kind == "response.output_text.delta":
-            delta = value.get("delta")
+            delta: Any = value.get("delta")
             if delta.__class__ is str:
                 out.append(Text(delta))
             return
