@@ -151,29 +151,13 @@ class RSGI(Application):
         if isinstance(opened, Response):
             protocol.close(opened.status)
             return
-        transport = await protocol.accept()
-
-        async def receive() -> bytes | None:
-            try:
-                message = await transport.receive()
-            except RuntimeError:
-                return None
-            if message.kind == 0:
-                return None
-            data = message.data
-            return data.encode() if isinstance(data, str) else data
-
-        async def send(message: bytes) -> None:
-            try:
-                await transport.send_str(message.decode())
-            except RuntimeError as error:
-                raise Gone from error
-
+        socket = _Socket(await protocol.accept())
         try:
-            await converse(opened, self.world, receive, send)
-        except Gone:
-            pass
+            await converse(opened, self.world, socket.receive, socket.send)
+        except (Gone, asyncio.CancelledError):
+            pass  # the client left, or the server is stopping and its patience is over
         finally:
+            socket.end()
             protocol.close(None)
 
     def answer(self, scope: Scope, headers: LazyHeaders, body: bytes, *, whole: bool) -> Any:
@@ -236,6 +220,38 @@ def _request(scope: Scope, headers: LazyHeaders, body: bytes) -> Request:
     return Request(
         scope.method, encoded(scope.path), scope.query_string, headers, body, f"{scope.scheme}://{authority}"
     )
+
+
+class _Socket:
+    """A websocket that is open. It is let go by name, as what `_Writer` writes to."""
+
+    __slots__ = ("transport",)
+
+    def __init__(self, transport: WebsocketTransport) -> None:
+        self.transport: WebsocketTransport | None = transport
+
+    async def receive(self) -> bytes | None:
+        if self.transport is None:
+            return None
+        try:
+            message = await self.transport.receive()
+        except RuntimeError:
+            return None
+        if message.kind == 0:
+            return None
+        data = message.data
+        return data.encode() if isinstance(data, str) else data
+
+    async def send(self, message: bytes) -> None:
+        if self.transport is None:
+            raise Gone
+        try:
+            await self.transport.send_str(message.decode())
+        except RuntimeError as error:
+            raise Gone from error
+
+    def end(self) -> None:
+        self.transport = None
 
 
 class _Writer:

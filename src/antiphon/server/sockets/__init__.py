@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ...kernel.errors import NotFoundError
 from ...kernel.http import Response
 from ..auth import authenticated
+from ..routes import _stripped
 
 if TYPE_CHECKING:
     from ...kernel.dialogue import Dialogue
@@ -28,7 +29,8 @@ ADDRESSES = {"/responses": "responses"}
 def opened(server: Server, request: Request) -> Dialogue:
     """The dialogue of a handshake. Raises the API's errors where there is none."""
     authenticated(_anything)(request)
-    name = ADDRESSES.get(request.path.removeprefix("/v1").rstrip("/"))
+    path, _ = _stripped(request.path)
+    name = ADDRESSES.get(path.rstrip("/"))
     if name is None:
         raise NotFoundError.because(
             f"There is no websocket at {request.path}; there is one at {', '.join(f'/v1{path}' for path in ADDRESSES)}."
