@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Required, Self, TypeAlias, Typed
 from ..kernel.flow import Step, World, atell, tell
 from ._function_tool import FunctionTool
 from ._runners.functions import Registered, early_of, registry
-from ._runners.loop import Options, Rounds, Tools, Turn
+from ._runners.loop import Options, Rounds, Tools
 from ._runners.run import ToolRunnerCancelledError, ToolRunnerError
 from ._tools import ResponsesPydanticFunctionTool
 from ._toolset import CloseStatus, Gate
@@ -272,7 +272,7 @@ def _typed(tool: Any, execute: Any) -> ResponsesPydanticFunctionTool:
 
 
 @dataclass(frozen=True)
-class ResponsesRunnerTurn(Turn):
+class ResponsesRunnerTurn:
     """A response before its tools run. Asking for the next turn runs them; closing the iterator leaves them.
 
     `response` may be looked at and changed: what is run was fixed before. In eager runs `tools_executed` and the ids

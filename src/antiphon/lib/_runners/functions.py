@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from .items import arguments_of
 from .shapes import JSON
 from .steps import Ask, with_cancelled
 
-__all__ = ("Registered", "registry")
+__all__ = ("Registered", "early_of", "registry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,3 @@ def early_of(early: Any, tools: list[JSON]) -> tuple[frozenset[str], bool] | Non
     if type(computer) is not bool or (computer and all(tool["type"] != "computer" for tool in tools)):
         raise ValueError("the computer of early_execution is a boolean, and true only where one is registered")
     return frozenset(names), computer
-
-
-Executor = Callable[..., Any]

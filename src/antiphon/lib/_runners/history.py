@@ -22,8 +22,6 @@ from .shapes import JSON, flag, maybe, record, text
 
 __all__ = ("Pairs", "approved_requests", "native_ids", "observed", "use_approval")
 
-_CALLS = ("function_call", "computer_call")
-
 
 class Pairs:
     """Reads a history item by item. Raises `ValueError` for an item that cannot be sent again, or stands alone.

@@ -7,7 +7,15 @@ from typing import Any
 from .items import SERVER_TOOLS
 from .shapes import JSON, owned
 
-__all__ = ("FIELDS", "LAST_REVISION", "VERSION", "fingerprint", "without_secrets")
+__all__ = (
+    "LAST_REVISION",
+    "VERSION",
+    "boundary_of",
+    "fingerprint",
+    "public_address",
+    "runs_at_server",
+    "without_secrets",
+)
 
 VERSION = 1
 LAST_REVISION = 2**53 - 1

@@ -25,7 +25,7 @@ from .steps import Ask, Job, Settle, Start, Threads, WrongColour, begun
 if TYPE_CHECKING:
     from .functions import Registered
 
-__all__ = ("Options", "Rounds", "Turn")
+__all__ = ("Options", "Rounds", "Tools")
 
 Turns: TypeAlias = "Generator[Step[Any] | Any, Any, None]"
 _STOPPED = "The run of tools was stopped by an error before it was complete."
@@ -48,10 +48,6 @@ class Options:
     on_diagnostic: Any
     approve_mcp: Any
     before_early_call: Any
-
-
-class Turn:
-    """What a round of a run shows before its tools run."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from .ledger import LAST_REVISION, VERSION, boundary_of, runs_at_server, without
 from .request import Selection, admit, approval_rule, declared, rotated_idempotency_headers, without_omitted
 from .shapes import JSON, owned, text
 
-__all__ = ("Run", "ToolRunnerCancelledError", "ToolRunnerError")
+__all__ = ("Run", "ToolRunnerCancelledError", "ToolRunnerError", "call_id_of", "of_output")
 
 _REPLAYED = {
     "message": (is_message, "Response has a message that cannot be sent back."),
