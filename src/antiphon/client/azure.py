@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .hooks import Hooked
     from .plan import Plan, Prepared
 
-__all__ = ("AsyncAzureOpenAI", "AzureOpenAI")
+__all__ = ("AsyncAzureOpenAI", "AzureOpenAI", "MutuallyExclusiveAuthError")
 
 AzureADTokenProvider: TypeAlias = Callable[[], str]
 AsyncAzureADTokenProvider: TypeAlias = Callable[[], str] | Callable[[], Awaitable[str]]
@@ -49,6 +49,13 @@ _DEPLOYED: Final = frozenset(
 """What a deployment of a model answers; the rest is asked of the resource itself."""
 
 _AUTH: Final = ("api_key", "azure_ad_token", "azure_ad_token_provider")
+
+
+class MutuallyExclusiveAuthError(OpenAIError):
+    """More than one way to say who is asking."""
+
+    def __init__(self) -> None:
+        super().__init__("`api_key`, `azure_ad_token` and `azure_ad_token_provider` say the same thing: give one")
 
 
 def _checked(token: object) -> str:
@@ -72,7 +79,7 @@ class _EntraToken(Called):
 def _who(api_key: Any, token: str | None, provider: Any) -> tuple[Any, str | None, Any]:
     """Who asks: what was given, or else what the environment says."""
     if sum(each is not None for each in (api_key, token, provider)) > 1:
-        raise OpenAIError("`api_key`, `azure_ad_token` and `azure_ad_token_provider` say the same thing: give one")
+        raise MutuallyExclusiveAuthError
     if api_key is not None or token is not None or provider is not None:
         return api_key, token, provider
     token = os.environ.get("AZURE_OPENAI_AD_TOKEN")

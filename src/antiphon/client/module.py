@@ -112,6 +112,10 @@ class _Following(OpenAI):
         self._follow()
         return super()._prepare(plan, bound)
 
+    def _direct(self, *args: Any) -> Any:
+        self._follow()
+        return super()._direct(*args)
+
     def _drive(self, flow: Flow[Any]) -> Any:
         self._follow()
         return super()._drive(flow)

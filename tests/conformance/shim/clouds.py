@@ -27,50 +27,62 @@ class _State(NamedTuple):
         return "_State(...)"
 
 
+def _state(client: Any) -> _State:
+    aws, where = client._who.aws, client._where
+    explicit = client.__dict__.get("_explicit")
+    return _State(
+        explicit,
+        aws.get("access_key_id"),
+        aws.get("secret_access_key"),
+        aws.get("session_token"),
+        aws.get("profile"),
+        aws.get("credential_provider"),
+        client.aws_region,
+        where.url_is_derived,
+        where.region_is_given,
+        client._who.bearer and explicit is None,
+    )
+
+
+def _uses_aws_auth(client: Any) -> bool:
+    who, key = client._identity()
+    return not key and who.token_provider is None
+
+
+def _refresh_api_key(client: Any) -> Any:
+    provider = client._who.token_provider
+    return client.api_key if provider is None else provider()
+
+
+# Also of the client behind the package, which is not one of those below.
+for _name, _value in {
+    "_bedrock_state": property(_state),
+    "_bedrock_token_provider": property(lambda client: client._who.token_provider),
+    "_bedrock_runtime_signature": property(lambda client: repr(client._who)),
+    "_uses_aws_auth": _uses_aws_auth,
+    "_refresh_api_key": _refresh_api_key,
+}.items():
+    setattr(antiphon.client.bedrock._Bedrock, _name, _value)
+
+
 class _Bedrock(_Expected):
     def __init__(self, *, _enforce_credentials: bool = True, **settings: Any) -> None:
         self.__dict__["_explicit"] = settings.get("api_key")
         super().__init__(**settings)
 
-    @property
-    def _bedrock_state(self) -> _State:
-        ours: Any = self
-        aws, where = ours._who.aws, ours._where
-        return _State(
-            self.__dict__["_explicit"],
-            aws.get("access_key_id"),
-            aws.get("secret_access_key"),
-            aws.get("session_token"),
-            aws.get("profile"),
-            aws.get("credential_provider"),
-            ours.aws_region,
-            where.url_is_derived,
-            where.region_is_given,
-            ours._who.bearer and self.__dict__["_explicit"] is None,
-        )
 
-    @property
-    def _bedrock_token_provider(self) -> Any:
-        return self._who.token_provider  # type: ignore[attr-defined]
+class _Known(type):
+    """Whatever is one of our clients of Bedrock is one of these."""
 
-    @property
-    def _bedrock_runtime_signature(self) -> str:
-        return repr(self._who)  # type: ignore[attr-defined]
-
-    def _uses_aws_auth(self) -> bool:
-        who, key = self._identity()  # type: ignore[attr-defined]
-        return not key and who.token_provider is None
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, next(each for each in cls.__mro__ if each.__module__ == "antiphon.client.bedrock"))
 
 
-class BedrockOpenAI(_Bedrock, antiphon.client.bedrock.BedrockOpenAI):
+class BedrockOpenAI(_Bedrock, antiphon.client.bedrock.BedrockOpenAI, metaclass=_Known):
     _sender = staticmethod(OpenAI._sender)
 
-    def _refresh_api_key(self) -> Any:
-        provider = self._who.token_provider
-        return self.api_key if provider is None else provider()
 
-
-class AsyncBedrockOpenAI(_Bedrock, antiphon.client.bedrock.AsyncBedrockOpenAI):
+class AsyncBedrockOpenAI(_Bedrock, antiphon.client.bedrock.AsyncBedrockOpenAI, metaclass=_Known):
     _sender = staticmethod(AsyncOpenAI._sender)
 
 

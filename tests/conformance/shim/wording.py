@@ -10,6 +10,9 @@ import pytest
 
 WORDINGS: tuple[tuple[str, str], ...] = (
     (r"^`provider` cannot be combined with top-level `(\w+)`.*", r"it is given without `\1`, .*`bedrock\\(...\\)`"),
+    (r"^Must provide either the `api_version`", r"give `api_version` or set OPENAI_API_VERSION"),
+    (r"^Must provide one of the `base_url` or `azure_endpoint`", r"give `azure_endpoint` or `base_url`"),
+    (r"^Ambiguous use of module client", r"say which with `antiphon.api_type`"),
     (r"^Bedrock requires an AWS region", r"Bedrock needs a region"),
     (r"^authentication is ambiguous$", r"is ambiguous"),
     (r"^pip install openai", r"pip install antiphon\\[bedrock\\]"),

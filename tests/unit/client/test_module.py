@@ -15,6 +15,7 @@ import antiphon
 from antiphon import FakeOpenAI, OpenAIError, omit
 from antiphon.api import API
 from antiphon.api.chat import Chat
+from antiphon.client.module import load
 from antiphon.kernel.http import Request, Response, json_response
 from antiphon.transports.httpx2 import HandlerTransport
 
@@ -259,6 +260,14 @@ def test_bedrock_is_chosen_by_its_type(both: Both, region: None, monkeypatch: py
     assert both.ours.last.headers["authorization"] == "Bearer aws-env"
     # Amazon's token does not become a setting, where another client would find it.
     assert antiphon.api_key is None
+
+
+def test_requests_by_their_address_follow_too(both: Both) -> None:
+    client = load()
+    for key in ("sk-1", "sk-2"):
+        antiphon.api_key = key
+        client.get("/models", cast_to=object)
+        assert both.ours.last.headers["authorization"] == f"Bearer {key}"
 
 
 def test_bedrock_by_a_function(both: Both, region: None) -> None:

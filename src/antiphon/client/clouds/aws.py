@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from typing import Any, NamedTuple
 
 from ...kernel.errors import OpenAIError
@@ -43,7 +42,7 @@ class AwsIdentity(NamedTuple):
 def _load_botocore(name: str) -> Any:
     """A module of botocore."""
     try:
-        return import_module(f"botocore.{name}")
+        return __import__(f"botocore.{name}", fromlist=["botocore"])
     except ImportError as error:
         raise OpenAIError(_MISSING) from error
 
