@@ -359,7 +359,7 @@ def _get_objects(key: str, cls: type[View]) -> Callable[[View], Any]:
     new, put = cls.__new__, _DATA.__set__
 
     def get(self: View) -> Any:
-        value = self._data.get(key)
+        value: Any = self._data.get(key)
         if value.__class__ is not list:
             return value
         views: list[Any] = []
