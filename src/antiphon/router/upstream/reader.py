@@ -82,7 +82,7 @@ class Reader:
             error = response.get("error")
         if error is None and not (value.__class__ is dict and value.get("type") == "error"):
             return data
-        if error.__class__ is dict and self.request_id is not None and value.get("type") is None:
+        if isinstance(error, dict) and self.request_id is not None and value.get("type") is None:
             error.setdefault("request_id", self.request_id)
         return scrubbed(dumps(value).decode(), self.secrets).encode()
 
