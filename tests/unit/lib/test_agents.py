@@ -400,3 +400,87 @@ def test_large_files_are_sent_from_disk(client: OpenAI, tmp_path: Path) -> None:
 def test_a_pattern_that_selects_nothing_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no file in .* matches \*\.md, \*\.txt"):
         directory_files(tmp_path, "/workspace/in", ["*.md", "*.txt"])
+
+
+# Whatever hosts send
+
+KINDS = [
+    "agent.session.created",
+    "agent.session.idle",
+    "agent.session.failed",
+    "agent.session.requires_action",
+    "agent.session.turn.created",
+    "agent.session.turn.completed",
+    "agent.session.turn.item.added",
+    "agent.session.turn.item.done",
+    "agent.session.of.tomorrow",
+]
+JSON: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["id", "type", "status", "content", "text", "turn_id", "name", "call_id", "x"]),
+            inner | st.sampled_from(["message", "completed", "function_call", "turn_1", "tool"]),
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+SOME: Any = JSON | st.just({"id": "turn_1", "status": "completed"}) | st.just("turn_1")
+FIELDS: dict[str, Any] = dict.fromkeys(
+    ("event_id", "session", "session_id", "turn", "turn_id", "item", "output_index"), SOME
+)
+TYPES: Any = st.sampled_from(KINDS) | JSON
+EVENTS: Any = st.lists(st.fixed_dictionaries({"type": TYPES}, optional=FIELDS), max_size=8)
+
+
+@given(EVENTS)
+@pytest.mark.filterwarnings("ignore:the agent's message")
+def test_no_event_breaks_a_stream(sent: list[dict[str, Any]]) -> None:
+    body = b"".join(b"data: %s\n\n" % json.dumps(event).encode() for event in sent)
+
+    class Host:
+        def send(self, request: Request, timeout: Any, stream: bool) -> Response:
+            if request.method == "POST" and request.path.endswith("/sessions"):
+                return Response(200, Headers.of([("content-type", "text/event-stream")]), body, request)
+            return Response(204, Headers.of([]), b"", request)
+
+        def close(self) -> None: ...
+
+    with OpenAI(transport=Host(), api_key="k") as client:
+        options: Any = {"agent": AGENT, "environment": NONE, "input": "Hi", "tool_handlers": {"tool": str}}
+        events: Any = client.beta.agents.sessions.create(stream=True, **options)
+        events.with_result_collection()
+        assert len(list(events)) == len(sent)
+        reason = None
+        try:
+            events.get_final_result()
+        except AgentTurnResultError as error:
+            reason = error.reason
+        assert reason in (None, "failed", "requires_action", "incomplete")
+
+
+def test_a_session_is_followed_from_another_thread() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with FakeOpenAI().start(port=0) as running, OpenAI(base_url=running.base_url, api_key="k") as client:
+        sessions = client.beta.agents.sessions
+        session = sessions.create(agent=AGENT, environment=HOSTED)
+        followed = sessions.events.stream(session.id)
+        assert next(followed).type == "agent.session.idle"
+
+        def rest() -> list[str]:
+            kinds: list[str] = []
+            for event in followed:
+                kinds.append(event.type)
+                if event.type == "agent.session.idle":
+                    break
+            return kinds
+
+        with ThreadPoolExecutor(1) as other:
+            kinds = other.submit(rest)
+            message: Any = {"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
+            sessions.events.create(session.id, events=[{"type": "agent.session.input.message", "input": [message]}])
+            assert kinds.result(timeout=20)[-2:] == ["agent.session.turn.completed", "agent.session.idle"]
+        followed.close()

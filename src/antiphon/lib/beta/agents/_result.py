@@ -6,9 +6,10 @@ import warnings
 from collections.abc import AsyncIterable, Collection, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from ....kernel.errors import OpenAIError
+from ....kernel.view import View
 from ._output import answer_format
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class AgentTurnResult(Generic[OutputT]):
 
 
 def _texts(message: AgentSessionMessage) -> Iterable[str]:
-    for part in message._data.get("content") or ():
+    content = message._data.get("content")
+    for part in content if isinstance(content, list) else ():
         if isinstance(part, dict) and part.get("type") == "output_text":
             yield part["text"]
 
@@ -145,48 +147,59 @@ class AgentTurnResultCollector:
     def accept(self, event: AgentSessionEvent) -> None:
         """Take an event. What comes after the turn is over is passed over."""
         kind: Any = getattr(event, "type", None)  # what a host sends may be anything
-        accept = None if self._over else _ACCEPT.get(kind)
+        accept = None if self._over or not isinstance(kind, str) else _ACCEPT.get(kind)
         if accept is not None:
             accept(self, event)
 
+    def _told_by(self, event: Any) -> Any:
+        """The session an event is about, whose id is taken."""
+        session = event.session
+        if isinstance(session, View):
+            self.session_id = session._data.get("id") or self.session_id
+        return session
+
     def _created(self, event: Any) -> None:
-        self.session_id = event.session.id
+        self._told_by(event)
 
     def _turn_created(self, event: Any) -> None:
-        if self.turn is None and event.turn.subagent_id is None:
-            self.turn, self.session_id = deepcopy(event.turn), event.session_id
+        turn = event.turn
+        if self.turn is None and isinstance(turn, View) and turn._data.get("subagent_id") is None:
+            self.turn, self.session_id = cast("Turn", deepcopy(turn)), event.session_id
 
     def _turn_ended(self, event: Any) -> None:
-        if self.turn is not None and event.turn_id == self.turn.id:
-            self.turn, self.required_actions = deepcopy(event.turn), []
+        if self.turn is not None and event.turn_id == self.turn.id and isinstance(event.turn, View):
+            self.turn, self.required_actions = cast("Turn", deepcopy(event.turn)), []
 
     def _item_done(self, event: Any) -> None:
-        item = event.item
+        item = event.item._data if isinstance(event.item, View) else {}
         if (
             self.turn is not None
-            and item.type == "message"
-            and item.turn_id == self.turn.id
-            and item.phase != "commentary"
-            and item.status == "completed"
+            and item.get("type") == "message"
+            and item.get("turn_id") == self.turn.id
+            and item.get("phase") != "commentary"
+            and item.get("status") == "completed"
         ):
-            _warn_of_types(item._data)
-            message = _message_type().of(deepcopy(item._data))
-            self._messages[item.id] = (event.output_index or 0, message)
+            _warn_of_types(item)
+            message = _message_type().of(deepcopy(item))
+            place = event.output_index if isinstance(event.output_index, int) else len(self._messages)
+            self._messages[str(item.get("id"))] = (place, message)
 
     def _in_progress(self, event: Any) -> None:
         self.required_actions = []
 
     def _requires_action(self, event: Any) -> None:
-        self.session_id = event.session.id
-        self.required_actions = deepcopy(event.session.required_actions or [])
+        session = self._told_by(event)
+        actions = getattr(session, "required_actions", None)
+        self.required_actions = deepcopy(actions) if isinstance(actions, list) else []
 
     def _failed(self, event: Any) -> None:
-        self.session_id = event.session.id
+        self._told_by(event)
         self._session_failed = self._over = True
 
     def _idle(self, event: Any) -> None:
         # Idle before the turn began is the session as it was found.
-        if self.turn is not None and self.turn.status in _ENDED:
+        status: Any = None if self.turn is None else self.turn.status
+        if isinstance(status, str) and status in _ENDED:
             self.required_actions, self._over = [], True
 
     def is_done(self) -> bool:
@@ -221,7 +234,8 @@ class AgentTurnResultCollector:
         if status == "cancelled":
             raise self.error("cancelled")
         for action in self.required_actions:
-            if action.type != "function_call" or action.name not in handled_tools:
+            said = action._data if isinstance(action, View) else {}
+            if said.get("type") != "function_call" or said.get("name") not in handled_tools:
                 raise self.error("requires_action")
         if self.cause is not None:
             raise self.error("observation_failed") from self.cause

@@ -104,18 +104,22 @@ class ToolDispatcher:
         self._events = sessions.events
         self._on_tool_error = on_tool_error
         self._options = own_options(extra_headers, timeout)
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: set[tuple[Any, Any]] = set()
 
     def prepare(self, event: Any) -> _Pending | None:
         """The call an event tells of, where there is a tool for it and it was not told before."""
-        if not self.handlers or not isinstance(event, View) or event["type"] != "agent.session.turn.item.added":
+        if (
+            not self.handlers
+            or not isinstance(event, View)
+            or event._data.get("type") != "agent.session.turn.item.added"
+        ):
             return None
         item = getattr(event, "item", None)
-        if item is None or item.type != "function_call":
+        if not isinstance(item, View) or getattr(item, "type", None) != "function_call":
             return None
-        key = (item.turn_id, item.call_id)
-        handler = self.handlers.get(item.name)
-        if handler is None or key in self._seen:
+        key = (item._data.get("turn_id"), item._data.get("call_id"))
+        handler = self.handlers.get(str(item._data.get("name")))
+        if handler is None or not all(isinstance(each, str) for each in key) or key in self._seen:
             return None
         self._seen.add(key)
         return _Pending(getattr(event, "session_id", ""), deepcopy(item), handler)

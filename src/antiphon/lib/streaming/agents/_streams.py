@@ -78,9 +78,9 @@ class _TurnState:
             self.event_ids.add(name)
         kind = event["type"]
         if kind == "agent.session.turn.created":
-            if self.turn_id is None and event.turn.subagent_id is None:
+            if self.turn_id is None and getattr(event.turn, "subagent_id", None) is None:
                 self.turn_id = event.turn_id
-        elif kind in _ENDS and self.turn_id is not None and event.turn_id == self.turn_id:
+        elif isinstance(kind, str) and kind in _ENDS and self.turn_id is not None and event.turn_id == self.turn_id:
             self.turn_ended = True
         return True
 
