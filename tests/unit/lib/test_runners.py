@@ -419,3 +419,80 @@ def test_decisions_in_an_event_loop() -> None:
     # In the second step only `done` is left: nothing is asked for that.
     result = asyncio.run(main())
     assert (result["status"], len(result["decisions"]), steps) == ("verified", 1, ["step"])
+
+
+# The official package
+
+
+@pytest.mark.parametrize("first", ["openai", "antiphon"])
+def test_a_checkpoint_of_one_package_is_gone_on_from_in_the_other(first: str) -> None:
+    import httpx2
+    import openai
+    import openai.lib.responses_tool_runner as theirs
+
+    import antiphon
+    import antiphon.lib.responses_tool_runner as ours
+
+    packages: dict[str, tuple[Any, Any]] = {"openai": (openai.OpenAI, theirs), "antiphon": (antiphon.OpenAI, ours)}
+    plan = [["one"], ["two", "one"]]
+    server: Any = {
+        "type": "mcp",
+        "server_label": "desk",
+        "server_url": "https://user:word@desk.test/mcp?team=a&access_token=b#c",
+        "authorization": "secret",
+        "require_approval": "never",
+    }
+    called: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked = json.loads(request.content)["input"]
+        done = sum(item.get("type") == "function_call_output" for item in asked)
+        output: list[Any] = []
+        for round, calls in enumerate(plan):
+            if done == 0:
+                output = [
+                    {
+                        "id": f"fc_{round}{index}",
+                        "type": "function_call",
+                        "call_id": f"c_{round}{index}",
+                        "name": name,
+                        "arguments": json.dumps({"n": index}),
+                        "status": "completed",
+                    }
+                    for index, name in enumerate(calls)
+                ]
+                break
+            done -= len(calls)
+        if not output:
+            text = {"type": "output_text", "text": "done", "annotations": list[Any]()}
+            output = [{"id": "m", "type": "message", "role": "assistant", "status": "completed", "content": [text]}]
+        body = {"id": "r", "object": "response", "created_at": 0, "model": "m", "status": "completed", "output": output}
+        return httpx2.Response(200, json=body)
+
+    def go(package: str, saved: list[Any], resume_from: Any = None) -> Any:
+        client, module = packages[package]
+
+        def execute(arguments: dict[str, object]) -> str:
+            called.append(package)
+            return "ok"
+
+        runner = module.ResponsesToolRunner(
+            functions=[module.RegisteredFunction(declaration(name), execute) for name in ("one", "two")]
+        )
+        transport = httpx2.Client(transport=httpx2.MockTransport(answer))
+        with client(api_key="k", base_url="http://api.test/v1", http_client=transport) as made:
+            ledger = module.ResponsesToolLedger("run", saved.append, resume_from)
+            return runner.run(made, {**PARAMS, "tools": [server]}, ledger=ledger)
+
+    other = "antiphon" if first == "openai" else "openai"
+    saved: list[Any] = []
+    own: list[Any] = []
+    again: list[Any] = []
+    assert go(first, saved).output_text == "done"
+    go(other, own)
+    assert own == saved
+    boundary = next(each for each in saved if each["phase"] == "boundary" and each["returned_call_ids"])
+    called.clear()
+    assert go(other, again, json.loads(json.dumps(boundary))).output_text == "done"
+    assert called == [other, other]
+    assert again[-1]["returned_call_ids"] == saved[-1]["returned_call_ids"]
