@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -55,7 +55,7 @@ class Talk:
 
 
 @asynccontextmanager
-async def talking(api: Any, **options: Any) -> AsyncIterator[Talk]:
+async def talking(api: Any, **options: Any) -> AsyncGenerator[Talk]:
     manager = api.client.responses.connect(**options)
     if api.is_async:
         async with manager as connection:
@@ -69,7 +69,7 @@ async def talking(api: Any, **options: Any) -> AsyncIterator[Talk]:
 
 
 @asynccontextmanager
-async def lanes(api: Any, talk: Talk) -> AsyncIterator[Any]:
+async def lanes(api: Any, talk: Talk) -> AsyncGenerator[Any]:
     module: Any = official_lanes if api.official else our_lanes
     limits = module.ResponsesWebSocketLimits(**LIMITS)
     if api.is_async:

@@ -137,6 +137,11 @@ def test_a_handler_without_dialogues_refuses() -> None:
         assert refused.value.response.status_code == 404
 
 
+def _rest(socket: Any) -> None:
+    while True:
+        socket.recv(timeout=15)
+
+
 def test_a_server_stops_with_dialogues_open() -> None:
     server = FakeOpenAI(latency=1000.0).start(port=0)
     try:
@@ -147,8 +152,7 @@ def test_a_server_stops_with_dialogues_open() -> None:
             server.stop(patience=0.2)
             assert time.monotonic() - begun < 15
             with pytest.raises(ConnectionClosed):
-                while True:
-                    socket.recv(timeout=15)
+                _rest(socket)
     finally:
         server.stop()
     assert not server.running

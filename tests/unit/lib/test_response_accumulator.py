@@ -23,6 +23,10 @@ def live(kind: str, **fields: Any) -> Any:
     return event(kind, response={"id": "resp_1", "status": kind, **fields})
 
 
+def of(lane: Any, event: dict[str, Any]) -> Any:
+    return {**event, "stream_id": lane}
+
+
 def fed(*events: Any) -> ResponsesWebSocketAccumulator:
     accumulator = ResponsesWebSocketAccumulator()
     for each in events:
@@ -191,11 +195,11 @@ def test_commands_of_a_shell_and_what_they_put_out() -> None:
 
 
 def test_events_of_others_and_after_the_end() -> None:
-    accumulator = fed({**live("created"), "stream_id": "a"})
+    accumulator = fed(of("a", live("created")))
     for wrong, match in (
         (live("in_progress"), "another WebSocket lane"),
         ({**event("in_progress", response={"id": "resp_2"}), "stream_id": "a"}, "another response"),
-        ({**live("in_progress"), "stream_id": 3}, "stream_id"),
+        (of(3, live("in_progress")), "stream_id"),
         ({**event("in_progress"), "stream_id": "a"}, "response"),
         ({**event("output_text.delta", **at(content_index=-1), delta="x"), "stream_id": "a"}, "content_index"),
         (
@@ -209,9 +213,9 @@ def test_events_of_others_and_after_the_end() -> None:
     accumulator.add_event(event("future", stream_id=[]))  # what is unknown is passed over
     accumulator.add_event("nothing")  # type: ignore[arg-type]
     assert accumulator.snapshot().output == ()
-    accumulator.add_event({**live("completed"), "stream_id": "a"})
+    accumulator.add_event(of("a", live("completed")))
     with pytest.raises(RuntimeError, match="reset"):
-        accumulator.add_event({**live("created"), "stream_id": "a"})
+        accumulator.add_event(of("a", live("created")))
     accumulator.reset()
     accumulator.add_event(live("created"))
     assert accumulator.snapshot().stream_id is None

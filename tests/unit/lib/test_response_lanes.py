@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -48,7 +48,7 @@ class Driver:
 @asynccontextmanager
 async def session(
     colour: str, server: Scripted, limits: ResponsesWebSocketLimits = LIMITS, isolate: bool = False, **options: Any
-) -> AsyncIterator[Driver]:
+) -> AsyncGenerator[Driver]:
     if colour == "async":
         client = AsyncOpenAI(api_key="k", base_url=server.url)
         async with (

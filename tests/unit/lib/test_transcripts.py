@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,11 +39,10 @@ class Clock:
         self.timers.append(timer)
         self.made += 1
 
-        class Timer:
-            def cancel(_) -> None:
-                self.timers[:] = [each for each in self.timers if each is not timer]
+        def cancel() -> None:
+            self.timers[:] = [each for each in self.timers if each is not timer]
 
-        return Timer()
+        return SimpleNamespace(cancel=cancel)
 
     def advance(self, milliseconds: float) -> None:
         until = self.now + milliseconds
@@ -184,7 +184,7 @@ def test_the_end_of_the_session_closes_and_repeated_events_count_once() -> None:
     )
     session.grouper.push(event)
     session.grouper.push(event)
-    session.grouper.push(SessionClosedEvent(type="session.closed", event_id="end"))
+    session.grouper.push(SessionClosedEvent.of({"type": "session.closed", "event_id": "end"}))
     assert session.end() == [("user", "Hi", "session_closed")]
     with pytest.raises(OpenAIError, match="after closing"):
         session.grouper.push(event)
