@@ -106,7 +106,7 @@ class BaseClient:
     _hooks: tuple[Hooks, ...]
     _origin: str
     _prefix: str
-    _provider: object | None
+    _cloud: object | None
     """The cloud that is asked in place of OpenAI, and where it leads."""
     _route: Route | None
     _transport: Any
@@ -194,7 +194,7 @@ class BaseClient:
         vars(self).update(
             _api_key_provider=key_provider,
             _credential=credential,
-            _provider=provider,
+            _cloud=provider,
             _route=route,
             _bases={},
             _core=self,
@@ -291,7 +291,7 @@ class BaseClient:
             raise ValueError("`default_headers` adds to the headers and `set_default_headers` replaces them: give one")
         if query is not None and set_query is not None:
             raise ValueError("`default_query` adds to the query and `set_default_query` replaces it: give one")
-        now, provider = self._provider, changes.pop("provider", not_given)
+        now, provider = self._cloud, changes.pop("provider", not_given)
         provider = now if isinstance(provider, NotGiven) else provider
         if changes.get("data_residency") is not None and changes.get("base_url") is not None:
             raise ValueError("`data_residency` is an address: it is given without base_url and websocket_base_url")
@@ -336,7 +336,7 @@ class BaseClient:
         """Tell a copy what is not among the arguments, such as the tokens this client got already."""
         if copied.workload_identity is not None and copied.workload_identity is self.workload_identity:
             vars(copied)["_credential"] = self._credential
-        if copied._provider is not None and copied._provider is self._provider:
+        if copied._cloud is not None and copied._cloud is self._cloud:
             vars(copied).update(_credential=self._credential, _route=self._route)
 
     def _shared_transport(self) -> Any:

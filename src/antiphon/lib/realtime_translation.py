@@ -205,7 +205,7 @@ class _Session:
         if not self._model:
             raise ValueError("a translation session needs a `model`")
         client = self._resource._core
-        if getattr(client, "_provider", None) is not None or hasattr(client, "_azure_deployment"):
+        if getattr(client, "_route", None) is not None or hasattr(client, "_azure_deployment"):
             raise OpenAIError("Realtime Translation is not available through this provider: only OpenAI has it")
         base, socket_base = (_asked(url) for url in (client._base_url, client.websocket_base_url))
         known = (client.default_query, socket_base, self._query)

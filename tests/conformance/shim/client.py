@@ -97,6 +97,10 @@ class _Expected:
     def base_url(self, url: Any) -> None:
         BaseClient.base_url.fset(self, url)  # type: ignore[attr-defined]
 
+    @property
+    def _provider(self) -> Any:
+        return self._cloud  # type: ignore[attr-defined]
+
     def _prepare_options(self, options: Any) -> Any:
         return options
 

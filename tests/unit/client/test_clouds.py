@@ -335,7 +335,7 @@ def test_nobody_else_is_shown_the_proof(provider: str) -> None:
     with pytest.raises(OpenAIError, match="WebSocket"):
         client.realtime.connect(model="m").enter()
     with pytest.raises(OpenAIError, match="WebSocket"):
-        asyncio.run(entered(AsyncOpenAI(provider=client._provider)))  # type: ignore[arg-type]
+        asyncio.run(entered(AsyncOpenAI(provider=client._cloud)))  # type: ignore[arg-type]
 
 
 async def entered(client: AsyncOpenAI) -> None:
