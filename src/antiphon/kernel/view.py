@@ -496,17 +496,19 @@ def _tagged(members: list[type[View]]) -> Wrap:
         if len(candidates) == 1:
             return candidates[0]
         keys = value.keys()
-
-        def likeness(member: type[View]) -> tuple[bool, bool, int]:
-            return (
-                required[member] <= keys,
-                all(value.get(k) in v for k, v in tags[member].items() if k in value),
-                len(keys & member.__view_fields__.keys()) - len(required[member] - keys),
+        most = False, False, -1_000_000
+        alike: list[type[View]] = []
+        for member in candidates:
+            literals, needed = tags[member], required[member]
+            likeness = (
+                needed <= keys,
+                not literals or all(value.get(k) in v for k, v in literals.items() if k in value),
+                len(keys & member.__view_fields__.keys()) - len(needed - keys),
             )
-
-        likely = [(likeness(member), member) for member in candidates]
-        most = max(like for like, _ in likely)
-        alike = [member for like, member in likely if like == most]
+            if likeness > most:
+                most, alike = likeness, [member]
+            elif likeness == most:
+                alike = [*alike, member]
         return alike[0] if len(alike) == 1 else max(alike, key=lambda member: _fitting(member, value))
 
     if tag is not None and all(len(found) == 1 for found in by_tag.values()):
