@@ -147,6 +147,10 @@ DEFINITIONS: dict[str, dict[str, Keywords]] = {
 
 OPEN: dict[str, str] = {
     "responses.function_tool_param.FunctionToolParam": "strict,parameters",
+    **{
+        f"responses.{name}.LocalShellCallOutput": "id"
+        for name in ("response_input_item_param", "response_input_param", "response_input_item")
+    },
 }
 """Members the types require and the API does not (measured: a function tool without `strict` is taken)."""
 
@@ -163,6 +167,11 @@ ALSO: dict[str, dict[str, Keywords]] = {
             "response_input_param.Message",
             "easy_input_message_param.EasyInputMessageParam",
         )
+    },
+    # The API finds the call by `call_id`, as for every other tool; the types know an `id` alone.
+    **{
+        f"responses.{name}.LocalShellCallOutput": {"call_id": {"type": "string"}}
+        for name in ("response_input_item_param", "response_input_param", "response_input_item")
     },
 }
 """Members the API takes and the types do not have, by definition."""
