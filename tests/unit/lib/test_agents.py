@@ -484,3 +484,28 @@ def test_a_session_is_followed_from_another_thread() -> None:
             sessions.events.create(session.id, events=[{"type": "agent.session.input.message", "input": [message]}])
             assert kinds.result(timeout=20)[-2:] == ["agent.session.turn.completed", "agent.session.idle"]
         followed.close()
+
+
+# Further voices
+
+
+def test_a_raw_answer_is_the_same_stream(client: OpenAI) -> None:
+    raw = client.beta.agents.sessions.with_raw_response.create(
+        agent=AGENT, environment=NONE, input="Hi", stream=True, output_type=Plain
+    )
+    assert raw.headers["content-type"].startswith("text/event-stream")
+    parsed = raw.parse().get_final_result().output_parsed
+    assert isinstance(parsed, Plain)
+
+
+def test_helpers_of_files_in_further_voices(client: OpenAI) -> None:
+    files = client.beta.agents.environments.files
+    session = client.beta.agents.sessions.create(agent=AGENT, environment=HOSTED)
+    key = getattr(session.environment, "id", "")
+    raw = files.with_raw_response.upload(key, file=b"a", path="/workspace/a")
+    assert json.loads(raw.text)["path"] == raw.parse().file.path == "/workspace/a"
+    match files.with_result.upload("env_none", file=b"a", path="/workspace/a"):
+        case Err(failure=failure):
+            assert "yours to delete" in failure.message
+        case Ok():
+            pytest.fail("there is no such environment")
