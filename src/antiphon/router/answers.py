@@ -65,7 +65,9 @@ class Answer:
     """One answer under way."""
 
     dialect: str | None = None
-    """Which API's stream `next_raw` gives, `chat` or `responses`; `None` where there is none."""
+    """Which API it is an answer of, `chat` or `responses`; `None` where it is of neither."""
+    has_raw = False
+    """Whether `next_raw` gives the stream of that API as the upstream wrote it."""
     streamed = True
     """Whether it comes in pieces."""
     ended = False
@@ -148,6 +150,8 @@ _TAIL: Final = 4
 
 class StreamedAnswer(Answer):
     """An answer that is read from a stream of bytes: an async iterator with `aclose()`."""
+
+    has_raw = True
 
     def __init__(
         self, body: Any, reader: Reader, *, request_id: str | None = None, secrets: Iterable[str] = ()
@@ -288,7 +292,7 @@ class WholeAnswer(Answer):
 class PassedAnswer(Answer):
     """A body that is passed on as it is: JSON that is no conversation, sound, or text."""
 
-    streamed = False
+    has_raw = True
 
     def __init__(
         self,
@@ -335,13 +339,20 @@ class PassedAnswer(Answer):
 class ComposedAnswer(Answer):
     """An answer composed by hand, or by an agent: an async iterator of events, of lists of events, or of text.
 
-    It ends with a `Finish` or an `Error`; where it yields neither, `Finish("stop")` is added.
+    It ends with a `Finish` or an `Error`; where it yields neither, `Finish("stop")` is added. In the format `openai` it
+    is written as the `dialect` has it: as chunks, or as the events of `responses`.
     """
 
     def __init__(
-        self, events: AsyncIterator[Event | str | list[Event]], *, secrets: Iterable[str] = (), streamed: bool = True
+        self,
+        events: AsyncIterator[Event | str | list[Event]],
+        *,
+        secrets: Iterable[str] = (),
+        streamed: bool = True,
+        dialect: str | None = None,
     ) -> None:
         super().__init__()
+        self.dialect = dialect
         self._events = events
         self.secrets = secrets
         self.streamed = streamed

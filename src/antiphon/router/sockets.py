@@ -257,7 +257,9 @@ class WebSocketSession:
                 body, _ = await self._format.whole(answer, asked)
                 await self._send([body.decode()])
                 return
-            raw = answer.streamed and self._format.passes(answer.dialect)
+            raw = answer.streamed and answer.has_raw and self._format.passes(answer.dialect)
+            if raw:
+                writer.passing()
             await (self._hand_on_raw if raw else self._hand_on)(answer, writer, vigil)
         except asyncio.CancelledError:
             reason = vigil.settle()

@@ -137,7 +137,9 @@ class StreamingResponse(Response):
                 await self._whole(answer, vigil)
             else:
                 writer = self._format.writer(self.asked, answer.dialect)
-                raw = answer.streamed and self._format.passes(answer.dialect)
+                raw = answer.streamed and answer.has_raw and self._format.passes(answer.dialect)
+                if raw:
+                    writer.passing()
                 await (self._hand_on_raw if raw else self._hand_on)(answer, writer, vigil)
         except asyncio.CancelledError:
             reason = vigil.settle()

@@ -170,6 +170,7 @@ async def test_vercel_parts() -> None:
         {"type": "finish-step"},
         {
             "type": "finish",
+            "finishReason": "stop",
             "messageMetadata": {
                 "finishReason": "stop",
                 "usage": {
@@ -193,13 +194,6 @@ async def test_ag_ui_events() -> None:
     events = events_of(await written("ag-ui", EVERYTHING))
     ids = {key: events[0][key] for key in ("threadId", "runId")}
     run = ids["runId"]
-    usage = {
-        "prompt_tokens": 10,
-        "completion_tokens": 5,
-        "total_tokens": 15,
-        "prompt_tokens_details": {"cached_tokens": 1},
-        "completion_tokens_details": {"reasoning_tokens": 2},
-    }
     assert events == [
         {"type": "RUN_STARTED", **ids},
         {"type": "REASONING_START", "messageId": f"{run}-1"},
@@ -242,9 +236,21 @@ async def test_ag_ui_events() -> None:
         },
         {"type": "TEXT_MESSAGE_CONTENT", "messageId": f"{run}-5", "delta": "But no umbrella."},
         {"type": "TEXT_MESSAGE_END", "messageId": f"{run}-5"},
-        {"type": "CUSTOM", "name": "usage", "value": usage},
         {"type": "STEP_FINISHED", "stepName": "round 2"},
-        {"type": "RUN_FINISHED", **ids, "result": {"finishReason": "stop", "usage": usage}},
+        {
+            "type": "RUN_FINISHED",
+            **ids,
+            "result": {"finishReason": "stop"},
+            "usage": [
+                {
+                    "inputTokens": 10,
+                    "outputTokens": 5,
+                    "totalTokens": 15,
+                    "reasoningTokens": 2,
+                    "cachedInputTokens": 1,
+                }
+            ],
+        },
     ]
 
 
@@ -537,3 +543,58 @@ async def test_pieces_in_any_split_are_the_same() -> None:
             split = await Caller(app_of(Upstream(pieces), format=key), "/chat").start().wait()
             plain = await Caller(app_of(Upstream(WORDS), format=key), "/chat").start().wait()
             assert split.text == plain.text
+
+
+async def test_a_response_that_no_upstream_wrote() -> None:
+    """The official accumulator and our own reader both make of it what it was made of."""
+    from antiphon.router import ComposedAnswer
+    from antiphon.router.upstream.responses import ResponsesReader
+
+    events = [event for event in EVERYTHING if not isinstance(event, (ToolResult, Step))]
+
+    async def cached(asked: Asked, ask: Any) -> Any:
+        async def content() -> AsyncIterator[Event]:
+            for event in events:
+                yield event
+
+        return ComposedAnswer(content(), dialect="responses")
+
+    app = app_of(None, format="openai", layers=[cached])
+    caller = await Caller(app, "/chat").start().wait()
+    told = events_of(caller.text)
+    assert [each["sequence_number"] for each in told] == list(range(len(told)))
+    assert (told[0]["type"], told[-1]["type"]) == ("response.created", "response.completed")
+    response = told[-1]["response"]
+    assert [item["type"] for item in response["output"]] == [
+        "reasoning",
+        "message",
+        "function_call",
+        "function_call",
+        "message",
+    ]
+    assert all(item["status"] == "completed" for item in response["output"])
+    assert response["usage"]["total_tokens"] == 15
+    reader = ResponsesReader()
+    read = reader.read(caller.text.encode()) + reader.close()
+
+    def words(of: list[Any], kind: type) -> str:
+        return "".join(event.text for event in of if isinstance(event, kind))
+
+    for kind in (Text, Reasoning, Refusal, ToolArguments):
+        assert words(read, kind) == words(events, kind)
+    assert [event for event in read if isinstance(event, (ToolCall, Citation, Usage, Start))] == [
+        event for event in events if isinstance(event, (ToolCall, Citation, Usage, Start))
+    ]
+    assert ResponsesReader().whole(response)[-1] == read[-1] == Finish("tool_calls")
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"), [("length", "incomplete"), ("cancelled", "incomplete"), ("stop", "completed")]
+)
+def test_how_a_response_ends(reason: str, status: str) -> None:
+    writer = find("openai").writer(Asked([]), "responses")
+    writer.passing()
+    (event,) = events_of(writer.write([Finish(reason)]).decode())  # type: ignore[arg-type]
+    assert event["response"]["status"] == status
+    (error,) = events_of(writer.write([Error("No.", code="gone", request_id="req_1")]).decode())
+    assert (error["type"], error["code"], error["request_id"]) == ("error", "gone", "req_1")

@@ -5,10 +5,10 @@
     TEXT_MESSAGE_START, _CONTENT, _END            the text
     REASONING_START, REASONING_MESSAGE_…, REASONING_END
     TOOL_CALL_START, _ARGS, _END, _RESULT         calls, and what came of them where they were made here
-    CUSTOM                                        `usage`, `citation`
+    CUSTOM                                        `citation`
 
-Questions are a `RunAgentInput`: messages with `toolCalls` and `toolCallId`. The usage and the finish reason are in the
-`result` of RUN_FINISHED too.
+Questions are a `RunAgentInput`: messages with `toolCalls` and `toolCallId`. RUN_FINISHED has the usage, and the finish
+reason in its `result`; of an answer that was cancelled it says so in its `outcome`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from ..events import (
     Usage,
 )
 from .base import Format, JSONWriter
-from .openai import usage_object
 
 __all__ = ("FORMAT",)
 
@@ -53,7 +52,7 @@ class _Writer(JSONWriter):
         self.step_name: str | None = None
         self.spoke = ""
         """The id of the last message."""
-        self.result: dict[str, Any] = {}
+        self.spent: dict[str, Any] = {}
 
     def parts(self, event: Event) -> Sequence[dict[str, Any]]:
         if event.__class__ is Text and self.open == "text" and event.text:  # type: ignore[union-attr]
@@ -135,19 +134,29 @@ class _Writer(JSONWriter):
         yield {"type": "CUSTOM", "name": "citation", "value": event._asdict()}
 
     def usage(self, event: Usage) -> Iterator[dict[str, Any]]:
-        self.result["usage"] = usage_object(event)
-        yield from self.settle()
-        yield {"type": "CUSTOM", "name": "usage", "value": self.result["usage"]}
+        counts = {
+            "inputTokens": event.input_tokens,
+            "outputTokens": event.output_tokens,
+            "totalTokens": (event.input_tokens or 0) + (event.output_tokens or 0),
+            "reasoningTokens": event.reasoning_tokens,
+            "cachedInputTokens": event.cached_tokens,
+        }
+        self.spent = {"usage": [{name: count for name, count in counts.items() if count is not None}]}
+        return iter(())
 
     def finish(self, event: Finish) -> Iterator[dict[str, Any]]:
         yield from self.end_step()
-        yield {"type": "RUN_FINISHED", **self.ids, "result": {"finishReason": event.reason, **self.result}}
+        reason = str(event.reason)
+        told = {"result": {"finishReason": reason}, **self.spent}
+        if reason == "cancelled":
+            told = {"outcome": {"type": "cancelled"}, **self.spent}
+        yield {"type": "RUN_FINISHED", **self.ids, **told}
 
     def error(self, event: Error) -> Iterator[dict[str, Any]]:
         yield from self.settle()
         told: dict[str, Any] = {"type": "RUN_ERROR", "message": event.message}
         told["code"] = event.code or str(event.status)
-        yield {**told, "rawEvent": {"status": event.status, **event.to_dict()}}
+        yield {**told, **self.spent, "rawEvent": {"status": event.status, **event.to_dict()}}
 
 
 _WRITE: Final[dict[type, Callable[[_Writer, Any], Iterator[dict[str, Any]]]]] = {

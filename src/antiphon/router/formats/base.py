@@ -43,6 +43,9 @@ class Writer:
         """Events of an upstream that speaks this format, as they are."""
         return [data.decode("utf-8", "replace") for data, _ in events]
 
+    def passing(self) -> None:
+        """Events of an upstream are passed on from here: what is written after them goes on where they end."""
+
     def done(self) -> bytes:
         """What follows the last event, if anything does."""
         return b""

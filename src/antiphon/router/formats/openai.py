@@ -1,8 +1,8 @@
 """The API's own format: chunks of chat completions, or the typed events of Responses.
 
 What the upstream writes is passed on as it is, unknown fields included. What has no upstream in this dialect (the
-answer of an agent, one composed by hand, one from a cache) is written as chunks. A callers' `stream` in the body is
-obeyed; an answer that is not streamed is the API's object.
+answer of an agent, one composed by hand, one from a cache) is written as chunks, or as events where the resource is a
+Response. A caller's `stream` in the body is obeyed; an answer that is not streamed is the API's object.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ..events import (
     Usage,
 )
 from .base import Format, JSONWriter, envelope, json_body
+from .responses import ResponseEvents
 
 if TYPE_CHECKING:
     from ..answers import Answer
@@ -49,6 +50,9 @@ class _Chunks(JSONWriter):
         }
         self.calls: dict[str, int] = {}
         self.begun = False
+
+    def passing(self) -> None:
+        self.begun = True
 
     def parts(self, event: Event) -> Sequence[Any]:
         write = _WRITE.get(event.__class__)
@@ -127,25 +131,6 @@ _WRITE: Final[dict[type, Callable[[_Chunks, Any], Sequence[Any]]]] = {
 }
 
 
-class _Events(_Chunks):
-    """The events of Responses end without a mark."""
-
-    def parts(self, event: Event) -> Sequence[Any]:
-        if event.__class__ is Error:
-            error: Any = event
-            told = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
-            if error.request_id is not None:
-                told["request_id"] = error.request_id
-            return [{**told, "sequence_number": 0}]
-        return super().parts(event)
-
-    def done(self) -> bytes:
-        return b""
-
-    def done_frames(self) -> list[str]:
-        return []
-
-
 def usage_object(usage: Usage) -> dict[str, Any]:
     """Token counts as chat completions have them."""
     prompt, output = usage.input_tokens or 0, usage.output_tokens or 0
@@ -171,8 +156,8 @@ class _OpenAI(Format):
     def passes(self, dialect: str | None) -> bool:
         return dialect is not None
 
-    def writer(self, asked: Asked, dialect: str | None) -> _Chunks:
-        return _Events() if dialect == "responses" else _Chunks()
+    def writer(self, asked: Asked, dialect: str | None) -> JSONWriter:
+        return ResponseEvents() if dialect == "responses" else _Chunks()
 
     async def whole(self, answer: Answer, asked: Asked) -> tuple[bytes, str]:
         return await json_body(answer)

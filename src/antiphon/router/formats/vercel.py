@@ -37,6 +37,8 @@ __all__ = ("FORMAT",)
 
 Parts = Sequence[dict[str, Any]]
 
+_REASONS: Final = ("stop", "length", "content-filter", "tool-calls", "error")
+
 
 class _Writer(JSONWriter):
     def __init__(self) -> None:
@@ -153,7 +155,9 @@ class _Writer(JSONWriter):
             return
         yield from self.complete()
         yield {"type": "finish-step"}
-        yield {"type": "finish", "messageMetadata": {"finishReason": reason.replace("_", "-"), **self.metadata}}
+        said = reason.replace("_", "-")
+        known = said if said in _REASONS else "other"
+        yield {"type": "finish", "finishReason": known, "messageMetadata": {"finishReason": said, **self.metadata}}
 
     def error(self, event: Error) -> Iterator[dict[str, Any]]:
         yield from self.settle()
