@@ -267,6 +267,14 @@ async def test_a_saved_agent_runs_with_changes(api: Subject) -> None:
     assert session.agent.instructions == "Write less."
 
 
+async def test_a_session_goes_on_with_other_settings(api: Subject) -> None:
+    session = await made(api, agent={**AGENT, "instructions": "Write."}, metadata={"a": "b"})
+    changed = await api.call("beta.agents.sessions.update", session.id, agent={"model": "gpt-5-mini"})
+    assert (changed.agent.id, changed.agent.model) == (session.agent.id, "gpt-5-mini")
+    assert (changed.agent.instructions, changed.metadata) == ("Write.", {"a": "b"})
+    assert (await api.call("beta.agents.sessions.update", session.id, metadata=None)).metadata == {}
+
+
 async def test_files_get_into_environments_and_artifacts_out(api: Subject, tmp_path: Path) -> None:
     source = tmp_path / "draft.md"
     source.write_text("A draft.")

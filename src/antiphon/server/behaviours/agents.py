@@ -77,6 +77,22 @@ def _created(call: Call, session: _Session, given: Any) -> Flow[Any]:
     return session.doc
 
 
+@serves(Sessions.update)
+def update(call: Call) -> Reply:
+    """Change a session. What is not named of its agent stays as it is; the turns that follow have the change.
+
+    Follows https://platform.openai.com/docs/api-reference/agents-sessions/update
+    """
+    keeper, agent = family("beta.agents.sessions"), call.body.get("agent")
+    changes = dict(call.body)
+    if agent is not None:
+        changes["agent"] = {**keeper.found(call)["agent"], **{k: v for k, v in agent.items() if v is not None}}
+    if changes.get("metadata", ...) is None:
+        changes["metadata"] = {}
+    reply: Reply = keeper.changed(call, changes)
+    return reply
+
+
 @serves(Events.create)
 def submit(call: Call) -> Reply:
     """Take input, results of tools, or the wish to stop. The answer is empty.
