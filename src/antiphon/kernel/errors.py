@@ -222,13 +222,22 @@ class SubjectTokenProviderError(OpenAIError):
     """The platform that vouches for a workload gave no token."""
 
 
+class _Unsent:
+    """Messages, apart from what an error says of itself: who writes down its attributes does not write these down."""
+
+    __slots__ = ("frames", "messages")
+
+    def __init__(self, frames: Any, messages: Any) -> None:
+        self.frames = frames
+        self.messages = messages
+
+    def __repr__(self) -> str:
+        return f"<{len(self.frames)} messages>"
+
+
 class WebSocketConnectionClosedError(OpenAIError):
     """The websocket is closed, and messages were not sent: all of them are in `unsent_frames`, in order."""
 
-    unsent_frames: list[str | bytes]
-    """The messages as they were to be sent, text and bytes."""
-    unsent_messages: list[str]
-    """Those that are text, and those that are text in bytes."""
     code: int | None
     """Why it was closed, as a code of RFC 6455, where that is known."""
 
@@ -241,10 +250,33 @@ class WebSocketConnectionClosedError(OpenAIError):
         reason: str = "",
     ) -> None:
         super().__init__(message)
-        self.unsent_frames = list(unsent_messages)
-        self.unsent_messages = [text for each in unsent_messages if (text := _as_text(each)) is not None]
+        frames: Any = unsent_messages if isinstance(unsent_messages, list) else list(unsent_messages)
+        texts = [text for each in frames if (text := _as_text(each)) is not None]
+        self._unsent = _Unsent(frames, frames if texts == frames else texts)
         self.code = code
         self.reason = reason
+
+    @property
+    def unsent_frames(self) -> list[str | bytes]:
+        """The messages as they were to be sent, text and bytes."""
+        frames: list[str | bytes] = self._unsent.frames
+        return frames
+
+    @unsent_frames.setter
+    def unsent_frames(self, frames: list[str | bytes]) -> None:
+        self._unsent.frames = frames
+
+    @property
+    def unsent_messages(self) -> list[str]:
+        """Those that are text, and those that are text in bytes."""
+        messages: list[str] = self._unsent.messages
+        return messages
+
+    @unsent_messages.setter
+    def unsent_messages(self, messages: list[str]) -> None:
+        if not hasattr(self, "_unsent"):  # a subclass that sets it first
+            self._unsent = _Unsent([], messages)
+        self._unsent.messages = messages
 
 
 def _as_text(frame: str | bytes) -> str | None:

@@ -221,3 +221,27 @@ def test_what_the_other_errors_say() -> None:
     assert str(LengthFinishReasonError(completion=Cut())).endswith("was reached - Usage(3)")
     assert WebSocketConnectionClosedError("x").unsent_messages == []
     assert issubclass(InvalidWebhookSignatureError, ValueError)
+
+
+def test_what_was_not_sent_is_there_for_those_who_ask_and_not_in_reports() -> None:
+    frames: list[str | bytes] = ["text of a customer", b"bytes of a customer", b"\xff"]
+    error = WebSocketConnectionClosedError("closed", unsent_messages=frames, code=1006)
+    assert error.unsent_frames is frames
+    assert error.unsent_messages == ["text of a customer", "bytes of a customer"]
+    assert "customer" not in repr(vars(error)) + repr(error)
+    assert pickle.loads(pickle.dumps(error)).unsent_frames == frames
+    texts = ["one"]
+    error = WebSocketConnectionClosedError("closed", unsent_messages=texts)
+    error.unsent_messages.append("two")
+    assert error.unsent_frames is error.unsent_messages is texts
+    error.unsent_messages, error.unsent_frames = ["other"], [b"raw"]
+    assert (error.unsent_messages, error.unsent_frames, texts) == (["other"], [b"raw"], ["one", "two"])
+    assert WebSocketConnectionClosedError("closed").unsent_frames == []
+
+    class Early(WebSocketConnectionClosedError):
+        def __init__(self) -> None:
+            self.unsent_messages = ["early"]
+            assert (self.unsent_messages, self.unsent_frames) == (["early"], [])
+            super().__init__("closed", unsent_messages=("late",))
+
+    assert Early().unsent_messages == ["late"]
