@@ -11,6 +11,7 @@ The guide is docs/tools.md.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import aclosing, closing
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Required, Self, TypeAlias, TypedDict, TypeVar
@@ -416,8 +417,8 @@ class ResponsesToolRunner(_Runner):
             approve_mcp=approve_mcp,
             before_early_call=before_early_call,
         )
-        *_, last = turns
-        return last.response
+        with closing(turns):
+            return next(turn.response for turn in turns if turn.final)
 
     def iterate(
         self,
@@ -521,8 +522,11 @@ class AsyncResponsesToolRunner(_Runner):
             approve_mcp=approve_mcp,
             before_early_call=before_early_call,
         )
-        *_, last = [turn async for turn in turns]
-        return last.response
+        async with aclosing(turns):
+            async for turn in turns:
+                if turn.final:
+                    return turn.response
+        raise AssertionError("a run ends with its final turn, or with an error")
 
     def iterate(
         self,

@@ -331,6 +331,23 @@ def test_a_cancelled_task_waits_for_the_call_under_way() -> None:
     assert done == ["one"]
 
 
+def test_a_runner_runs_again_and_again() -> None:
+    called: list[str] = []
+
+    async def main() -> None:
+        runner = AsyncResponsesToolRunner(functions=registered(called))
+        async with follows([["one"]], []).async_client() as client:
+            for _ in range(3):
+                await runner.run(client, PARAMS)
+            assert runner.close() == {"status": "closed"}
+
+    asyncio.run(main())
+    runner = ResponsesToolRunner(functions=registered(called))
+    turns = [runner.run(follows([["two"]], []).client(), PARAMS) for _ in range(3)]
+    assert called == ["one"] * 3 + ["two"] * 3 and len(turns) == 3
+    assert runner.close() == {"status": "closed"}
+
+
 # Decisions
 
 
