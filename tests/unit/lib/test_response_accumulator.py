@@ -84,7 +84,7 @@ def test_text_grows_and_is_settled() -> None:
 )
 def test_inputs_of_tools(name: str, field: str, item: str) -> None:
     accumulator = fed(
-        added(item, name="f", call_id="c", **{field: ""}),
+        added(item, 0, **{"name": "f", "call_id": "c", field: ""}),
         event(f"{name}.delta", **at(), delta='{"a"'),
         event(f"{name}.delta", **at(), delta=":1}"),
     )
@@ -196,7 +196,7 @@ def test_commands_of_a_shell_and_what_they_put_out() -> None:
 
 def test_events_of_others_and_after_the_end() -> None:
     accumulator = fed(of("a", live("created")))
-    for wrong, match in (
+    cases: list[tuple[Any, str]] = [
         (live("in_progress"), "another WebSocket lane"),
         ({**event("in_progress", response={"id": "resp_2"}), "stream_id": "a"}, "another response"),
         (of(3, live("in_progress")), "stream_id"),
@@ -207,7 +207,8 @@ def test_events_of_others_and_after_the_end() -> None:
             "output_index",
         ),
         ({**event("output_text.delta", **at(content_index=0), delta=3), "stream_id": "a"}, "delta"),
-    ):
+    ]
+    for wrong, match in cases:
         with pytest.raises(ValueError, match=match):
             accumulator.add_event(wrong)
     accumulator.add_event(event("future", stream_id=[]))  # what is unknown is passed over
