@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,7 @@ class WorkloadIdentityAuth(Credential):
             raise OpenAIError(f"`workload_identity` has no {' and no '.join(missing)}")
         self._url = identity.get("token_exchange_url") or (MTLS_EXCHANGE_URL if self._x509 else EXCHANGE_URL)
         self._clock = time.monotonic
-        self._turn = Lock()
+        self._turn, self._process = Lock(), os.getpid()
         self._token: str | None = None
         self._ends = 0.0
         self._refreshes = 0.0
@@ -90,14 +91,20 @@ class WorkloadIdentityAuth(Credential):
     def value(self) -> Flow[str | None]:
         token = self._token
         if token is None or self._clock() >= self._refreshes:
-            yield _Turn(self._turn)
+            turn = self._own_turn()
+            yield _Turn(turn)
             try:
                 token = self._token
                 if token is None or self._clock() >= self._refreshes:
                     token = yield from self._renewed()
             finally:
-                self._turn.release()
+                turn.release()
         return f"Bearer {token}"
+
+    def _own_turn(self) -> Lock:
+        if self._process != os.getpid():
+            self._turn, self._process = Lock(), os.getpid()  # the thread that held it stayed with the parent
+        return self._turn
 
     def refused(self, value: str) -> bool:
         if value == f"Bearer {self._token}":

@@ -141,3 +141,29 @@ with ThreadPoolExecutor(4) as pool:
     say([each.result() for each in asking] == [{"m"}] * 4)
 """
     assert said_by(code) == [*(f"{n} {ALL}" for n in range(5)), "True"]
+
+
+def test_a_fork_while_a_token_is_fetched() -> None:
+    code = """
+import threading, time
+from antiphon.kernel.http import Request, json_response
+fetching, parent = threading.Event(), os.getpid()
+def get_token():
+    fetching.set()
+    time.sleep(0.5 if os.getpid() == parent else 0)
+    return "subject"
+def handler(request):
+    if request.path.endswith("/token"):
+        return json_response(200, {"access_token": "t", "expires_in": 3600})
+    return json_response(200, {"id": request.headers["authorization"]})
+identity = {"identity_provider_id": "i", "service_account_id": "s", "provider": {"token_type": "jwt", "get_token": get_token}}
+client = OpenAI(workload_identity=identity, transport=handler)
+handler(Request("GET", "/token"))
+OpenAI(api_key="k", transport=handler).models.retrieve("m")  # what calls import is imported
+thread = threading.Thread(target=lambda: say(client.models.retrieve("m").id))
+thread.start()
+fetching.wait()
+in_child(lambda: say("child", client.models.retrieve("m").id))
+thread.join()
+"""
+    assert said_by(code) == ["child Bearer t", "Bearer t"]
