@@ -15,7 +15,7 @@ Needs `antiphon[router]`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..kernel.lazy import lazily
 
@@ -103,4 +103,13 @@ _WHERE = {
 }
 
 __all__ = tuple(sorted(_WHERE))  # pyright: ignore[reportUnsupportedDunderAll]
-__getattr__, __dir__ = lazily(__name__, _WHERE)
+_find, __dir__ = lazily(__name__, _WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return _find(name)
+    except ModuleNotFoundError as error:
+        if error.name in ("fastapi", "starlette", "pydantic"):
+            raise ImportError("the router needs FastAPI: install `antiphon[router]`") from error
+        raise

@@ -311,6 +311,14 @@ class PassedAnswer(Answer):
         self.dialect = "passed"
         self._body = body
         self._close = close
+        self._told: list[Event] = []
+
+    async def next(self) -> list[Event] | None:
+        """Nothing of what passes, but for its usage, and that it has ended."""
+        if self.ended:
+            return None
+        await self.body()
+        return self._told
 
     async def next_raw(self) -> list[Raw] | None:
         if self.ended:
@@ -320,13 +328,15 @@ class PassedAnswer(Answer):
             return [(await anext(self._body), None)]
         except StopAsyncIteration:
             self.ended = True
-            await self._settle()
+            await self._tell([Finish("stop")])
             return None
 
     async def body(self) -> bytes:
-        self.ended = True
         body = self._body if isinstance(self._body, bytes) else b"".join([piece async for piece in self._body])
-        await self._settle()
+        if not self.ended:
+            self.ended = True
+            self._told = [*_usage_in(body, self.media_type), Finish("stop")]
+            await self._tell(self._told)
         return body
 
     async def close(self) -> None:
@@ -334,6 +344,22 @@ class PassedAnswer(Answer):
         if close is not None:
             await close()
         await self._settle()
+
+
+def _usage_in(body: bytes, media_type: str) -> list[Event]:
+    """The usage that a body of JSON tells, if it does."""
+    if not media_type.startswith("application/json") or b'"usage"' not in body:
+        return []
+    from orjson import JSONDecodeError, loads
+
+    from .upstream.chat import usage_of
+
+    try:
+        value = loads(body)
+    except JSONDecodeError:
+        return []
+    usage = value.get("usage") if isinstance(value, dict) else None
+    return [usage_of(usage)] if isinstance(usage, dict) else []
 
 
 class ComposedAnswer(Answer):

@@ -15,12 +15,15 @@ from antiphon import FakeOpenAI
 from antiphon.kernel.http import Headers, Request, Response, json_response
 from antiphon.router import (
     AgentResource,
+    Answer,
+    Asked,
     ChatCompletionResource,
     Depends,
     EmbeddingsResource,
     Finish,
     ImagesResource,
     OpenAIAPIRouter,
+    Opening,
     ResponsesResource,
     SpeechResource,
     Start,
@@ -322,6 +325,35 @@ async def test_errors_of_what_is_passed_on() -> None:
         caller = await Caller(fresh, f"/{kind.__name__}", {"input": "x", "prompt": "x"}).start().wait()
         assert caller.status == 401
         assert orjson.loads(caller.text)["error"]["message"] == "Incorrect API key provided: [secret]."
+
+
+def test_layers_see_what_is_spent_on_what_is_passed_on() -> None:
+    seen: list[Any] = []
+    asked_of: list[Any] = []
+
+    async def counting(asked: Asked, ask: Opening) -> Answer:
+        asked_of.append(asked.body["input"])
+        answer = await ask(asked)
+        answer.watch(seen.extend)
+        return answer
+
+    router = OpenAIAPIRouter(client=FakeOpenAI(), layers=[counting])
+
+    @router.post("/embeddings")
+    def embeddings() -> EmbeddingsResource:
+        return EmbeddingsResource()
+
+    @router.post("/speech")
+    def speech() -> SpeechResource:
+        return SpeechResource()
+
+    app = FastAPI()
+    app.include_router(router)
+    client = TestClient(app)
+    tokens = client.post("/embeddings", json={"input": "Hello"}).json()["usage"]["prompt_tokens"]
+    assert seen == [Usage(tokens), Finish("stop")]
+    client.post("/speech", json={"input": "Hi"})
+    assert (asked_of, len(seen)) == (["Hello", "Hi"], 3)
 
 
 def test_what_cannot_be_asked_that_way() -> None:

@@ -109,6 +109,19 @@ app.openapi()
     assert subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True).stderr == ""
 
 
+def test_without_fastapi_it_says_what_is_missing() -> None:
+    code = """
+import sys
+sys.modules["fastapi"] = None
+try:
+    from antiphon.router import OpenAIAPIRouter
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "the router needs FastAPI: install `antiphon[router]`\n", done.stderr
+
+
 def test_openapi() -> None:
     router = echoing(tags=["talk"])
 
