@@ -57,7 +57,7 @@ def exchange(
             attempt = request._replace(
                 headers=_attempt_headers(request.headers, prepared.explicit, credential, proof, taken)
             )
-            if signer is not None:
+            if signer is not None and not hooks:
                 attempt = yield from signer.signed(attempt, timeout)
         listener, begin = log.logger(), 0.0
         if listener is not None:
@@ -69,7 +69,7 @@ def exchange(
             response: Response
             if hooks:
                 sent += 1
-                response = yield from watched(attempt, timeout, stream, sent, hooks)
+                response = yield from watched(attempt, timeout, stream, sent, hooks, signer)
             else:
                 response = yield Send(attempt, timeout, stream=stream)
         except APIConnectionError as error:

@@ -89,12 +89,17 @@ def checked(given: Hooked | None) -> tuple[Hooks, ...]:
 
 
 def watched(
-    request: Request, timeout: Any, stream: bool, number: int, hooks: tuple[Hooks, ...]
+    request: Request, timeout: Any, stream: bool, number: int, hooks: tuple[Hooks, ...], signer: Any = None
 ) -> Generator[Step[Any], Any, Response]:
-    """Send a request with its hooks around it: those before in order, those after in the opposite one."""
+    """Send a request with its hooks around it: those before in order, those after in the opposite one.
+
+    A signer signs what the hooks have made of the request.
+    """
     attempt = Attempt(number, request)
     for each in hooks:
         yield from _called(each.before, attempt)
+    if signer is not None:
+        attempt.request = yield from signer.signed(attempt.request, timeout)
     begin = perf_counter()
     try:
         response: Response = yield Send(attempt.request, timeout, stream=stream)

@@ -203,6 +203,15 @@ def test_each_attempt_is_proved_anew() -> None:
     assert next(tokens, None) is None
 
 
+def test_what_hooks_add_is_signed() -> None:
+    recorder = Recorder()
+    hooks = antiphon.Hooks(before=lambda attempt: attempt.set_header("x-trace", "t"))
+    client = OpenAI(provider=bedrock(region="us-east-1", **KEYS), transport=recorder, hooks=hooks)
+    for each in (client, client.with_options(timeout=3)):
+        each.models.retrieve("m")
+        assert "x-trace" in recorder.last.headers["authorization"]
+
+
 def test_what_can_be_sent_once_cannot_be_signed() -> None:
     recorder = Recorder()
     signed = OpenAI(provider=bedrock(region="us-east-1", **KEYS), transport=recorder)
