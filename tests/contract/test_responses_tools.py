@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import antiphon
 from antiphon.server.turns import (
     Citation,
     CodeInterpreter,
@@ -32,7 +33,7 @@ async def respond(api: Any, given: Any, *tools: dict[str, Any], **options: Any) 
 
 async def told(api: Any, given: Any, *tools: dict[str, Any], **options: Any) -> list[Any]:
     """The events of a stream; what is said in them is what the Response says at the end."""
-    events = await api.items(await respond(api, given, *tools, stream=True, **options))
+    events: list[Any] = await api.items(await respond(api, given, *tools, stream=True, **options))
     assert [event.sequence_number for event in events] == list(range(len(events)))
     final = events[-1].response
     done = [event for event in events if event.type == "response.output_item.done"]
@@ -115,7 +116,7 @@ async def test_files_are_searched_and_cited(api: Any) -> None:
 async def test_results_are_shown_to_those_who_ask(api: Any) -> None:
     file = await api.call("files.create", file=("a.txt", b"about cats"), purpose="assistants")
     store = await api.call("vector_stores.create", file_ids=[file.id])
-    tools = [
+    tools: list[dict[str, Any]] = [
         {"type": "file_search", "vector_store_ids": [store.id]},
         {"type": "code_interpreter", "container": {"type": "auto"}},
     ]
@@ -141,10 +142,30 @@ async def test_files_are_searched_by_their_attributes(api: Any) -> None:
     assert [(each.filename, each.attributes) for each in found] == [("two.txt", {"name": "two"})]
 
 
-async def test_a_vector_store_that_is_not_there(api: Any) -> None:
-    with pytest.raises(api.errors.NotFoundError, match="Vector store with id 'vs_no' not found") as caught:
-        await respond(api, "x", {"type": "file_search", "vector_store_ids": ["vs_no"]})
-    assert caught.value.param == "tools"
+@pytest.mark.parametrize(
+    ("tool", "error", "message", "param"),
+    [
+        (
+            {"type": "file_search", "vector_store_ids": ["vs_no"]},
+            "NotFoundError",
+            "Vector store with id 'vs_no' not found",
+            "tools",
+        ),
+        (
+            {"type": "code_interpreter", "container": "cntr_no"},
+            "NotFoundError",
+            "Container with id 'cntr_no' not found",
+            "tools",
+        ),
+        ({"type": "mcp", "server_label": "wiki"}, "BadRequestError", "server_url", "tools[0]"),
+        ({"type": "image_generation", "size": "7x7"}, "BadRequestError", "Invalid size '7x7'", "tools[0].size"),
+    ],
+    ids=["file_search", "code_interpreter", "mcp", "image_generation"],
+)
+async def test_tools_that_cannot_be_used(api: Any, tool: Any, error: str, message: str, param: str) -> None:
+    with pytest.raises(getattr(api.errors, error), match=message) as caught:
+        await respond(api, "x", tool)
+    assert caught.value.param == param
 
 
 async def test_code_is_run_in_a_container(api: Any) -> None:
@@ -195,6 +216,18 @@ async def test_a_picture_is_drawn_bit_by_bit(api: Any) -> None:
         "image_generation_call.completed",
         "output_item.done",
     ]
+
+
+def blocked(prompt: str) -> bytes:
+    raise antiphon.BadRequestError.because("Your request was blocked.", code="moderation_blocked")
+
+
+@pytest.mark.fake(images=blocked)
+async def test_a_picture_that_cannot_be_made(api: Any) -> None:
+    events = await told(api, "use image_generation", {"type": "image_generation"})
+    item = events[-1].response.output[0]
+    assert (item.status, item.result, item.error.code) == ("failed", None, "moderation_blocked")
+    assert kinds(events, item)[-2:] == ["image_generation_call.generating", "output_item.done"]
 
 
 async def test_a_shell_in_a_container(api: Any) -> None:
@@ -297,9 +330,6 @@ async def test_an_mcp_call_waits_for_approval(api: Any) -> None:
     one = {**MCP, "require_approval": {"never": {"tool_names": ["read"]}}}
     assert types(await respond(api, "read it", one))[-1] == "message"
     assert types(await respond(api, "ask it", one))[-1] == "mcp_approval_request"
-    nowhere = {"type": "mcp", "server_label": "wiki"}
-    with pytest.raises(api.errors.BadRequestError, match="server_url"):
-        await respond(api, "x", nowhere)
 
 
 async def test_a_custom_tool_takes_text(api: Any) -> None:

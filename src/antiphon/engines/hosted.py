@@ -153,8 +153,9 @@ def _code_interpreter(tool: Mapping[str, Any], request: ChatRequest, about: str)
 
 
 def _image_generation(tool: Mapping[str, Any], request: ChatRequest, about: str) -> Said:
-    yield ImageGeneration(about or "A picture")
-    yield "Here is the picture."
+    items = yield ImageGeneration(about or "A picture")
+    failed = bool(items) and items[0]["status"] == "failed"
+    yield "The picture could not be made." if failed else "Here is the picture."
     return True
 
 

@@ -76,7 +76,8 @@ def _too_long(request: ChatRequest, rules: Iterable[Mapping[str, Any]]) -> bool:
     thresholds = [rule["compact_threshold"] for rule in rules if rule.get("compact_threshold")]
     if not thresholds:
         return False
-    return tokens.message_tokens(request.messages, request.model, request.body.get("tools")) > min(thresholds)
+    used = tokens.message_tokens(request.messages, request.model, request.body.get("tools"))
+    return used > int(min(thresholds))
 
 
 def _after(piece: Piece, turn: Iterable[Piece | Step[Any]]) -> Generator[Any, Any, None]:

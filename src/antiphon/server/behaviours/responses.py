@@ -21,6 +21,8 @@ from ..behaviour import Call, serves
 from ..compaction import asked, compaction, expanded
 from ..context import CONTEXTS, RESPONSES, Context, context_of, history, keep
 from ..hosted import Bench, performed
+from ..hosted.image_generation import DEFAULT_MODEL as PAINTER
+from ..image_models import family
 from ..paging import page
 from ..renderings.cuts import cut
 from ..renderings.response_items import shown
@@ -114,21 +116,53 @@ def _check(server: Server, body: dict[str, Any]) -> None:
             param="store",
             code="invalid_value",
         )
-    for tool in body.get("tools") or ():
-        for key in tool.get("vector_store_ids") or ():
-            if server.store.get("vector_stores", key) is None:
-                raise NotFoundError.because(f"Vector store with id '{key}' not found.", param="tools")
-        if tool.get("type") == "mcp" and not any(tool.get(name) for name in _SERVERS):
-            raise BadRequestError.because(
-                f"The MCP server '{tool.get('server_label')}' needs one of 'server_url', 'connector_id' and "
-                "'tunnel_id'.",
-                param="tools",
-                code="missing_required_parameter",
-            )
+    for place, tool in enumerate(body.get("tools") or ()):
+        check = _TOOL_CHECKS.get(tool.get("type", ""))
+        if check is not None:
+            check(server, tool, f"tools[{place}]")
 
 
-_SERVERS: Final = ("server_url", "connector_id", "tunnel_id")
-"""Where an MCP server is: one of these says it."""
+def _check_stores(server: Server, tool: dict[str, Any], place: str) -> None:
+    for key in tool.get("vector_store_ids") or ():
+        if server.store.get("vector_stores", key) is None:
+            raise NotFoundError.because(f"Vector store with id '{key}' not found.", param="tools")
+
+
+def _check_container(server: Server, tool: dict[str, Any], place: str) -> None:
+    named: Any = tool.get("container") or (tool.get("environment") or {}).get("container_id")
+    if isinstance(named, str) and server.store.get("containers", named) is None:
+        raise NotFoundError.because(f"Container with id '{named}' not found.", param="tools")
+
+
+def _check_server(server: Server, tool: dict[str, Any], place: str) -> None:
+    if not any(tool.get(name) for name in ("server_url", "connector_id", "tunnel_id")):
+        raise BadRequestError.because(
+            f"Missing required parameter: one of '{place}.server_url', '{place}.connector_id' and '{place}.tunnel_id' "
+            "says where the MCP server is.",
+            param=place,
+            code="missing_required_parameter",
+        )
+
+
+def _check_picture(server: Server, tool: dict[str, Any], place: str) -> None:
+    of = family(tool.get("model") or PAINTER)
+    try:
+        of.check(tool, lenient=True)
+        of.size(tool.get("size"))
+    except BadRequestError as error:
+        raise BadRequestError.because(
+            error.message, param=f"{place}.{error.param or 'size'}", code=error.code
+        ) from None
+
+
+_TOOL_CHECKS: Final = {
+    "file_search": _check_stores,
+    "code_interpreter": _check_container,
+    "shell": _check_container,
+    "mcp": _check_server,
+    "image_generation": _check_picture,
+}
+"""What is looked at of tools, by type."""
 
 
 def _within_window(items: list[Item], body: dict[str, Any], model: str) -> list[Item]:

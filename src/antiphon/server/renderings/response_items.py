@@ -82,7 +82,8 @@ def _image(item: Item, tools: Collection[Mapping[str, Any]]) -> Iterator[Event]:
             half_done = b64encode(preview(drawn, form, partial - index)).decode()
             fields = {"partial_image_index": index, "partial_image_b64": half_done, **about}
             yield "image_generation_call.partial_image", {**place, **fields}
-    yield "image_generation_call.completed", place
+    if item["status"] != "failed":
+        yield "image_generation_call.completed", place
 
 
 def _listing(item: Item, tools: Any) -> Iterator[Event]:
