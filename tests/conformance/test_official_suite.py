@@ -187,12 +187,19 @@ SOCKETS = (
     "lib/responses/test_websocket_preconnect.py",
     "lib/responses/test_websocket_session.py",
     "lib/responses/test_websocket_session_overflow.py",
+    "lib/test_beta_realtime_auth_policy.py",
+    "lib/test_beta_realtime_headers.py",
+    "lib/test_beta_realtime_websocket_options.py",
+    "lib/test_generated_websocket_compression.py",
     "lib/test_microphone.py",
     "lib/test_realtime_reference_inputs.py",
     "lib/test_realtime_translation.py",
     "lib/test_realtime_translation_close.py",
     "lib/test_realtime_websocket_contract.py",
+    "lib/test_websocket_entry_cleanup.py",
     "lib/test_websocket_query_serialization.py",
+    "lib/test_websocket_urls.py",
+    "test_websocket_raw_reconnect_wire.py",
 )
 """The files of the suite that are about websockets and the helpers on top of them."""
 
@@ -207,4 +214,4 @@ def test_our_helpers_on_websockets_do_what_the_official_ones_do(base_url: str) -
     outcome = run_ours(base_url, [*files, f"--deselect={ELSEWHERE}"], http_client="httpx2")
     assert outcome.failed == 0, outcome.output[-20_000:]
     # Skipped by the suite itself: 2; excepted, each with its reason: see shim/exceptions.py.
-    assert (outcome.cases, outcome.skipped) == (1055, 2 + 41)
+    assert (outcome.cases, outcome.skipped) == (1382, 2 + 62)

@@ -43,9 +43,16 @@ EXCEPTIONS: dict[str, tuple[str, ...]] = {
         "lib/responses/test_websocket_auth.py::test_callable_auth_refreshes_each_physical_handshake[[]client-*",
         "lib/responses/test_websocket_auth.py::test_callable_auth_refreshes_each_physical_handshake[[]connection-*",
         "lib/responses/test_websocket_auth.py::test_callable_auth_refreshes_each_physical_handshake[[]omit-*",
+        *(
+            f"lib/test_beta_realtime_headers.py::test_beta_realtime_forwards_effective_client_and_*[[]{each}-*"
+            for each in ("client-authorization", "lowercase-extra", "lowercase-omit")
+        ),
     ),
     EXCHANGED: (
         "lib/responses/test_websocket_auth.py::test_http_only_auth_refused_before_credentials_or_transport[[]workload_*",
+        "lib/test_beta_realtime_auth_policy.py::test_bare_beta_provider_is_rejected_before_credentials_*[[]workload-*",
+        "lib/test_beta_realtime_auth_policy.py::test_bare_beta_provider_is_rejected_before_credentials_*[[]x509-*",
+        "lib/test_beta_realtime_auth_policy.py::test_x509_explicit_header_does_not_enable_unsupported_websocket_profile*",
     ),
     TOLERANT: ("lib/responses/test_websocket_accumulator.py::test_opt_in_accumulation_exact_terminals[[]*",),
     EARLY: ("lib/live/test_transcript_grouper_lifecycle.py::test_stale_timer_after_reschedule_and_close[[]*",),
@@ -89,6 +96,7 @@ EXCEPTIONS: dict[str, tuple[str, ...]] = {
     PRIVATE: (
         "lib/responses/test_websocket_auth.py::test_handshake_honors_prepared_url_query_and_headers[[]*",
         "lib/responses/test_websocket_session.py::test_sync_reconnect_preserves_lanes_registered_on_replacement_socket*",
+        "lib/test_websocket_entry_cleanup.py::test_async_constructor_failure_closes_acquired_socket[[]*",
         "lib/responses/test_websocket_session.py::test_sync_recovery_cannot_replace_socket_during_send_preparation",
         "lib/test_realtime_translation.py::test_translation_prepares_each_attempt_and_refreshes_credentials[[]*",
         "lib/test_runner_typed_tools.py::test_existing_pydantic_tool_parser_*[[]None-unparsed_arguments-*",
