@@ -154,7 +154,6 @@ class OpenAIAPIRouter(APIRouter):
 
         @asynccontextmanager
         async def lived(app: Any) -> AsyncGenerator[Any, None]:
-            self.answering.stopped = False
             try:
                 if theirs is None:
                     yield
@@ -163,6 +162,7 @@ class OpenAIAPIRouter(APIRouter):
                         yield state
             finally:
                 await self.shutdown()
+                self.answering.stopped = False  # the application may be started again
 
         super().__init__(route_class=route_class, lifespan=lived, **options)
 

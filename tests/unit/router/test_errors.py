@@ -236,6 +236,22 @@ async def test_blocking_clients_do_not_block_the_loop() -> None:
     http.close()
 
 
+async def test_a_blocking_client_that_is_changed_is_asked_as_it_is_now() -> None:
+    keys: list[str] = []
+
+    def noting(request: Request) -> Response:
+        keys.append(request.headers["authorization"])
+        return json_response(200, {"choices": [{"index": 0, "message": {"content": "Hi"}}]})
+
+    client = OpenAI(api_key="one", transport=noting)
+    app = app_of(client, format="json")
+    for _ in range(2):
+        await Caller(app, "/chat").start().wait()
+    client.api_key = "two"
+    await Caller(app, "/chat").start().wait()
+    assert keys == ["Bearer one", "Bearer one", "Bearer two"]
+
+
 async def test_engines_answer_in_process() -> None:
     from antiphon.engines import Echo, engine
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from fastapi import FastAPI
+from starlette.middleware.base import BaseHTTPMiddleware
 
 from antiphon.kernel.flow import Await
 from antiphon.kernel.http import Request
@@ -32,6 +33,25 @@ async def test_leaving_a_stream_stops_the_upstream(format: str) -> None:
     await gone(upstream)
     await caller.wait()
     assert not caller.complete
+
+
+@pytest.mark.parametrize("seconds", [None, 0.1])
+async def test_leaving_and_limits_behind_a_middleware(seconds: float | None) -> None:
+    """Starlette's middleware of functions runs the application in a task group of its own."""
+    upstream = Upstream(BEGINNING)
+    app = app_of(upstream, limits=Limits(seconds=seconds))
+
+    async def through(request: Any, call_next: Any) -> Any:
+        return await call_next(request)
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=through)
+    caller = Caller(app, "/chat").start()
+    await caller.until(2)
+    if seconds is None:
+        caller.left.set()
+    await gone(upstream)
+    await caller.wait()
+    assert ("time_limit" in caller.text) is (seconds is not None)
 
 
 async def test_leaving_before_the_first_byte_stops_the_upstream() -> None:
@@ -185,6 +205,18 @@ async def test_stopping_lets_answers_end() -> None:
     await caller.wait()
     assert upstream.given == len(WORDS)
     assert caller.text.endswith("word2 \r\n\r\n")
+
+
+async def test_the_application_that_shuts_down_stops_the_router_and_may_start_again() -> None:
+    upstream = Upstream(BEGINNING)
+    app = app_of(upstream, grace=0.05)
+    async with app.router.lifespan_context(app):
+        caller = Caller(app, "/chat").start()
+        await caller.until(2)
+    await caller.wait()
+    assert events_of(caller.text)[-1]["code"] == "server_stopped"
+    upstream.pieces = WORDS
+    assert (await Caller(app, "/chat").start().wait()).status == 200
 
 
 @pytest.mark.parametrize("format", ["lanarky", "openai", "vercel", "ag-ui", "text"])

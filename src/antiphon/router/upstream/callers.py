@@ -239,11 +239,13 @@ def caller_of(client: Any, kind: str = "chat") -> Caller:
             "client= takes a client (of this package or the official one), a handler such as FakeOpenAI(), or an "
             f"engine of antiphon.engines; this is of type {type(client).__name__}"
         )
-    kept: dict[str, Any] = getattr(client, "__dict__", {})
-    found: Caller | None = kept.get(_KEPT)
+    kept: Any = getattr(client, "__dict__", None)
+    kept = kept if isinstance(kept, dict) else {}
+    key = f"{_KEPT}_{kind}"
+    found: Caller | None = kept.get(key)
     if found is None:
         handler = _served(client, kind) if getattr(client, "never_blocks", False) else client
-        found = kept[_KEPT] = Caller(_over(handler))
+        found = kept[key] = Caller(_over(handler))
     return found
 
 
@@ -266,9 +268,15 @@ def _unblocked(client: Any) -> Caller:
     from ...transports.handler import HandlerTransport
     from ...transports.network import NetworkTransport
 
+    kept = vars(client).get(_KEPT)
+    # Whatever is changed of a client, its headers are put together anew: then it is another.
+    if kept is not None and kept[0] is client._bases:
+        return kept[1]  # type: ignore[no-any-return]
     if type(client) is not OpenAI or not isinstance(client.transport, (HandlerTransport, NetworkTransport)):
         return _Threaded(client)
     nothing: dict[str, Any] = dict.fromkeys(
         ("default_headers", "set_default_headers", "default_query", "set_default_query")
     )
-    return Caller(AsyncOpenAI(**client._copied(nothing)))
+    made = Caller(AsyncOpenAI(**client._copied(nothing)))
+    vars(client)[_KEPT] = (client._bases, made)
+    return made
