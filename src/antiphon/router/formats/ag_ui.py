@@ -51,7 +51,7 @@ class _Writer(JSONWriter):
         self.numbers = 0
         self.step_name: str | None = None
         self.spoke = ""
-        """The id of the last message."""
+        """The id of the message of this round, once there is one."""
         self.spent: dict[str, Any] = {}
 
     def parts(self, event: Event) -> Sequence[dict[str, Any]]:
@@ -106,8 +106,10 @@ class _Writer(JSONWriter):
         yield from self.begin() if self.calls else self.settle()
         identity = event.id or self.named()
         self.calls[identity] = None
-        start = {"type": "TOOL_CALL_START", "toolCallId": identity, "toolCallName": event.name}
-        yield {**start, "parentMessageId": self.spoke} if self.spoke else start
+        # Calls of one round belong to one message: that of the text before them, or one of their own.
+        self.spoke = self.spoke or self.named()
+        call = {"toolCallId": identity, "toolCallName": event.name, "parentMessageId": self.spoke}
+        yield {"type": "TOOL_CALL_START", **call}
 
     def arguments(self, event: ToolArguments) -> Iterator[dict[str, Any]]:
         if event.text and event.id in self.calls:
@@ -115,6 +117,7 @@ class _Writer(JSONWriter):
 
     def tool_result(self, event: ToolResult) -> Iterator[dict[str, Any]]:
         yield from self.settle()
+        self.spoke = ""
         result = {"messageId": self.named(), "toolCallId": event.id, "content": event.text, "role": "tool"}
         yield {"type": "TOOL_CALL_RESULT", **result}
 
