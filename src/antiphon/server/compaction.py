@@ -32,6 +32,8 @@ def compaction(server: Server, items: Sequence[Mapping[str, Any]], *, all: bool)
 
 def expanded(items: Sequence[Item]) -> list[Item]:
     """The items with what compactions stand for in their place; one from elsewhere stands for nothing here."""
+    if not any(item.get("type") == "compaction" for item in items):
+        return list(items)
     found: list[Item] = []
     for item in items:
         if item.get("type") != "compaction":

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ("context_window",)
+__all__ = ("SMALL_WINDOW", "context_window")
+
+SMALL_WINDOW: Final = 4_096
+"""No window is smaller."""
 
 _WINDOWS: Final = (
     ("gpt-3.5-turbo-instruct", 4_096),

@@ -30,7 +30,7 @@ from ..renderings.responses import ResponseTurn, events, skeleton
 from ..renderings.responses_request import messages_of, responses_request
 from ..renderings.sinks import EVENT_STREAM, driven, settled
 from ..renderings.usage import responses_usage
-from ..windows import context_window
+from ..windows import SMALL_WINDOW, context_window
 
 if TYPE_CHECKING:
     from ...kernel.flow import Flow
@@ -57,7 +57,11 @@ def create(call: Call) -> Reply:
     if strict:
         _check(server, body)
     context = context_of(server, body, strict=strict)
-    items = _within_window(context.all, body, model) if strict else context.all
+    items = context.all
+    # A token has one byte at least, so most requests need no count.
+    sent = call.request.body
+    if strict and (context.before or not isinstance(sent, bytes) or len(sent) > SMALL_WINDOW):
+        items = _within_window(items, body, model)
     request = responses_request(body, items, model, strict=strict)
     response = skeleton(server, body, model, context.conversation)
     if body.get("background") and body.get("store") is not False:
@@ -168,7 +172,6 @@ _TOOL_CHECKS: Final = {
 def _within_window(items: list[Item], body: dict[str, Any], model: str) -> list[Item]:
     """The items, with `truncation` the last of them that the model can read. Raises where they are too many."""
     window = context_window(model)
-    # A token has one byte at least, so most requests need no count.
     if window is None or sum(len(str(item)) for item in items) <= window:
         return items
     while (used := tokens.message_tokens(messages_of(expanded(items)), model, body.get("tools"))) > window:

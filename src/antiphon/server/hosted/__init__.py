@@ -74,7 +74,7 @@ def performed(turn: Turn, bench: Bench) -> Turn:
 
     Uses beyond `max_tool_calls` are passed over. A use that has to be approved first ends the turn.
     """
-    if not bench.tools("mcp"):
+    if not bench.request.hosted_tools or not bench.tools("mcp"):
         if isinstance(turn, str):
             return turn
         if isinstance(turn, (list, tuple)) and not any(piece.__class__ in _USES for piece in turn):
