@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -173,10 +174,10 @@ def times_less(row: Row, other: str, figures: dict[str, dict[str, float]]) -> st
     bound = other == "pyreqwest"
     if bound and row.metric == "cpu" and row.case == "construct":
         return ""
-    floor = 0.1 if row.unit == "MB" else 1e-9
+    floor = 1.0 if row.unit == "MB" else 1e-9  # less than a MB is nothing
     ratio = max(ours, floor) / max(theirs, floor) if bound else max(theirs, floor) / max(ours, floor)
     goal = row.goals.get(other)
-    text = f"{ratio:,.0f}x" if ratio >= 100 else f"{ratio:.1f}x" if ratio >= 10 else f"{ratio:.2f}x"
+    text = f"{ratio:,.0f}×" if ratio >= 100 else f"{ratio:.1f}×" if ratio >= 10 else f"{ratio:.2f}×"
     return text if goal is None else f"{text} ({goal:g})"
 
 
@@ -188,6 +189,7 @@ def main() -> None:
     parser.add_argument("--subjects", default=",".join(SUBJECTS), help="who is measured, ours among them")
     parser.add_argument("--markdown", action="store_true", help="print a table for docs/performance.md")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # server and files are cleared away
     known = dict.fromkeys(row.case for row in ROWS)
     for case in options.cases:
         if case not in known:
@@ -199,7 +201,7 @@ def main() -> None:
             pythons[subject] = python
     others = [subject for subject in pythons if subject != "antiphon"]
     heads = [TITLES.get(each, each) for each in (*others, "antiphon")]
-    heads += [f"of {TITLES[each]}" if each == "pyreqwest" else f"{TITLES.get(each, each)}/ours" for each in others]
+    heads += [f"of {TITLES[each]}" if each == "pyreqwest" else f"less than {TITLES.get(each, each)}" for each in others]
     write(options.markdown, "", "", heads)
     if options.markdown:
         print("|---" * (len(heads) + 2) + "|")
@@ -222,9 +224,9 @@ def main() -> None:
 
 def write(markdown: bool, title: str, unit: str, cells: list[str]) -> None:
     if markdown:
-        print(f"| {title} | {unit} | {' | '.join(cell.replace('x', '×') for cell in cells)} |", flush=True)
+        print(f"| {title} | {unit} | {' | '.join(cells)} |", flush=True)
     else:
-        print(f"{title:35} {unit:>3}" + "".join(f"{cell:>15}" for cell in cells), flush=True)
+        print(f"{title:35} {unit:>3}" + "".join(f"{cell:>20}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":
