@@ -234,7 +234,7 @@ class AgentTurnResultCollector:
         if status == "cancelled":
             raise self.error("cancelled")
         for action in self.required_actions:
-            said = action._data if isinstance(action, View) else {}
+            said: dict[str, Any] = getattr(action, "_data", None) or {}
             if said.get("type") != "function_call" or said.get("name") not in handled_tools:
                 raise self.error("requires_action")
         if self.cause is not None:

@@ -122,7 +122,7 @@ class ToolDispatcher:
         if handler is None or not all(isinstance(each, str) for each in key) or key in self._seen:
             return None
         self._seen.add(key)
-        return _Pending(getattr(event, "session_id", ""), deepcopy(item), handler)
+        return _Pending(getattr(event, "session_id", ""), cast("AgentFunctionCallItem", deepcopy(item)), handler)
 
     def dispatch(self, pending: _Pending) -> Flow[None]:
         """Run a tool and submit its result; that it failed, where it did."""
