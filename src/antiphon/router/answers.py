@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from .errors import error_of
+from .errors import Failed, error_of
 from .events import Error, Event, Finish, Text
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ class StreamedAnswer(Answer):
         self._reader = reader
         self._tail: list[Raw] = []
         self._closed = False
+        self._begun = False
         self._last: Error | None = None
         reader.request_id = self.request_id = request_id
         reader.secrets = self.secrets = secrets
@@ -200,6 +201,11 @@ class StreamedAnswer(Answer):
                 pairs = reader.split(piece)
                 if reader.done:
                     self.ended = True
+            if pairs and not self._begun:
+                self._begun = True
+                refused = reader.refusal(pairs[0][0])
+                if refused is not None:
+                    raise Failed(refused)
             events: list[Event] = []
             if self._watchers:
                 for data, _ in pairs:
@@ -272,6 +278,8 @@ class WholeAnswer(Answer):
         return events
 
     async def body(self) -> bytes:
+        if self._body.lstrip()[:1] != b"{":
+            raise Failed(self._reader.broken())
         if not self.ended and self._watchers:
             await self.next()
         self.ended = True

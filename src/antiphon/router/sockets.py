@@ -180,7 +180,7 @@ class WebSocketSession:
         """One message of the caller's."""
         limits = self._limits
         text = message.get("text")
-        data: Any = message.get("bytes") if text is None else text
+        data: Any = (message.get("bytes") or b"") if text is None else text
         size = len(data)
         if limits.size is not None and text is not None and not text.isascii():
             size = len(text.encode("utf-8", "surrogatepass"))

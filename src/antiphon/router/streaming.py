@@ -151,7 +151,10 @@ class StreamingResponse(Response):
         except OSError:
             pass  # the caller left while something was being sent
         except Exception as error:
-            await self._fail(answer.failure(error) if answer is not None else error_of(error), answer, writer, vigil)
+            told = answer.failure(error) if answer is not None else error_of(error)
+            vigil.stop()  # what is interrupted from here on would be taken for a cancellation of the task
+            with anyio.move_on_after(self._limits.stall):
+                await self._fail(told, answer, writer, vigil)
         finally:
             vigil.stop()
             self._answering.leave(vigil)

@@ -45,11 +45,34 @@ async def test_before_the_first_byte_it_is_a_response(format: str) -> None:
     assert orjson.loads(caller.text) == {"error": {**LIMITED["error"], "request_id": "req_up"}}
 
 
-async def test_an_error_as_the_first_event_is_a_response_too() -> None:
+@pytest.mark.parametrize("format", ["lanarky", "openai"])
+async def test_an_error_as_the_first_event_is_a_response_too(format: str) -> None:
     upstream = Upstream([event({"error": {"message": "Overloaded.", "type": "server_error"}})])
-    caller = await Caller(app_of(upstream), "/chat").start().wait()
+    caller = await Caller(app_of(upstream, format=format), "/chat").start().wait()
     assert caller.status == 502
     assert orjson.loads(caller.text)["error"]["message"] == "Overloaded."
+
+
+async def test_an_answer_that_fails_as_a_whole_is_a_response() -> None:
+    for body in ({"error": {"message": "Overloaded."}}, {"choices": []}, {"object": "chat.completion"}):
+
+        def handler(request: Request, body: Any = body) -> Response:
+            return json_response(200, body)
+
+        caller = await Caller(app_of(handler), "/chat?stream=false").start().wait()
+        assert caller.status == 502, body
+    pages = app_of(lambda request: Response(200, Headers({"content-type": "text/html"}), b"<html>"), format="json")
+    caller = await Caller(pages, "/chat").start().wait()
+    assert (caller.status, orjson.loads(caller.text)["error"]["code"]) == (502, "upstream_broken")
+
+
+async def test_leaving_while_an_error_is_told_is_no_cancellation() -> None:
+    upstream = Upstream([*WORDS[:2], event({"error": {"message": "Overloaded."}})])
+    caller = Caller(app_of(upstream), "/chat").start()
+    await caller.until(1)
+    caller.takes.clear()
+    caller.left.set()
+    await caller.wait()
 
 
 BROKEN = [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from orjson import dumps
 
 from ..answers import Asked
+from ..errors import Failed
 from ..events import Error, Event
 
 if TYPE_CHECKING:
@@ -98,10 +99,12 @@ class Format:
         raise NotImplementedError
 
     async def whole(self, answer: Answer, asked: Asked) -> tuple[bytes, str]:
-        """An answer that is not streamed, and its media type."""
+        """An answer that is not streamed, and its media type. Raises `Failed` for one that fails."""
         writer = self.writer(asked, answer.dialect)
         written: list[bytes] = []
         while (events := await answer.next()) is not None:
+            if events and isinstance(events[-1], Error):
+                raise Failed(events[-1])
             written.append(writer.write(events))
         written.append(writer.done())
         return b"".join(written), self.media_type

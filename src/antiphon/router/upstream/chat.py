@@ -21,7 +21,7 @@ _WORDS: Final[dict[type, Any]] = {pieces.Text: Text, pieces.Reasoning: Reasoning
 class ChatReader(Reader):
     """Reads one answer. Only the first choice is told; the others travel where chunks pass through as they are."""
 
-    __slots__ = ("_calls", "_finish", "_ids", "_started", "_usage", "base")
+    __slots__ = ("_calls", "_chose", "_finish", "_ids", "_started", "_usage", "base")
     dialect = "chat"
 
     def __init__(self) -> None:
@@ -29,6 +29,7 @@ class ChatReader(Reader):
         self.base = 0
         """How many calls went before: calls that have no id of the host's are numbered on."""
         self._started = False
+        self._chose = False
         self._finish: str | None = None
         self._usage: Any = None
         self._calls: dict[int, CallNumbers] = {}
@@ -52,6 +53,7 @@ class ChatReader(Reader):
                     and choice.get("finish_reason") is None
                 ):
                     out.append(Text(content))
+                    self._chose = True
                     if "usage" in value:
                         self._spent(value)
                     return
@@ -82,6 +84,7 @@ class ChatReader(Reader):
             self._usage = usage
 
     def _choice(self, value: dict[str, Any], sound: dict[str, Any], out: list[Event]) -> None:
+        self._chose = True
         self._finish = sound.get("finish_reason") or self._finish
         # Parts of parts lose their kind where a choice is made sound: words are read from what the host sent.
         choices = value["choices"]
@@ -122,7 +125,7 @@ class ChatReader(Reader):
 
     def end(self, out: list[Event]) -> None:
         """What is known only when all has come."""
-        if self.failed is None and not self._started:
+        if self.failed is None and not self._chose:
             self.failed = Error(
                 "The model's host sent no answer.", 502, code="empty_answer", request_id=self.request_id
             )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from orjson import JSONDecodeError, dumps, loads
 
 from ...kernel.sse import Decoder
-from ..errors import scrubbed
+from ..errors import scrubbed, told
 from ..events import Error, Event
 
 __all__ = ("Reader",)
@@ -85,6 +85,18 @@ class Reader:
         if isinstance(error, dict) and self.request_id is not None and value.get("type") is None:
             error.setdefault("request_id", self.request_id)
         return scrubbed(dumps(value).decode(), self.secrets).encode()
+
+    def refusal(self, data: bytes) -> Error | None:
+        """The error that the first event of a stream is, if it is one."""
+        if b'error"' not in data:
+            return None
+        try:
+            value = loads(data)
+        except JSONDecodeError:
+            return None
+        if value.__class__ is not dict or not (value.get("error") or value.get("type") == "error"):
+            return None
+        return told(value.get("error") or value, self.secrets, self.request_id)
 
     def feed_data(self, data: bytes, out: list[Event]) -> None:
         """`feed` for data that has not been decoded."""
