@@ -16,8 +16,8 @@ import pydantic
 import pytest
 
 from antiphon import FunctionTool
-from antiphon.lib._function_tool import as_text
 from antiphon.kernel.flow import World, arun, run
+from antiphon.lib._function_tool import as_text
 
 
 class Unit(enum.Enum):
