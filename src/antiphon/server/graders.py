@@ -213,7 +213,8 @@ def _text_similarity(grader: Mapping[str, Any], subject: _Subject, parts: Any) -
         subject, "/v1/embeddings", {"model": "text-embedding-3-large", "input": [text, reference]}
     )
     one, other = (each["embedding"] for each in answer["data"])
-    return max(0.0, min(1.0, sum(a * b for a, b in zip(one, other, strict=True))))
+    cosine: float = sum(a * b for a, b in zip(one, other, strict=True))
+    return max(0.0, min(1.0, cosine))
 
 
 def _score_model(grader: Mapping[str, Any], subject: _Subject, parts: Any) -> Flow[float]:
