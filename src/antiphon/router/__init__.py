@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from .answers import PassedAnswer as PassedAnswer
     from .answers import StreamedAnswer as StreamedAnswer
     from .answers import WholeAnswer as WholeAnswer
+    from .clients.exchange import ServerSentEvent as ServerSentEvent
+    from .clients.sockets import AsyncWebSocketClient as AsyncWebSocketClient
+    from .clients.sockets import AsyncWebSocketConnection as AsyncWebSocketConnection
+    from .clients.sockets import WebSocketClient as WebSocketClient
+    from .clients.sockets import WebSocketConnection as WebSocketConnection
+    from .clients.streaming import AsyncStreamingClient as AsyncStreamingClient
+    from .clients.streaming import StreamingClient as StreamingClient
+    from .clients.talk import DataMode as DataMode
     from .depends import Depends as Depends
     from .errors import Failed as Failed
     from .errors import Refused as Refused
@@ -64,9 +72,13 @@ _WHERE = {
     "AgentResource": ".resources",
     "Answer": ".answers",
     "Asked": ".answers",
+    "AsyncStreamingClient": ".clients.streaming",
+    "AsyncWebSocketClient": ".clients.sockets",
+    "AsyncWebSocketConnection": ".clients.sockets",
     "ChatCompletionResource": ".resources",
     "Citation": ".events",
     "ComposedAnswer": ".answers",
+    "DataMode": ".clients.talk",
     "Depends": ".depends",
     "EmbeddingsResource": ".resources",
     "Error": ".events",
@@ -85,10 +97,12 @@ _WHERE = {
     "Refused": ".errors",
     "Resource": ".resources",
     "ResponsesResource": ".resources",
+    "ServerSentEvent": ".clients.exchange",
     "SpeechResource": ".resources",
     "Start": ".events",
     "Step": ".events",
     "StreamedAnswer": ".answers",
+    "StreamingClient": ".clients.streaming",
     "StreamingResource": ".resources",
     "StreamingResponse": ".streaming",
     "Text": ".events",
@@ -97,6 +111,8 @@ _WHERE = {
     "ToolResult": ".events",
     "TranscriptionResource": ".resources",
     "Usage": ".events",
+    "WebSocketClient": ".clients.sockets",
+    "WebSocketConnection": ".clients.sockets",
     "WebSocketSession": ".sockets",
     "WholeAnswer": ".answers",
     "Writer": ".formats",
