@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from starlette.requests import Request
 
 from .endpoints import ROLES, Route, described, endpoint_of, resource_of, wary, websocket_of
 from .errors import Refused, error_response
 from .formats import KEYS, Format, find
 from .limits import Limits
+from .playground import Place, listed, page_of
 from .resources.base import Resource
 from .streaming import StreamingResponse
 from .vigil import Answering
@@ -138,6 +140,8 @@ class OpenAIAPIRouter(APIRouter):
     ) -> None:
         self._client = client
         self._made: Any = None
+        self._places: list[Place] = []
+        self._included: list[tuple[OpenAIAPIRouter, str]] = []
         self._settings: dict[str, Any] = {
             "format": format,
             "formats": formats,
@@ -237,6 +241,8 @@ class OpenAIAPIRouter(APIRouter):
             options["name"] = _name(endpoint)
         options.setdefault("route_class_override", _limited(self.route_class, route.limits.size))
         super().add_api_route(path, made, **options)
+        for method in methods:
+            self._place(path, method, made, kind, route, options.get("dependencies"))
 
     def api_route(
         self, path: str, *, methods: list[str] | None = None, **options: Unpack[RouteOptions]
@@ -293,8 +299,10 @@ class OpenAIAPIRouter(APIRouter):
         """Add a websocket route: a factory's, or any other as `APIRouter` does."""
         kind = ours.pop("resource", None) or resource_of(endpoint)
         if kind is not None:
-            made = websocket_of(endpoint, kind, self._route(ours))
+            route = self._route(ours)
+            made = websocket_of(endpoint, kind, route)
             super().add_api_websocket_route(path, made, name or _name(endpoint), dependencies=dependencies)
+            self._place(path, "WS", made, kind, route, dependencies)
         else:
             super().add_api_websocket_route(path, endpoint, name, dependencies=dependencies)
 
@@ -328,6 +336,62 @@ class OpenAIAPIRouter(APIRouter):
             return function
 
         return decorator
+
+    # The page
+
+    def playground(
+        self,
+        path: str = "/",
+        *,
+        routes: Sequence[str] | None = None,
+        title: str = "Playground",
+        dependencies: Sequence[params.Depends] | None = None,
+        name: str = "playground",
+    ) -> None:
+        """Serve a page at `path` that talks to the router's conversations, for whoever tries them in a browser.
+
+        It shows answers as they are written, calls of tools, usage, errors and every event as it was sent, and fetches
+        nothing but itself. `routes` are the paths it offers: all of this router and of those it includes unless told.
+        Like FastAPI's own pages it is not behind the router's dependencies; `dependencies` of its own may guard it.
+        Raises `ValueError` for a path that does not begin with `/`.
+        """
+        if not path.startswith("/"):
+            raise ValueError(f"the path of a playground begins with '/'; it was {path!r}")
+        whole = self.prefix + path
+
+        async def page(request: Request) -> Response:
+            told, missing = listed(list(self._conversations()), routes)
+            return page_of(title, {"page": whole, "routes": told, "missing": missing})
+
+        if dependencies is None:
+            self.add_route(whole, page, ["GET"], name, include_in_schema=False)
+        else:
+            super().add_api_route(path, page, dependencies=dependencies, name=name, include_in_schema=False)
+
+    def _place(
+        self,
+        path: str,
+        method: str,
+        made: Callable[..., Any],
+        kind: type[Resource],
+        route: Route,
+        dependencies: Sequence[params.Depends] | None,
+    ) -> None:
+        guards = (*self.dependencies, *(dependencies or ()))
+        self._places.append(Place(self.prefix + path, method, made, kind, route, guards))
+
+    def _conversations(self, prefix: str = "") -> Iterator[Place]:
+        """The factories' routes of this router and of those it includes."""
+        for place in self._places:
+            yield place.under(prefix)
+        for router, further in self._included:
+            yield from router._conversations(prefix + further)
+
+    def include_router(self, router: APIRouter, *, prefix: str = "", **options: Any) -> None:  # type: ignore[override]
+        """Include another router, as `APIRouter` does."""
+        super().include_router(router, prefix=prefix, **options)
+        if isinstance(router, OpenAIAPIRouter):
+            self._included.append((router, self.prefix + prefix))
 
 
 def _name(function: Callable[..., Any]) -> str:
