@@ -397,6 +397,18 @@ async def asked_of(key: str, messages: list[Any], **rest: Any) -> list[dict[str,
     return asked
 
 
+async def test_vercel_goes_on_with_the_message_whose_tools_ran_at_the_callers() -> None:
+    call = {"type": "tool-weather", "toolCallId": "c1", "state": "output-available", "input": {}, "output": "grey"}
+    user = {"id": "1", "role": "user", "parts": [{"type": "text", "text": "Weather?"}]}
+    for messages, identity in (
+        ([user], "chatcmpl-1"),
+        ([user, {"id": "2", "role": "assistant", "parts": [call]}], "2"),
+    ):
+        app = app_of(Upstream(WORDS), format="vercel")
+        caller = await Caller(app, "/chat", body={"messages": messages}).start().wait()
+        assert events_of(caller.text)[0] == {"type": "start", "messageId": identity}
+
+
 async def test_vercel_questions() -> None:
     picture = {"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,AA=="}
     paper = {

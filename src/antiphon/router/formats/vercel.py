@@ -41,7 +41,9 @@ _REASONS: Final = ("stop", "length", "content-filter", "tool-calls", "error")
 
 
 class _Writer(JSONWriter):
-    def __init__(self) -> None:
+    def __init__(self, continued: str | None = None) -> None:
+        self.continued = continued
+        """The id of the caller's last message, where the answer goes on with it."""
         self.begun = False
         self.open: str | None = None
         """`text` or `reasoning`, while a part of that kind is open."""
@@ -66,8 +68,9 @@ class _Writer(JSONWriter):
         if not self.begun:
             self.begun = True
             start: dict[str, Any] = {"type": "start"}
-            if event is not None and event.id:
-                start["messageId"] = event.id
+            identity = self.continued or (event.id if event is not None else None)
+            if identity:
+                start["messageId"] = identity
             yield start
             yield {"type": "start-step"}
 
@@ -271,7 +274,12 @@ class _Vercel(Format):
         return Asked([made for each in given if isinstance(each, Mapping) for made in _messages(each)], body=body)
 
     def writer(self, asked: Asked, dialect: str | None) -> _Writer:
-        return _Writer()
+        # With the results of tools that ran at the caller's, an answer is continued: under another id it would be a
+        # second one, which has all of the first in it.
+        given = asked.body.get("messages")
+        last: Any = given[-1] if isinstance(given, list) and given else None
+        continued = last.get("id") if isinstance(last, Mapping) and last.get("role") == "assistant" else None
+        return _Writer(continued if isinstance(continued, str) else None)
 
 
 FORMAT = _Vercel()
