@@ -54,6 +54,13 @@ if TYPE_CHECKING:
     from .events import Usage as Usage
     from .formats import Format as Format
     from .formats import Writer as Writer
+    from .layers import Accounting as Accounting
+    from .layers import Budget as Budget
+    from .layers import Memory as Memory
+    from .layers import Price as Price
+    from .layers import SemanticCache as SemanticCache
+    from .layers import Spent as Spent
+    from .layers import Totals as Totals
     from .limits import Limits as Limits
     from .resources import AgentResource as AgentResource
     from .resources import ChatCompletionResource as ChatCompletionResource
@@ -66,15 +73,20 @@ if TYPE_CHECKING:
     from .resources import TranscriptionResource as TranscriptionResource
     from .routing import OpenAIAPIRouter as OpenAIAPIRouter
     from .sockets import WebSocketSession as WebSocketSession
+    from .stores import MemoryStore as MemoryStore
+    from .stores import SQLiteStore as SQLiteStore
+    from .stores import Store as Store
     from .streaming import StreamingResponse as StreamingResponse
 
 _WHERE = {
+    "Accounting": ".layers",
     "AgentResource": ".resources",
     "Answer": ".answers",
     "Asked": ".answers",
     "AsyncStreamingClient": ".clients.streaming",
     "AsyncWebSocketClient": ".clients.sockets",
     "AsyncWebSocketConnection": ".clients.sockets",
+    "Budget": ".layers",
     "ChatCompletionResource": ".resources",
     "Citation": ".events",
     "ComposedAnswer": ".answers",
@@ -89,18 +101,25 @@ _WHERE = {
     "ImagesResource": ".resources",
     "Layer": ".answers",
     "Limits": ".limits",
+    "Memory": ".layers",
+    "MemoryStore": ".stores",
     "OpenAIAPIRouter": ".routing",
     "Opening": ".answers",
     "PassedAnswer": ".answers",
+    "Price": ".layers",
     "Reasoning": ".events",
     "Refusal": ".events",
     "Refused": ".errors",
     "Resource": ".resources",
     "ResponsesResource": ".resources",
+    "SQLiteStore": ".stores",
+    "SemanticCache": ".layers",
     "ServerSentEvent": ".clients.exchange",
     "SpeechResource": ".resources",
+    "Spent": ".layers",
     "Start": ".events",
     "Step": ".events",
+    "Store": ".stores",
     "StreamedAnswer": ".answers",
     "StreamingClient": ".clients.streaming",
     "StreamingResource": ".resources",
@@ -109,6 +128,7 @@ _WHERE = {
     "ToolArguments": ".events",
     "ToolCall": ".events",
     "ToolResult": ".events",
+    "Totals": ".layers",
     "TranscriptionResource": ".resources",
     "Usage": ".events",
     "WebSocketClient": ".clients.sockets",

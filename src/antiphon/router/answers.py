@@ -20,6 +20,7 @@ from .events import Error, Event, Finish, Text
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
+    from .resources.base import Resource
     from .upstream.reader import Reader
 
 __all__ = (
@@ -52,8 +53,12 @@ class Asked:
     """The request's body, or the websocket's message, as it came."""
     connection: HTTPConnection | None = None
     """The request, or the websocket, that the question came with."""
+    resource: Resource | None = None
+    """What answers in the end. Known to layers."""
     state: dict[str, Any] = field(default_factory=dict)
     """For layers to leave something to each other."""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    """What layers add to the headers of the response. The answers on a websocket have none."""
 
 
 class _Watcher(NamedTuple):
@@ -408,12 +413,12 @@ class ComposedAnswer(Answer):
         return events
 
     async def body(self) -> bytes:
-        from .formats.composed import completion
+        from .formats.composed import completion, response
 
         gathered: list[Event] = []
         while (events := await self.next()) is not None:
             gathered += events
-        return completion(gathered)
+        return response(gathered) if self.dialect == "responses" else completion(gathered)
 
     async def close(self) -> None:
         self.ended = True

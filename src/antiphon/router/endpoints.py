@@ -77,7 +77,7 @@ class Route:
         opening: Any = resource.open if resource.client is not None else partial(self._opened, resource)
         for layer in reversed(self.layers):
             opening = partial(_through, layer, opening)
-        return opening  # type: ignore[no-any-return]
+        return partial(_known, resource, opening) if self.layers else opening
 
     async def _opened(self, resource: Resource, asked: Asked) -> Answer:
         # Not before something is asked: there may be no key, and then the caller is told as of any other error.
@@ -91,6 +91,11 @@ class Route:
         asked.stream = stream and format.streams
         opening = self.opening(resource)
         return StreamingResponse.of(opening, asked, format, self.limits, self.answering, asked.stream)
+
+
+def _known(resource: Resource, opening: Opening, asked: Asked) -> Awaitable[Answer]:
+    asked.resource = resource
+    return opening(asked)
 
 
 def _through(layer: Layer, opening: Opening, asked: Asked) -> Awaitable[Answer]:

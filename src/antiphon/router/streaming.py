@@ -229,7 +229,10 @@ class StreamingResponse(Response):
     async def _begin(self) -> None:
         if not self._started:
             self._started = True
-            await self._send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            headers = [*self.raw_headers]
+            for name, value in self.asked.headers:
+                headers.append((name.lower().encode(), value.encode("latin-1", "replace")))
+            await self._send({"type": "http.response.start", "status": self.status_code, "headers": headers})
 
     async def _end(self, data: bytes, vigil: Vigil) -> None:
         if vigil.pinging is not None:

@@ -1,4 +1,4 @@
-"""Events that were gathered, as a chat completion."""
+"""Events that were gathered, as a chat completion or a Response."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from ..events import (
     Usage,
 )
 from .openai import usage_object
+from .responses import ResponseEvents
 
-__all__ = ("completion",)
+__all__ = ("completion", "response")
 
 
 def completion(events: Sequence[Event]) -> bytes:
@@ -87,4 +88,16 @@ def completion(events: Sequence[Event]) -> bytes:
         whole["usage"] = usage_object(usage)
     if results:
         whole["tool_results"] = results
+    return dumps(whole)
+
+
+def response(events: Sequence[Event]) -> bytes:
+    """A Response, as JSON. Raises `Failed` for events that end in an error."""
+    writer = ResponseEvents()
+    whole: Any = None
+    for event in events:
+        if isinstance(event, Error):
+            raise Failed(event)
+        for part in writer.parts(event):
+            whole = part.get("response", whole)
     return dumps(whole)

@@ -48,7 +48,7 @@ class AgentResource(ChatCompletionResource):
         **options: Unpack[ChatOptions],
     ) -> None:
         super().__init__(client=client, model=model, stream=stream, system=system, **options)
-        given = tuple(tools)
+        self.tools = given = tuple(tools)
         self.theirs = [dict(each) for each in given if isinstance(each, Mapping)]
         """Tools that callers run."""
         self._loop = Conversation(
@@ -128,7 +128,7 @@ class AgentResource(ChatCompletionResource):
                         if isinstance(event, Usage):
                             spent = _sum(spent, event)
                         elif isinstance(event, Error):
-                            yield [*told, event]
+                            yield [*told, *([spent] if spent != Usage() else ()), event]
                             return
                         elif not isinstance(event, Finish) and not (rounds and isinstance(event, Start)):
                             told.append(event)

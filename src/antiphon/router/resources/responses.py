@@ -68,7 +68,8 @@ class ResponsesResource(StreamingResource):
 
     def body(self, asked: Asked) -> dict[str, Any]:
         """What is sent, but for whether to stream."""
-        items = [item for message in messages_of(asked) for item in _items(message)]
+        custom: set[Any] = set()
+        items = [item for message in messages_of(asked) for item in _items(message, custom)]
         body = {**self.options, "model": self.model, "input": items}
         if self.system is not None:
             body["instructions"] = self.system
@@ -88,17 +89,21 @@ def _tool(given: Any) -> Any:
     return dict(given) if isinstance(given, Mapping) else FunctionTool.of(given).to_responses_param()
 
 
-def _items(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The items of an input that a message of a chat completion stands for; an item as it is."""
+def _items(message: Mapping[str, Any], custom: set[Any]) -> Iterator[dict[str, Any]]:
+    """The items of an input that a message of a chat completion stands for; an item as it is.
+
+    `custom` gathers the calls of custom tools, whose results are items of another kind.
+    """
     role = message.get("role")
     if message.get("type", "message") != "message" or role is None:
         yield dict(message)
         return
     content = message.get("content")
     if role == "tool":
+        call_id = message.get("tool_call_id")
         yield {
-            "type": "function_call_output",
-            "call_id": message.get("tool_call_id"),
+            "type": "custom_tool_call_output" if call_id in custom else "function_call_output",
+            "call_id": call_id,
             "output": content if isinstance(content, str) else [_part(each, "input_text") for each in content or ()],
         }
         return
@@ -108,6 +113,12 @@ def _items(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         kept = {key: message[key] for key in ("id", "type", "status", "phase") if key in message}
         yield {**kept, "role": role, "content": parts}
     for call in message.get("tool_calls") or ():
+        if call.get("type") == "custom":
+            of = call.get("custom") or {}
+            custom.add(call.get("id"))
+            made = {"call_id": call.get("id"), "name": of.get("name"), "input": of.get("input") or ""}
+            yield {"type": "custom_tool_call", **made}
+            continue
         of = call.get("function") or {}
         yield {
             "type": "function_call",
