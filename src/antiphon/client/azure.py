@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from ..kernel.errors import OpenAIError
 from ..kernel.omit import NotGiven, Omit, not_given
+from ..kernel.operation import SEGMENT
 from .base import DEFAULT_MAX_RETRIES, BaseClient
 from .client import AsyncOpenAI, OpenAI
 from .credentials import Called
@@ -86,6 +87,14 @@ def _who(api_key: Any, token: str | None, provider: Any) -> tuple[Any, str | Non
     return (os.environ.get("AZURE_OPENAI_API_KEY"), None, None) if token is None else (None, token, None)
 
 
+def _deployment(name: object) -> str:
+    """The part of an address that leads to a deployment."""
+    text = str(name)
+    if text in (".", ".."):
+        raise ValueError(f"a deployment cannot be {text!r}: that is a dot-segment, which leads elsewhere in an address")
+    return f"/deployments/{quote(text, safe=SEGMENT)}"
+
+
 def _where(base_url: str | None, endpoint: str | None, deployment: str | None) -> tuple[str, str | None]:
     """The base address, and the endpoint it was made of."""
     if base_url is not None:
@@ -95,7 +104,7 @@ def _where(base_url: str | None, endpoint: str | None, deployment: str | None) -
     endpoint = endpoint or os.environ.get("AZURE_OPENAI_ENDPOINT")
     if endpoint is None:
         raise ValueError("Azure needs an address: give `azure_endpoint` or `base_url`, or set AZURE_OPENAI_ENDPOINT")
-    place = "" if deployment is None else f"/deployments/{quote(deployment, safe='')}"
+    place = "" if deployment is None else _deployment(deployment)
     return f"{endpoint.rstrip('/')}/openai{place}", endpoint
 
 
@@ -121,7 +130,7 @@ class _Azure(BaseClient):
             _azure_ad_token=token,
             _azure_ad_token_provider=provider,
             _azure_endpoint=endpoint,
-            _azure_deployment=deployment,
+            _azure_deployment=None if endpoint is None else deployment,
             _credential=credential,
         )
 
@@ -144,18 +153,20 @@ class _Azure(BaseClient):
         )
 
     def _prepare(self, plan: Plan, bound: Bound) -> Prepared:
-        if plan.operation.path in _DEPLOYED:
-            model = None if bound.body is None else bound.body.get("model")
-            if model is not None and "/deployments" not in self._prefix:
-                bound = bound._replace(path=f"/deployments/{quote(str(model), safe='')}{bound.path}")
-            return super()._prepare(plan, bound)
         prepared = super()._prepare(plan, bound)
+        origin, path = self._place(bound.path, bound.body)
+        return prepared._replace(request=prepared.request._replace(path=path, origin=origin))
+
+    def _place(self, path: str, body: object) -> tuple[str, str]:
+        if path in _DEPLOYED:
+            model = body.get("model") if isinstance(body, Mapping) else None
+            deployed = model is None or "/deployments" in self._prefix
+            return self._origin, f"{self._prefix}{'' if deployed else _deployment(model)}{path}"
         if self._azure_endpoint is None or self._azure_deployment is None:
-            return prepared
+            return self._origin, self._prefix + path
         scheme, _, rest = self._azure_endpoint.rstrip("/").partition("://")
-        authority, slash, path = rest.partition("/")
-        path = f"{slash}{path}/openai{bound.path}"
-        return prepared._replace(request=prepared.request._replace(path=path, origin=f"{scheme}://{authority}"))
+        authority, slash, place = rest.partition("/")
+        return f"{scheme}://{authority}", f"{slash}{place}/openai{path}"
 
     def _dialed(self, dial: Dial) -> tuple[str, Dial]:
         base = self._base_url if self._azure_endpoint is None else f"{self._azure_endpoint.rstrip('/')}/openai"

@@ -339,6 +339,11 @@ class BaseClient:
         if copied._cloud is not None and copied._cloud is self._cloud:
             vars(copied).update(_credential=self._credential, _route=self._route)
 
+    def _to_close(self) -> Any:
+        # What was given is closed with the client, whether or not anything was sent with it.
+        unused = self._transport is None and self._given_transport is not None and not self._closed
+        return self._shared_transport() if unused else self._transport
+
     def _shared_transport(self) -> Any:
         raise NotImplementedError
 
@@ -388,6 +393,10 @@ class BaseClient:
             self._origin,
         )
         return Prepared(request, self.timeout, plan.streams and plan.streamed(bound.body, query), _NO_NAMES)
+
+    def _place(self, path: str, body: object) -> tuple[str, str]:
+        """Origin and path of what is at `path` below the client's address."""
+        return self._origin, self._prefix + path
 
     def _prepare_any(self, plan: Plan, bound: Bound, base: Headers | None) -> Prepared:
         operation, options = plan.operation, bound.options

@@ -90,7 +90,7 @@ class SyncClient(Direct):
 
     def close(self) -> None:
         """Close the connections. The client, and those copied from it, cannot be used any more."""
-        made, attributes = self._transport, vars(self)
+        made, attributes = self._to_close(), vars(self)
         attributes.update(_closed=True, _transport=None)
         attributes.pop("_world", None)
         if made is not None:
@@ -163,7 +163,7 @@ class AsyncClient(AsyncDirect):
 
     async def close(self) -> None:
         """Close the connections. The client, and those copied from it, cannot be used any more."""
-        made, attributes = self._transport, vars(self)
+        made, attributes = self._to_close(), vars(self)
         attributes.update(_closed=True, _transport=None)
         attributes.pop("_world", None)
         if made is not None:

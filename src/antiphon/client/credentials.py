@@ -43,10 +43,13 @@ class Called(Credential):
         self.prefix = prefix
 
     def value(self) -> Flow[str | None]:
+        """What the function gives. Raises `TypeError` where that is no key."""
         token = self.function()
         if hasattr(token, "__await__"):
             token = yield Await(token)
-        return f"{self.prefix}{token}" if token else None
+        if not token:
+            raise TypeError("Could not resolve authentication method: the function given as `api_key` gave no key.")
+        return f"{self.prefix}{token}"
 
 
 EXCHANGE_URL = "https://auth.openai.com/oauth/token"

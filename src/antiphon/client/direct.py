@@ -143,7 +143,7 @@ def _asked(
     if "authorization" not in explicit and base.get("authorization") is None:
         client._check_credentials(operation, explicit, base)
     content_type, sent = _content(body, content, files, options.get("extra_json"), boundary_in(extra), client._is_async)
-    origin, address, query = _address(client, path)
+    origin, address, query = _address(client, path, body)
     timeout: Any = options.get("timeout", not_given)
     request = Request(
         method,
@@ -172,7 +172,7 @@ def _goes_as_admin(client: BaseClient, security: SecurityOptions) -> bool:
     return admin and not (bearer and (has_key or client.admin_api_key is None))
 
 
-def _address(client: BaseClient, path: str) -> tuple[str, str, str]:
+def _address(client: BaseClient, path: str, body: object) -> tuple[str, str, str]:
     """Origin, path and query: of an address of its own, or below the client's."""
     scheme, found, rest = path.partition("://")
     if found and scheme in ("http", "https"):
@@ -180,7 +180,7 @@ def _address(client: BaseClient, path: str) -> tuple[str, str, str]:
         address, _, query = below.partition("?")
         return f"{scheme}://{authority}", f"/{address}", query
     address, _, query = path.partition("?")
-    return client._origin, f"{client._prefix}/{address.lstrip('/')}", query
+    return (*client._place(f"/{address.lstrip('/')}", body), query)
 
 
 def _query(client: BaseClient, query: str, params: Mapping[str, object] | None) -> str:

@@ -48,6 +48,10 @@ _dumps: Callable[[Any, Any], bytes] = _first_dumps
 def _default(value: Any) -> Any:
     if isinstance(value, View):
         return value._sent()
+    if isinstance(value, type):
+        raise TypeError(
+            f"{value.__name__} is a class, which has no JSON: as the type of an answer it goes to `parse` or `stream`"
+        )
     dump = getattr(value, "model_dump", None)
     if dump is not None:
         return dump(mode="json", by_alias=True, exclude_unset=True)

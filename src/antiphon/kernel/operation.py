@@ -430,6 +430,9 @@ def _renamed(value: Any, way: list[str], key: str) -> Any:
     return {**value, way[0]: _renamed(value[way[0]], way[1:], key)}
 
 
+SEGMENT = "!$&'()*+,;=:@-._~"
+"""What stands for itself in a segment of a path beside letters and digits (RFC 3986, `pchar`)."""
+
 _as_it_is = re.compile(r"[\w-]+", re.ASCII).fullmatch
 
 
@@ -441,7 +444,7 @@ def _segment(operation: str, name: str, value: Any) -> str:
 
     if not text:
         raise ValueError(f"{operation}() needs a value for '{name}', which is part of the address; it was {value!r}")
-    return {".": "%2E", "..": "%2E%2E"}.get(text) or quote(text, safe="!$&'()*+,;=:@-._~")
+    return {".": "%2E", "..": "%2E%2E"}.get(text) or quote(text, safe=SEGMENT)
 
 
 if TYPE_CHECKING:

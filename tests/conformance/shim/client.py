@@ -182,4 +182,8 @@ antiphon.client.module._Proxy._client = property(_client_of)  # type: ignore[att
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("AzureOpenAI", "AsyncAzureOpenAI"):
+        from . import azure
+
+        return getattr(azure, name)
     return getattr(_ours, name)

@@ -31,7 +31,7 @@ HOMES = {
     "openai.lib": "antiphon.lib",
     "openai.lib._bedrock_auth": "shim.clouds",
     "openai.lib._websocket": "shim.sockets",
-    "openai.lib.azure": "antiphon.client.azure",
+    "openai.lib.azure": "shim.azure",
     "openai.lib.bedrock": "shim.clouds",
     "openai.pagination": "antiphon.kernel.pages",
     "openai.providers": "antiphon.providers",
@@ -83,7 +83,11 @@ class StandIn(MetaPathFinder, Loader):
         home = home_of(module.__name__)
         assert home is not None
         # Importing hands over what stands in the table of modules afterwards.
-        sys.modules[module.__name__] = import_module(home)
+        found = sys.modules[module.__name__] = import_module(home)
+        if home.startswith("antiphon.api"):
+            from .resources import in_both_colours
+
+            in_both_colours(found)
 
 
 def official_modules() -> list[str]:

@@ -14,10 +14,14 @@ sys.meta_path.insert(0, StandIn())
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    from tests.lib import utils as library_utils
+
     from tests import utils
 
-    from . import matching, sockets, wording  # noqa: F401
+    from . import looks, matching, sockets, wording  # noqa: F401
 
+    config.addinivalue_line("filterwarnings", f"ignore:{wording.UNSAID}:DeprecationWarning")
+    library_utils.print_obj = looks.print_obj
     utils.assert_matches_type = matching.assert_matches_type
     utils.assert_matches_model = matching.assert_matches_model
     wording.translate()

@@ -6,7 +6,7 @@ import inspect
 import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import httpx2
 
@@ -76,6 +76,10 @@ def is_list(value: object) -> bool:
     return isinstance(value, list)
 
 
+def is_literal_type(kind: Any) -> bool:
+    return get_origin(kind) is Literal
+
+
 def is_list_type(kind: Any) -> bool:
     return (get_origin(kind) or kind) is list
 
@@ -115,7 +119,22 @@ def assert_signatures_in_sync(
         if name in exclude_params:
             continue
         assert name in ours, f"{check} has no {name}{description}"
-        assert ours[name].annotation == parameter.annotation, f"{name} has another type{description}"
+        assert _said(ours[name]) == _said(parameter), f"{name} has another type{description}"
+
+
+def _said(parameter: inspect.Parameter) -> str:
+    """The type of a parameter as it would be written where nothing hides the built-in names."""
+    return str(parameter.annotation).replace("builtins.", "")
+
+
+def consume_sync_iterator(iterator: Iterable[Any]) -> None:
+    for _ in iterator:
+        pass
+
+
+async def consume_async_iterator(iterator: Any) -> None:
+    async for _ in iterator:
+        pass
 
 
 class SensitiveHeadersFilter:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from antiphon.api.responses import Responses as _Responses
+from antiphon.kernel.operation import Resource
 
 
 def _is_async(resource: Any) -> bool:
@@ -45,6 +46,29 @@ class _Colour(type):
         del patched.functions[cls.is_async]
         if not patched.functions:
             setattr(_Responses, name, patched.operation)
+
+
+class _Asynchronous(type):
+    """A resource of asynchronous clients: the same class as of the others."""
+
+    of: Any
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, cls.of) and _is_async(instance)
+
+    def __call__(cls, *args: Any) -> Any:
+        return cls.of(*args)
+
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(cls.of, name)
+
+
+def in_both_colours(module: Any) -> None:
+    """Give the resources of a module the names of their asynchronous twins, too."""
+    for name in getattr(module, "__all__", ()):
+        found = getattr(module, name)
+        if isinstance(found, type) and issubclass(found, Resource) and not hasattr(module, f"Async{name}"):
+            setattr(module, f"Async{name}", _Asynchronous(f"Async{name}", (), {"of": found}))
 
 
 class Responses(metaclass=_Colour):

@@ -53,9 +53,16 @@ WORDINGS: tuple[tuple[str, str], ...] = (
     (r"^No artifact$", r"no artifact has"),
     (r"^More than one$", r"more than one artifact has"),
     (r"^stderr must be a string$", r"`stderr` .* must be a string"),
+    (r"^Sora API$", r"the video API ends"),
+    (r"^You tried to pass a `BaseModel` class", r"is a class"),
+    (r"^`get_weather` is not strict", r"'get_weather' can be parsed only if it is `strict`"),
+    (r"^Pass parse_as", r"give the type of its answers as `parse_as`"),
     (r"^Invalid public Live transcript$", r"Invalid session\.(input|output)_transcript\.delta"),
 )
 """Patterns of what a case looks for, and what is looked for instead."""
+
+UNSAID = r"beta\.threads\.(runs\.)?(create_and_run_|create_and_|submit_tool_outputs_)?stream is deprecated"
+"""Warnings that the official client leaves to type checkers."""
 
 ERRORS: dict[Any, Any] = {pydantic.ValidationError: ValueError}
 """Errors of what the official package is made of, and what is raised in their place."""

@@ -349,3 +349,32 @@ def test_over_the_network_and_through_httpx2() -> None:
             client.models.retrieve("m")
     assert seen == ["k", None, "k", None, "k"]
     assert other
+
+
+def test_what_no_operation_has_goes_to_a_deployment_as_well() -> None:
+    asked = Recorder()
+    client = AzureOpenAI(azure_endpoint=ENDPOINT, api_version=VERSION, api_key="k", transport=asked)
+    client.post("/chat/completions", cast_to=dict, body={"model": "team/a=1", "messages": []})
+    assert asked.last.path == "/openai/deployments/team%2Fa=1/chat/completions"
+    client.get("/models", cast_to=dict)
+    assert asked.last.path == "/openai/models"
+    for name in (".", ".."):
+        with pytest.raises(ValueError, match="dot-segment"):
+            client.embeddings.create(model=name, input="x")
+        with pytest.raises(ValueError, match="dot-segment"):
+            AzureOpenAI(azure_endpoint=ENDPOINT, api_version=VERSION, api_key="k", azure_deployment=name)
+
+
+def test_a_function_that_gives_no_key_is_told_of() -> None:
+    asked = Recorder()
+    client = AzureOpenAI(azure_endpoint=ENDPOINT, api_version=VERSION, api_key=lambda: "", transport=asked)
+    with pytest.raises(TypeError, match="gave no key"):
+        client.models.list()
+    assert not asked.requests
+
+
+def test_a_class_is_no_value_of_a_body() -> None:
+    client = AzureOpenAI(azure_endpoint=ENDPOINT, api_version=VERSION, api_key="k", transport=Recorder())
+    given: Any = Recorder
+    with pytest.raises(TypeError, match="Recorder is a class"):
+        client.chat.completions.create(model="m", messages=[], response_format=given)

@@ -74,6 +74,19 @@ async def test_a_session_of_aiohttp(url: str, tmp_path: Any) -> None:
     assert session.closed
 
 
+async def test_what_was_given_is_closed_though_nothing_was_sent() -> None:
+    theirs, blocking, session = httpx2.AsyncClient(), httpx2.Client(), aiohttp.ClientSession()
+    for given in (theirs, session):
+        async with AsyncOpenAI(api_key="k", http_client=given):
+            pass
+    client = OpenAI(api_key="k", http_client=blocking)
+    client.close()
+    client.close()
+    assert theirs.is_closed
+    assert blocking.is_closed
+    assert session.closed
+
+
 async def test_failures_of_aiohttp() -> None:
     async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = await reader.readline()
