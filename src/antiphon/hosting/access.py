@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..kernel.http import Request, Response
+from ..kernel.spool import Spooled
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow, Step
@@ -61,6 +62,9 @@ def logged(note: Callable[[Entry], object]) -> Filter:
         def answered(answer: Response, request: Request, began: float) -> Response:
             if isinstance(answer.body, bytes):
                 note(_entry(request, answer, began, _tokens(answer.body)))
+                return answer
+            if isinstance(answer.body, Spooled):
+                note(_entry(request, answer, began))  # the host sends it from its file, past all filters
                 return answer
             return answer._replace(body=streamed(answer, request, began))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from ..kernel.dialogue import converse
 from ..kernel.http import Headers, Request, Response
+from ..kernel.spool import Spooled, aspooled, size_of
 from .pump import Application, Gone, Stream, Watch, discard, failure, sendable
 from .rsgi import encoded
 
@@ -22,7 +23,7 @@ class ASGI(Application):
     """The ASGI application of a handler.
 
     Mounted below a path, the handler sees what comes after it, and the origin of its requests, from which links
-    are made, includes it.
+    are made, includes it. A request's body above 1 MiB comes to it in a temporary file, as a `Spooled`.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,15 +81,17 @@ class ASGI(Application):
         await send({"type": "websocket.http.response.body", "body": response.content})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body, handler = b"", self.handler
-        try:
-            whole = await self._read(receive, _length(scope))
-        except Gone:
-            return
-        if whole is None:
+        handler = self.handler
+        body: bytes | Spooled = b""
+        if _length(scope) > self.max_body:
             handler = self.refuse
         else:
-            body = whole
+            try:
+                body = await aspooled(_pieces(receive), self.max_body)
+            except Gone:
+                return
+            if size_of(body) > self.max_body:
+                handler = self.refuse
         try:
             answer = handler(_request(scope, body))
         except Exception as error:
@@ -109,24 +112,6 @@ class ASGI(Application):
             pass
         finally:
             watch.stop()
-
-    async def _read(self, receive: Receive, length: int) -> bytes | None:
-        """The request's body; `None` when it is longer than the limit. Raises `Gone` when the client leaves."""
-        if length > self.max_body:
-            return None
-        pieces: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Gone
-            piece = message.get("body", b"")
-            size += len(piece)
-            if size > self.max_body:
-                return None
-            pieces.append(piece)
-            if not message.get("more_body", False):
-                return b"".join(pieces)
 
     async def _answer(self, response: Response, method: str, send: Send, watch: Watch) -> None:
         body = response.body
@@ -154,6 +139,17 @@ class ASGI(Application):
         await deliver({"type": "http.response.body", "body": last, "more_body": False})
 
 
+async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+    """The request's body. Raises `Gone` when the client leaves."""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
+
+
 def _length(scope: Scope) -> int:
     for name, value in scope["headers"]:
         if name == b"content-length":
@@ -161,7 +157,7 @@ def _length(scope: Scope) -> int:
     return 0
 
 
-def _request(scope: Scope, body: bytes) -> Request:
+def _request(scope: Scope, body: bytes | Spooled) -> Request:
     headers = Headers.of([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
     mount = encoded(scope.get("root_path", "").rstrip("/"))
     raw: bytes | None = scope.get("raw_path")

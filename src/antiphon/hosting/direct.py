@@ -3,8 +3,8 @@
 Granian frames HTTP on one thread of Rust, hands requests over on a second one that holds the interpreter, and has
 the application run as a task of the event loop, on a third: a task, two wake-ups of the loop and two changes of
 threads for every request, which cost more than a whole chat completion. A handler does not wait: mostly its answer
-is there when it returns. So here the second thread calls it. Only what has steps in it, or a body of unknown
-length, becomes a task of the loop.
+is there when it returns. So here the second thread calls it. Only what has steps in it, or a body that is large or
+of unknown length, becomes a task of the loop.
 
 Two things make this possible. The event loop is of a class of ours, which calls an `Arrival` where it is (granian's
 futures call back through `call_soon_threadsafe`). And granian's scheduler of requests, which is private to it, is
@@ -21,6 +21,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.http import Response
+from ..kernel.spool import IN_MEMORY
 from .pump import Stream, log, sendable
 from .rsgi import LazyHeaders
 
@@ -103,7 +104,7 @@ class Direct:
                 return
             headers = LazyHeaders(scope.headers)
             length = self.app.announced(scope, headers)
-            if length is None:
+            if length is None or IN_MEMORY < length <= self.app.max_body:
                 self._later(watcher, self.app.__rsgi__(scope, protocol))
             elif length > self.app.max_body:
                 self.answer(watcher, headers, b"", whole=False)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from ..kernel.dialogue import converse
 from ..kernel.http import Headers, Request, Response
+from ..kernel.spool import IN_MEMORY, Spooled, aspooled, size_of
 from .pump import Application, Gone, Stream, Watch, discard, failure, sendable
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class HTTPProtocol(Protocol):
     def client_disconnect(self) -> Awaitable[None]: ...
     def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None: ...
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
+    def response_file_range(
+        self, status: int, headers: list[tuple[str, str]], file: str, start: int, end: int
+    ) -> None: ...
     def response_stream(self, status: int, headers: list[tuple[str, str]]) -> Transport: ...
 
 
@@ -108,9 +112,10 @@ class LazyHeaders(Headers):
 class RSGI(Application):
     """The RSGI application of a handler.
 
-    Granian takes whatever is written at once and tells nobody how much of it the client has read: a streamed
-    body waits in memory as far as it is ahead of a slow client. A body with steps in it is ahead by no more than
-    what lies between two of them.
+    A request's body above 1 MiB comes to the handler in a temporary file, as a `Spooled`. Granian takes whatever is
+    written at once and tells nobody how much of it the client has read: a streamed body waits in memory as far as it
+    is ahead of a slow client. A body with steps in it is ahead by no more than what lies between two of them, and one
+    that is a `Spooled` is sent from its file.
     """
 
     async def __rsgi__(self, scope: Scope, protocol: Any) -> None:
@@ -119,19 +124,20 @@ class RSGI(Application):
             await self._websocket(scope, headers, protocol)
             return
         whole = True
-        body = b""
+        body: bytes | Spooled = b""
         try:
             length = self.announced(scope, headers)
-            if length is None:
-                joined = await self._read(protocol)
-                whole = joined is not None
-                body = joined or b""
+            if length is None or IN_MEMORY < length <= self.max_body:
+                body = await aspooled(protocol, self.max_body)
+                whole = size_of(body) <= self.max_body
+                if length is not None and size_of(body) < length:
+                    return  # the client left while sending its body
             elif length > self.max_body:
                 whole = False
             elif length:
                 body = await protocol()
         except RuntimeError:
-            return  # the client left while sending its body
+            return  # as well
         answer = self.answer(scope, headers, body, whole=whole)
         if not self.reply(answer, scope.method, protocol):
             await self.unhurried(answer, scope.method, protocol)
@@ -160,7 +166,7 @@ class RSGI(Application):
             socket.end()
             protocol.close(None)
 
-    def answer(self, scope: Scope, headers: LazyHeaders, body: bytes, *, whole: bool) -> Any:
+    def answer(self, scope: Scope, headers: LazyHeaders, body: bytes | Spooled, *, whole: bool) -> Any:
         """What the handler says: a response, or a flow to one. Raises nothing."""
         request = _request(scope, headers, body)
         try:
@@ -170,21 +176,17 @@ class RSGI(Application):
 
     def reply(self, answer: Any, method: str, protocol: HTTPProtocol) -> bool:
         """Send an answer that is there already. `False`, with nothing done, for any other."""
-        if not isinstance(answer, Response) or not isinstance(answer.body, bytes):
+        if not isinstance(answer, Response):
             return False
-        protocol.response_bytes(answer.status, sendable(answer.headers.pairs), answer.body)
-        return True
-
-    async def _read(self, protocol: HTTPProtocol) -> bytes | None:
-        """A body of unknown length, or `None` once it is longer than the limit."""
-        pieces: list[bytes] = []
-        size = 0
-        async for piece in protocol:
-            size += len(piece)
-            if size > self.max_body:
-                return None
-            pieces.append(piece)
-        return b"".join(pieces)
+        body = answer.body
+        if isinstance(body, bytes):
+            protocol.response_bytes(answer.status, sendable(answer.headers.pairs), body)
+            return True
+        if isinstance(body, Spooled) and method != "HEAD":
+            # Granian reads the file as fast as the client takes it, so that nothing waits in memory.
+            protocol.response_file_range(answer.status, sendable(answer.headers.pairs), *body.place)
+            return True
+        return False
 
     async def unhurried(
         self, answer: Any, method: str, protocol: HTTPProtocol, begun: Stream | None = None, ready: bytes = b""
@@ -193,11 +195,11 @@ class RSGI(Application):
         watch = Watch(protocol.client_disconnect)
         try:
             response: Response = answer if isinstance(answer, Response) else await self.finish(answer, watch)
+            if self.reply(response, method, protocol):
+                return
             pairs = sendable(response.headers.pairs)
             body = response.body
-            if isinstance(body, bytes):
-                protocol.response_bytes(response.status, pairs, body)
-            elif method == "HEAD":
+            if method == "HEAD":
                 discard(body)
                 protocol.response_empty(response.status, pairs)
             else:
@@ -215,7 +217,7 @@ class RSGI(Application):
             watch.stop()
 
 
-def _request(scope: Scope, headers: LazyHeaders, body: bytes) -> Request:
+def _request(scope: Scope, headers: LazyHeaders, body: bytes | Spooled) -> Request:
     authority = headers.raw.get("host") or scope.authority or "localhost"
     return Request(
         scope.method, encoded(scope.path), scope.query_string, headers, body, f"{scope.scheme}://{authority}"

@@ -1,15 +1,17 @@
 """Forms with files (RFC 7578), both ways, without I/O beyond reading the files that are sent.
 
 `encode` writes fields and files as a body that is read from the files piece by piece, its length known
-beforehand where theirs are; `Decoder` takes a body in any split and gives its parts back.
+beforehand where theirs are; `Decoder` takes a body in any split and gives its parts back. `decode` does so for a
+whole body, and leaves the files of one that is in a temporary file where they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 from .http import Headers, Upload
+from .spool import Spooled, pieces_of
 
 if TYPE_CHECKING:
     from .files import FileTypes
@@ -270,22 +272,49 @@ class Part(NamedTuple):
     """`None` for a plain field."""
     content_type: str | None
     headers: Headers
-    content: bytes = b""
+    content: bytes | Spooled = b""
+    at: int = 0
+    """Where its content begins, in bytes from the beginning of the body."""
 
 
-def decode(content_type: str, body: bytes) -> list[Part]:
-    """The parts of a form in order. Raises `ValueError` when the body is not a form as its content type says."""
+_MAX_PARTS: Final = 10_000
+_MAX_FIELDS: Final = 16 * 1024 * 1024
+
+
+def decode(
+    content_type: str, body: bytes | Spooled, *, max_parts: int = _MAX_PARTS, max_fields: int = _MAX_FIELDS
+) -> list[Part]:
+    """The parts of a form in order. Of a body in a temporary file, the files stay there, as `Spooled`.
+
+    Raises `ValueError` when the body is not a form as its content type says, when it has more than `max_parts` parts,
+    or more than `max_fields` bytes in those that are no files.
+    """
     decoder = Decoder(boundary_of(content_type))
     parts: list[Part] = []
     pieces: list[bytes] = []
-    for event in (*decoder.feed(body), *decoder.close()):
-        if isinstance(event, bytes):
-            pieces.append(event)
-        elif event is None:
-            parts[-1] = parts[-1]._replace(content=b"".join(pieces))
-            pieces = []
-        else:
-            parts.append(event)
+    size = fields = 0
+    for piece in pieces_of(body):
+        for event in decoder.feed(piece):
+            if isinstance(event, bytes):
+                size += len(event)
+                if parts[-1].filename is None:
+                    if fields + size > max_fields:
+                        raise ValueError(f"the fields of the form that are no files have more than {max_fields} bytes")
+                    pieces.append(event)
+                elif isinstance(body, bytes):
+                    pieces.append(event)
+            elif event is None:
+                part = parts[-1]
+                if part.filename is None:
+                    fields += size
+                stays = isinstance(body, Spooled) and part.filename is not None
+                parts[-1] = part._replace(content=body.part(part.at, size) if stays else b"".join(pieces))  # type: ignore[union-attr]
+                size, pieces = 0, []
+            elif len(parts) == max_parts:
+                raise ValueError(f"the form has more than {max_parts} parts")
+            else:
+                parts.append(event)
+    decoder.close()
     return parts
 
 
@@ -306,11 +335,13 @@ class Decoder:
         self._max_head = max_head
         # The first boundary need not follow a line break: give it one.
         self._buffer = bytearray(b"\r\n")
+        self._fed = 0
         self._step: Callable[[], tuple[bool, list[Part | bytes | None]]] = self._preamble
 
     def feed(self, piece: bytes) -> Iterator[Part | bytes | None]:
         """The events that `piece` completes. Raises `ValueError` where the body is malformed."""
         self._buffer += piece
+        self._fed += len(piece)
         on = True
         while on:
             on, events = self._step()
@@ -358,7 +389,7 @@ class Decoder:
         del self._buffer[: end + 2]
         # What is left begins with a line break, so that the boundary of an empty part is found too.
         self._step = self._begun
-        return True, [part]
+        return True, [part._replace(at=self._fed - len(self._buffer) + 2)]
 
     def _begun(self) -> tuple[bool, list[Part | bytes | None]]:
         if len(self._buffer) < len(self._mark):
@@ -376,7 +407,8 @@ class Decoder:
         ready = len(self._buffer) - len(self._mark)
         if ready <= 0:
             return False, []
-        piece = bytes(self._buffer[:ready])
+        with memoryview(self._buffer) as view:
+            piece = bytes(view[:ready])
         del self._buffer[:ready]
         return False, [piece]
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from ..kernel.flow import Pause
 from ..kernel.http import Request, Response
+from ..kernel.spool import Spooled
 from .auth import authenticated
 from .blobs import linked
 from .clock import RealClock
@@ -102,6 +103,8 @@ class Server:
         """Held while a document is read, changed and put back; never while code of the user's runs."""
         self.job_seconds = float(job_seconds)
         self.python_graders = python_graders
+        self.derived: dict[str, Any] = {}
+        """What was worked out from the state and can be again, such as indexes: gone when the state is another."""
         self.jobs = Jobs(self)
         self._envelope = Envelope(organization, seed)
         self._dispatcher = Dispatcher(self)
@@ -180,6 +183,7 @@ class Server:
             self.ids.restore(ids)
             self.random.setstate(random)
             self._envelope.restore(requests)
+            self.derived = {}
             self.jobs.reload()
 
     def reset(self) -> None:
@@ -189,6 +193,7 @@ class Server:
             self.ids.reset()
             self.random = Random(f"random {self.seed}")
             self._envelope.reset()
+            self.derived = {}
             self.jobs.reload()
 
     # Answers that are not there yet
@@ -206,8 +211,11 @@ class Server:
     def _streamed(self, answer: Response, request: Request, request_id: str, began: float) -> Response | Flow[Response]:
         """Take the first piece of a stream before the answer begins, so that an error in it is an answer of its own.
 
-        Latency belongs to the body: an answer whose body begins with a pause begins before it.
+        Latency belongs to the body: an answer whose body begins with a pause begins before it. What is in a file stays
+        there, for hosts that can send it from there.
         """
+        if isinstance(answer.body, Spooled):
+            return self._envelope.sealed(answer, request, request_id, perf_counter() - began)
         pieces = iter(answer.body)
         first = next(pieces, None)
         if first is None or isinstance(first, (bytes, Pause)):

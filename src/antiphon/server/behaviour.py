@@ -13,10 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
+from ..kernel.spool import size_of
+
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
     from ..kernel.http import Request, Response
     from ..kernel.operation import AnyOperation
+    from ..kernel.spool import Spooled
     from ..kernel.view import View
     from .app import Server
 
@@ -28,7 +31,18 @@ class UploadedFile(NamedTuple):
 
     filename: str
     content_type: str
-    content: bytes
+    data: bytes | Spooled
+    """What is in it: bytes, or where the request was large, a part of the temporary file it is in."""
+
+    @property
+    def content(self) -> bytes:
+        """What is in it, whole."""
+        return self.data if isinstance(self.data, bytes) else self.data.read()
+
+    @property
+    def size(self) -> int:
+        """How many bytes are in it."""
+        return size_of(self.data)
 
 
 class Call:

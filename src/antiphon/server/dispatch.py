@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from ..kernel.errors import NotFoundError
+from ..kernel.flow import Call as Called
 from ..kernel.http import Headers, Request, Response
+from ..kernel.spool import Spooled, size_of, spooled
 from ..kernel.view import View
 from .behaviour import Call
 from .endpoint import Endpoint, routes
@@ -17,6 +19,7 @@ from .intake import read_form, read_json, too_large, unsupported
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
+    from ..kernel.http import Upload
     from .app import Server
 
 __all__ = ("Dispatcher", "rendered")
@@ -37,7 +40,7 @@ class Dispatcher:
         self._direct = self._routes.direct
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
-        method, path, query, _, _, _ = request
+        method, path, query, _, body, _ = request
         endpoint = self._direct(method, path, query)
         params: dict[str, str] = {}
         deployment = None
@@ -49,7 +52,9 @@ class Dispatcher:
             endpoint.open()
         fields = endpoint.read_query(query)
         if endpoint.takes_body:
-            content = self._content(endpoint, request, deployment)
+            if body.__class__ is not bytes:
+                return self._large(endpoint, request, body, deployment, params, fields)  # type: ignore[arg-type]
+            content = self._content(endpoint, request, body, deployment)  # type: ignore[arg-type]
         else:
             content = {}
         reply: Any = endpoint.behaviour(Call(self.server, endpoint.operation, request, params, fields, content))
@@ -59,15 +64,36 @@ class Dispatcher:
             return _finished(reply)
         return rendered(reply)
 
-    def _content(self, endpoint: Endpoint, request: Request, deployment: str | None) -> dict[str, Any]:
+    def _large(
+        self,
+        endpoint: Endpoint,
+        request: Request,
+        body: Upload,
+        deployment: str | None,
+        params: dict[str, str],
+        fields: dict[str, Any],
+    ) -> Flow[Response]:
+        """Answer a request whose body comes in pieces. What reads all of it is called where it may take its time."""
+        if body.length is not None and body.length > self.max_body:
+            raise too_large(self.max_body, body.length)
+        held = body if isinstance(body, Spooled) else (yield Called(spooled, body.pieces(), self.max_body))
+        content = yield Called(self._content, endpoint, request, held, deployment)
+        reply: Any = endpoint.behaviour(Call(self.server, endpoint.operation, request, params, fields, content))
+        if reply.__class__ is GeneratorType:
+            reply = yield from reply
+        return rendered(reply)
+
+    def _content(
+        self, endpoint: Endpoint, request: Request, body: bytes | Spooled, deployment: str | None
+    ) -> dict[str, Any]:
         """The fields of the body, checked."""
-        body = request.content()
-        if len(body) > self.max_body:
-            raise too_large(self.max_body, len(body))
+        size = len(body) if body.__class__ is bytes else size_of(body)  # type: ignore[arg-type]
+        if size > self.max_body:
+            raise too_large(self.max_body, size)
         kind = request.headers.get("content-type")
         check = endpoint.check_body
-        if kind is None or kind == "application/json" or not body:
-            content = read_json(body)
+        if kind is None or kind == "application/json" or not size:
+            content = read_json(body if isinstance(body, bytes) else body.read())
         else:
             media = kind.partition(";")[0].strip().lower()
             read = endpoint.read_form
@@ -76,6 +102,8 @@ class Dispatcher:
                 if deployment is not None:
                     parts = [*(part for part in parts if part[0] != "model"), ("model", deployment)]
                 return read(parts)
+            if isinstance(body, Spooled):
+                body = body.read()
             if read is not None and media == endpoint.raw_media:
                 return read([(endpoint.raw_field, body.decode("utf-8", "replace"))])
             if media != "application/json" and not media.endswith("+json"):

@@ -76,7 +76,7 @@ class Envelope:
         """The response with the headers every answer has. Those it has already stay as they are."""
         own = response.headers.pairs
         body = request.body
-        tokens = len(body) >> 2 if body.__class__ is bytes else 0  # type: ignore[arg-type]
+        tokens = (len(body) if body.__class__ is bytes else body.length or 0) >> 2  # type: ignore[arg-type, union-attr]
         milliseconds = int(seconds * 1000)
         pairs = [
             *own,

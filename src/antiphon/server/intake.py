@@ -7,13 +7,17 @@ does; it does not use 415. A body without a content type is read as JSON.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ..kernel.errors import APIStatusError, BadRequestError
 from ..kernel.multipart import decode
 from .behaviour import UploadedFile
+
+if TYPE_CHECKING:
+    from ..kernel.multipart import Part
+    from ..kernel.spool import Spooled
 
 __all__ = ("read_form", "read_json", "too_large", "unsupported")
 
@@ -48,7 +52,7 @@ _KINDS: dict[type, str] = {
 }
 
 
-def read_form(body: bytes, content_type: str) -> list[tuple[str, str | UploadedFile]]:
+def read_form(body: bytes | Spooled, content_type: str) -> list[tuple[str, str | UploadedFile]]:
     """The fields of a multipart body in order: text parts as strings, files as `UploadedFile`.
 
     Raises `BadRequestError` when the body is not what its content type says.
@@ -57,15 +61,13 @@ def read_form(body: bytes, content_type: str) -> list[tuple[str, str | UploadedF
         parts = decode(content_type, body)
     except ValueError as error:
         raise BadRequestError.because(f"Could not parse multipart form: {error}.") from None
-    return [
-        (
-            _clean(part.name),
-            part.content.decode("utf-8", "replace")
-            if part.filename is None
-            else UploadedFile(_clean(part.filename), part.content_type or "application/octet-stream", part.content),
-        )
-        for part in parts
-    ]
+    return [(_clean(part.name), _value(part)) for part in parts]
+
+
+def _value(part: Part) -> str | UploadedFile:
+    if part.filename is None and isinstance(part.content, bytes):
+        return part.content.decode("utf-8", "replace")
+    return UploadedFile(_clean(part.filename or ""), part.content_type or "application/octet-stream", part.content)
 
 
 def _clean(text: str) -> str:

@@ -19,17 +19,18 @@ from fnmatch import fnmatchcase
 from hashlib import blake2b
 from math import ceil
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 import orjson
 
 from ..kernel.errors import APIStatusError, BadRequestError, RateLimitError
 from ..kernel.http import Headers, Response
+from ..kernel.spool import Spooled
 from .intake import read_form
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
-    from ..kernel.http import Filter, Handler, Request
+    from ..kernel.http import Filter, Handler, Request, Upload
     from .app import Server
 
 __all__ = ("RateLimit", "RateLimits", "limited", "rate_limits")
@@ -115,15 +116,16 @@ def _found(limits: dict[str, RateLimit], model: str) -> RateLimit | None:
 
 def _wanted(request: Request) -> _Wanted | None:
     """What is asked of which model; nothing for a request that names none."""
-    if request.method != "POST" or not isinstance(request.body, bytes) or not request.body:
+    body = request.body
+    if request.method != "POST" or not body or not (isinstance(body, bytes) or _read_anyway(body)):
         return None
     kind = request.headers.get("content-type") or "application/json"
     fields: Any
     try:
         if kind.startswith("multipart/form-data"):
-            fields = {name: value for name, value in read_form(request.body, kind) if isinstance(value, str)}
+            fields = {name: value for name, value in read_form(body, kind) if isinstance(value, str)}
         else:
-            fields = orjson.loads(request.body)
+            fields = orjson.loads(body if isinstance(body, bytes) else body.read())
     except (ValueError, BadRequestError):
         return None  # it is refused further in, and costs nothing
     model = fields.get("model") if isinstance(fields, dict) else None
@@ -135,6 +137,13 @@ def _wanted(request: Request) -> _Wanted | None:
     asked = sum(map(len, _texts([fields.get(name) for name in _ASKED])))
     return _Wanted(model, ceil(asked / 4) + max(most, 0) * times)
 
+
+def _read_anyway(body: Upload) -> TypeGuard[Spooled]:
+    """Whether a body in a file may be asking a model: files alone are larger."""
+    return isinstance(body, Spooled) and body.size <= _ASKING
+
+
+_ASKING: Final = 64 * 1024 * 1024
 
 _MOST: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 _ASKED: Final = ("messages", "input", "prompt", "instructions")

@@ -8,7 +8,22 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ("MemoryStore", "Store")
+from ..kernel.spool import Spooled, size_of
+
+__all__ = ("Blob", "MemoryStore", "Store")
+
+
+class Blob(NamedTuple):
+    """Bytes that are kept."""
+
+    data: bytes | Spooled
+    """The bytes, or where they are many, the temporary file they are in (`pieces()`, `read()`)."""
+    content_type: str
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return size_of(self.data)
 
 
 class Store(Protocol):
@@ -28,10 +43,14 @@ class Store(Protocol):
         """The documents of a collection, the oldest first."""
         ...
 
-    def put_blob(self, id: str, data: bytes, content_type: str = "application/octet-stream") -> None: ...
+    def put_blob(self, id: str, data: bytes | Spooled, content_type: str = "application/octet-stream") -> None: ...
 
     def get_blob(self, id: str) -> tuple[bytes, str] | None:
-        """The bytes kept under an id and their content type."""
+        """The bytes kept under an id, all of them, and their content type."""
+        ...
+
+    def open_blob(self, id: str) -> Blob | None:
+        """What is kept under an id, to be read in pieces where it is large."""
         ...
 
     def delete_blob(self, id: str) -> bool: ...
@@ -51,17 +70,17 @@ class Store(Protocol):
 
 class _State(NamedTuple):
     documents: bytes
-    blobs: dict[str, tuple[bytes, str]]
+    blobs: dict[str, Blob]
 
 
 class MemoryStore:
-    """A store in this process's memory."""
+    """A store in this process's memory. Blobs that come in temporary files stay there; snapshots share the files."""
 
     __slots__ = ("_blobs", "_collections")
 
     def __init__(self) -> None:
         self._collections: dict[str, dict[str, dict[str, Any]]] = {}
-        self._blobs: dict[str, tuple[bytes, str]] = {}
+        self._blobs: dict[str, Blob] = {}
 
     def put(self, collection: str, id: str, doc: dict[str, Any]) -> None:
         self._collections.setdefault(collection, {})[id] = doc
@@ -78,10 +97,17 @@ class MemoryStore:
         documents = self._collections.get(collection)
         return [] if documents is None else list(documents.values())
 
-    def put_blob(self, id: str, data: bytes, content_type: str = "application/octet-stream") -> None:
-        self._blobs[id] = (data, content_type)
+    def put_blob(self, id: str, data: bytes | Spooled, content_type: str = "application/octet-stream") -> None:
+        self._blobs[id] = Blob(data, content_type)
 
     def get_blob(self, id: str) -> tuple[bytes, str] | None:
+        blob = self._blobs.get(id)
+        if blob is None:
+            return None
+        data, content_type = blob
+        return data if isinstance(data, bytes) else data.read(), content_type
+
+    def open_blob(self, id: str) -> Blob | None:
         return self._blobs.get(id)
 
     def delete_blob(self, id: str) -> bool:

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 from ..kernel.errors import APIStatusError, APITimeoutError
 from ..kernel.flow import World, aiterate, arun, iterate, run
 from ..kernel.http import Handler, Request, Response
+from ..kernel.spool import Spooled, aspooled, spooled
 
 if TYPE_CHECKING:
     from ..kernel.dialogue import Dialogue
+    from ..kernel.http import Upload
 
 __all__ = ("HandlerTransport",)
 
 
 class HandlerTransport:
-    """Sends requests to a handler, blocking or in an event loop.
+    """Sends requests to a handler, blocking or in an event loop. Bodies above 1 MiB that the client reads from files
+    or makes up as it goes come to the handler in a temporary file, as a `Spooled`.
 
     An `APIStatusError` that the handler raises is answered as the response it stands for; what else it raises
     comes out of the call as it is.
@@ -33,7 +36,9 @@ class HandlerTransport:
 
     def send(self, request: Request, timeout: Any, stream: bool) -> Response:
         """The handler's response, its body read unless `stream`."""
-        request = _joined(request)
+        body = request.body
+        if not isinstance(body, bytes) and _comes(body, self.handler):
+            request = request._replace(body=spooled(body.pieces(), _most(self.handler)))
         world = _Patient(self.world, timeout, request)
         try:
             answer = self.handler(request)
@@ -50,8 +55,9 @@ class HandlerTransport:
 
     async def asend(self, request: Request, timeout: Any, stream: bool) -> Response:
         """`send` in the running event loop."""
-        if not isinstance(request.body, bytes):
-            request = request._replace(body=await request.body.aread())
+        body = request.body
+        if not isinstance(body, bytes) and _comes(body, self.handler):
+            request = request._replace(body=await aspooled(body.apieces(), _most(self.handler)))
         world = _Patient(self.world, timeout, request)
         try:
             answer = self.handler(request)
@@ -89,8 +95,16 @@ def _world_of(handler: Any) -> World:
     return world if isinstance(world, World) else World()
 
 
-def _joined(request: Request) -> Request:
-    return request if isinstance(request.body, bytes) else request._replace(body=request.body.read())
+def _most(handler: Any) -> int | None:
+    """The largest body that a handler takes, in bytes, where it says so."""
+    most: int | None = getattr(handler, "max_body", None)
+    return most
+
+
+def _comes(body: Upload, handler: Any) -> bool:
+    """Whether a body in pieces has to be gathered. One that the handler will refuse for its length is not even read."""
+    most = _most(handler)
+    return not isinstance(body, Spooled) and (most is None or body.length is None or body.length <= most)
 
 
 class _Patient(World):

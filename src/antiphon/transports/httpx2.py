@@ -14,8 +14,9 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.errors import APIConnectionError, APIError, APITimeoutError
-from ..kernel.http import Handler, Headers, Request, Response
+from ..kernel.http import Handler, Headers, Request, Response, Upload
 from ..kernel.options import Timeout
+from ..kernel.spool import IN_MEMORY
 from . import handler as in_process
 
 __all__ = ("HandlerTransport", "HttpxTransport")
@@ -205,9 +206,11 @@ class HandlerTransport(BaseTransport, AsyncBaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """The handler's response to a request; its body is read as the client reads it."""
-        request.read()
+        pieces = _large(request)
+        if not pieces:
+            request.read()
         try:
-            response = self._transport.send(_ours(request), _read_timeout(request), True)
+            response = self._transport.send(_ours(request, pieces), _read_timeout(request), True)
         except APIConnectionError as error:
             raise _theirs_for(error, request) from error
         return httpx2.Response(
@@ -216,9 +219,11 @@ class HandlerTransport(BaseTransport, AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """The handler's response to a request; its body is read as the client reads it."""
-        await request.aread()
+        pieces = _large(request)
+        if not pieces:
+            await request.aread()
         try:
-            response = await self._transport.asend(_ours(request), _read_timeout(request), True)
+            response = await self._transport.asend(_ours(request, pieces), _read_timeout(request), True)
         except APIConnectionError as error:
             raise _theirs_for(error, request) from error
         return httpx2.Response(
@@ -229,11 +234,26 @@ class HandlerTransport(BaseTransport, AsyncBaseTransport):
         return f"HandlerTransport({self.handler!r})"
 
 
-def _ours(request: httpx2.Request) -> Request:
+def _large(request: httpx2.Request) -> bool:
+    """Whether the body of a request is better read in pieces."""
+    length = request.headers.get("content-length")
+    return int(length) > IN_MEMORY if length is not None else "transfer-encoding" in request.headers
+
+
+def _ours(request: httpx2.Request, pieces: bool) -> Request:
     path, _, query = request.url.raw_path.decode("ascii").partition("?")
     headers = Headers.of([(name.lower(), value) for name, value in request.headers.multi_items()])
     origin = f"{request.url.scheme}://{request.url.netloc.decode('ascii')}"
-    return Request(request.method, path, query, headers, request.content, origin)
+    return Request(request.method, path, query, headers, _upload(request) if pieces else request.content, origin)
+
+
+def _upload(request: httpx2.Request) -> Upload:
+    stream: Any = request.stream
+    length = request.headers.get("content-length")
+    size = None if length is None else int(length)
+    sync = (lambda: iter(stream)) if hasattr(stream, "__iter__") else None
+    either = (lambda: aiter(stream)) if hasattr(stream, "__aiter__") else None
+    return Upload(sync, replayable=False, length=size, apieces=either)
 
 
 def _read_timeout(request: httpx2.Request) -> float | None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from antiphon.kernel import multipart
 from antiphon.kernel.http import Upload
 from antiphon.kernel.multipart import Decoder, FilePart, Part, boundary_of, decode, encode, file_part
+from antiphon.kernel.spool import Spool, Spooled
 
 
 def body_of(encoded: tuple[str, bytes | Upload]) -> bytes:
@@ -252,6 +253,74 @@ def test_what_is_written_is_read_back_in_any_split(
         elif event is not None:
             found[-1][2] += event
     assert [tuple(each) for each in found] == expected
+
+
+def in_file(pieces: Iterator[bytes]) -> Spooled:
+    """A body in a temporary file, however small."""
+    with Spool(0) as spool:
+        for piece in pieces:
+            spool.write(piece)
+        return spool.finish()
+
+
+class Split(Spooled):
+    """A body in a file that is read in other pieces."""
+
+    cuts: list[bytes]
+
+    def pieces(self) -> Iterator[bytes]:
+        return iter(self.cuts)
+
+    def part(self, start: int, size: int) -> Spooled:
+        return in_file(iter([b"".join(self.cuts)[start : start + size]]))
+
+
+@given(fields, st.data())
+def test_a_body_in_a_file_has_the_parts_it_has_in_memory(
+    given_fields: list[tuple[str, str | None, bytes]], data: Any
+) -> None:
+    plain = [(name, content) for name, filename, content in given_fields if filename is None]
+    files = [FilePart(name, filename, content) for name, filename, content in given_fields if filename is not None]
+    content_type, encoded = encode(plain, files)
+    body = encoded if isinstance(encoded, bytes) else encoded.read()
+    split = Split(None, 0, len(body))
+    split.cuts = list(cut(body, data))
+    whole = decode(content_type, body)
+    for other in (in_file(iter([body])), split):
+        found = decode(content_type, other)
+        for part, expected in zip(found, whole, strict=True):
+            if part.filename is None:
+                assert part == expected
+            else:
+                assert isinstance(part.content, Spooled)
+                assert part._replace(content=part.content.read()) == expected
+    for part in whole:
+        assert body[part.at :].startswith(part.content)  # type: ignore[arg-type]
+
+
+@given(st.binary(max_size=200), st.data())
+def test_garbage_in_a_file_is_refused_as_garbage_in_memory(body: bytes, data: Any) -> None:
+    full = b'--B\r\ncontent-disposition: form-data; name="a"; filename="f"\r\n\r\n' + body
+    split = Split(None, 0, len(full))
+    split.cuts = list(cut(full, data))
+    outcomes: list[Any] = []
+    for each in (full, split):
+        try:
+            parts = decode("multipart/form-data; boundary=B", each)
+            outcomes.append([p.content if isinstance(p.content, bytes) else p.content.read() for p in parts])
+        except ValueError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("held", [lambda body: body, lambda body: in_file(iter([body]))])
+def test_forms_have_limits(held: Any) -> None:
+    content_type, body = encode([("a", b"12345"), ("b", b"12345")], [FilePart("f", "f", b"x" * 100)], boundary="B")
+    assert [part.name for part in decode(content_type, held(body), max_parts=3, max_fields=10)] == ["a", "b", "f"]
+    with pytest.raises(ValueError, match="more than 2 parts"):
+        decode(content_type, held(body), max_parts=2)
+    with pytest.raises(ValueError, match="more than 9 bytes"):
+        decode(content_type, held(body), max_fields=9)
 
 
 def test_a_form_is_read_byte_by_byte() -> None:

@@ -195,7 +195,7 @@ def test_forms() -> None:
     )
     missing = ask(server, "POST", "/v1/files", body, headers=headers)
     assert (missing.status, missing.error["param"]) == (400, "file")
-    body, headers = form([("purpose", "batch"), ("file", ('a "b".jsonl', b"\r\n--x\r\n\0"))])
+    body, headers = form([("purpose", "user_data"), ("file", ('a "b".jsonl', b"\r\n--x\r\n\0"))])
     assert ask(server, "POST", "/v1/files", body, headers=headers).json["bytes"] == 8
     wrong = ask(server, "POST", "/v1/files", b"x", headers={**KEY, "content-type": "text/csv"})
     assert "only accepts 'multipart/form-data'" in wrong.error["message"]

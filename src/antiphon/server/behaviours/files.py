@@ -1,38 +1,63 @@
-"""Files and uploads: their bytes are kept and come back as they were sent.
+"""Files: what is uploaded is kept, byte for byte, until it is deleted or its time is over.
 
-API reference: https://platform.openai.com/docs/api-reference/files and …/uploads
+API reference: https://platform.openai.com/docs/api-reference/files
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from ...api.files import Files
-from ...api.uploads import Uploads
-from ...api.uploads.parts import Parts
 from ...kernel.errors import BadRequestError
+from ...kernel.flow import Call as Called
 from ...kernel.http import Headers, Response
+from ...kernel.spool import pieces_of, size_of
 from ..behaviour import Call, serves
 from ..facts import made
-from ..kept import check_parents, family, now
+from ..intake import too_large
+from ..jobs import Job, job
+from ..kept import family, now
+from .vector_stores import detached
 
 if TYPE_CHECKING:
+    from ...kernel.flow import Flow
+    from ...kernel.spool import Spooled
     from ..app import Server
     from ..behaviour import Reply
 
-__all__ = ("keep_file",)
+__all__ = ("checks_lines", "forget_file", "keep_file", "kept_for", "require_objects")
 
-_DAY = 86_400
+MOST_BYTES: Final = 512 * 1024 * 1024
+"""The largest file that is taken in one request."""
+
+_LINES: Final = frozenset(("fine-tune", "batch", "evals"))
+"""The purposes whose files are JSON objects, one a line."""
+
+_DAY: Final = 86_400
+_MOST_LISTED: Final = 10_000
+_LONGEST_LINE: Final = 64 * 1024 * 1024
 
 
 def keep_file(
-    server: Server, content: bytes, filename: str, purpose: str, *, at: int, expires_after: int | None = None
+    server: Server,
+    content: bytes | Spooled,
+    filename: str,
+    purpose: str,
+    *,
+    at: int,
+    expires_after: int | None = None,
 ) -> dict[str, Any]:
-    """Keep bytes as a file made at a time, in Unix seconds, and answer its document. `expires_after` is in seconds."""
+    """Keep bytes as a file made at a time, in Unix seconds, and answer its document.
+
+    `expires_after` is in seconds; after them the file is gone.
+    """
     facts = {
         "id": server.ids.new("file-"),
         "object": "file",
-        "bytes": len(content),
+        "bytes": size_of(content),
         "created_at": at,
         "filename": filename,
         "status": "processed",
@@ -40,29 +65,145 @@ def keep_file(
     }
     doc = made(server, family("files").schema, facts)
     doc["purpose"] = purpose  # the API takes more purposes than its type of a file names
-    server.store.put("files", doc["id"], doc)
-    server.store.put_blob(doc["id"], content)
+    with server.lock:
+        server.store.put_blob(doc["id"], content)
+        server.store.put("files", doc["id"], doc)
+        if expires_after is not None:
+            server.jobs.schedule("files.expire", doc["id"], at=at + expires_after)
     return doc
+
+
+def forget_file(server: Server, id: str) -> None:
+    """Drop a file and its bytes, also where it is in vector stores."""
+    with server.lock:
+        server.jobs.cancel("files.expire", id)
+        server.store.delete("files", id)
+        server.store.delete_blob(id)
+        detached(server, id)
+
+
+@job("files.expire")
+def expire(server: Server, due: Job) -> None:
+    """The time of a file is over."""
+    forget_file(server, due.subject)
+
+
+def kept_for(purpose: str, expires_after: Any) -> int | None:
+    """How many seconds a file is kept; `None`: until it is deleted."""
+    if expires_after:
+        seconds: int = expires_after["seconds"]
+        return seconds
+    return 30 * _DAY if purpose == "batch" else None
+
+
+# Lines
+
+
+def checks_lines(server: Server, purpose: str) -> bool:
+    """Whether the lines of a file are looked at when it is uploaded."""
+    return purpose in _LINES and not server.conjures
+
+
+def require_objects(data: bytes | Spooled) -> None:
+    """See that every line is a JSON object; empty lines are passed over. Raises `BadRequestError`, naming the line."""
+    if isinstance(data, bytes):
+        _require_each(enumerate(data.split(b"\n"), 1))
+        return
+    begun: list[bytes] = []
+    size, number = 0, 1
+    for piece in pieces_of(data):
+        first, *rest = piece.split(b"\n")
+        begun.append(first)
+        size += len(first)
+        if size > _LONGEST_LINE:
+            raise _not_lines(f"Line {number} is longer than {_LONGEST_LINE} bytes.")
+        if rest:
+            _require_each(enumerate([b"".join(begun), *rest[:-1]], number))
+            number += len(rest)
+            begun, size = [rest[-1]], len(rest[-1])
+    _require_each([(number, b"".join(begun))])
+
+
+def _require_each(lines: Iterable[tuple[int, bytes]]) -> None:
+    for number, line in lines:
+        if not line.strip():
+            continue
+        try:
+            good = orjson.loads(line).__class__ is dict
+        except orjson.JSONDecodeError:
+            good = False
+        if not good:
+            begin = line[:20].decode("utf-8", "replace").strip()
+            raise _not_lines(f'Line {number} is not a dictionary (HINT: line starts with: "{begin}...").')
+
+
+def _not_lines(why: str) -> BadRequestError:
+    return BadRequestError.because(
+        f"Expected file to have JSONL format, where every line is a JSON dictionary. {why}", param="file"
+    )
+
+
+# Operations
 
 
 @serves(Files.create)
 def create(call: Call) -> Reply:
-    """Keep an uploaded file."""
-    file, after = call.body["file"], call.body.get("expires_after")
-    seconds = after["seconds"] if after else 30 * _DAY if call.body["purpose"] == "batch" else None
-    return keep_file(
-        call.server, file.content, file.filename, call.body["purpose"], at=now(call), expires_after=seconds
-    )
+    """Keep an uploaded file. Raises `BadRequestError` for lines that are not as its purpose asks for."""
+    file, purpose = call.body["file"], call.body["purpose"]
+    if file.size > MOST_BYTES:
+        raise too_large(MOST_BYTES, file.size)
+    if checks_lines(call.server, purpose):
+        if not isinstance(file.data, bytes):
+            return _checked(call)
+        require_objects(file.data)
+    return _kept(call)
+
+
+def _checked(call: Call) -> Flow[dict[str, Any]]:
+    yield Called(require_objects, call.body["file"].data)
+    return _kept(call)
+
+
+def _kept(call: Call) -> dict[str, Any]:
+    file, purpose = call.body["file"], call.body["purpose"]
+    seconds = kept_for(purpose, call.body.get("expires_after"))
+    return keep_file(call.server, file.data, file.filename, purpose, at=now(call), expires_after=seconds)
+
+
+@serves(Files.list)
+def list_files(call: Call) -> Reply:
+    """The files, page by page. Raises `BadRequestError` for pages of none, or of more than 10,000."""
+    limit = call.query.get("limit")
+    if isinstance(limit, int) and not call.server.conjures:
+        if limit < 1:
+            raise BadRequestError.because(
+                f"Invalid 'limit': integer below minimum value. Expected a value >= 1, but got {limit} instead.",
+                param="limit",
+                code="integer_below_min_value",
+            )
+        if limit > _MOST_LISTED:
+            raise BadRequestError.because(
+                f"Invalid 'limit': integer above maximum value. Expected a value <= {_MOST_LISTED}, but got {limit} "
+                "instead.",
+                param="limit",
+                code="integer_above_max_value",
+            )
+    listed: dict[str, Any] = family("files").list(call)
+    return listed
 
 
 @serves(Files.content, Files.retrieve_content)
 def content(call: Call) -> Reply:
     """The bytes of a file, as they were sent."""
     doc = family("files").found(call)
-    blob = call.server.store.get_blob(doc["id"])
-    data = blob[0] if blob is not None else b""
+    blob = call.server.store.open_blob(doc["id"])
+    data = b"" if blob is None else blob.data
     name = str(doc["filename"]).replace("\\", "_").replace('"', "_").encode("ascii", "replace").decode()
-    headers = [("content-type", "application/octet-stream"), ("content-disposition", f'attachment; filename="{name}"')]
+    headers = [
+        ("content-type", "application/octet-stream"),
+        ("content-disposition", f'attachment; filename="{name}"'),
+        ("content-length", str(size_of(data))),
+    ]
     return Response(200, Headers.of(headers), data)
 
 
@@ -70,75 +211,5 @@ def content(call: Call) -> Reply:
 def delete(call: Call) -> Reply:
     """Forget a file and its bytes."""
     doc = family("files").found(call)
-    call.server.store.delete("files", doc["id"])
-    call.server.store.delete_blob(doc["id"])
+    forget_file(call.server, doc["id"])
     return {"id": doc["id"], "object": "file", "deleted": True}
-
-
-@serves(Parts.create)
-def add_part(call: Call) -> Reply:
-    """Keep one part of an upload. Raises `BadRequestError` when the upload is not pending."""
-    check_parents(call)
-    upload = _upload(call)
-    _require_pending(call, upload)
-    doc = family("uploads.parts").add(call, call.params, {})
-    call.server.store.put_blob(doc["id"], call.body["data"].content)
-    return doc
-
-
-@serves(Uploads.complete)
-def complete(call: Call) -> Reply:
-    """Put the parts together, in the order asked for, and keep them as a file.
-
-    Raises `BadRequestError` for a part that is not the upload's, and where size or checksum are not as announced.
-    """
-    server, upload = call.server, _upload(call)
-    _require_pending(call, upload)
-    place = f"uploads/{upload['id']}/parts"
-    pieces: list[bytes] = []
-    for part in call.body["part_ids"]:
-        blob = server.store.get_blob(part) if server.store.get(place, part) is not None else None
-        if blob is None and not server.conjures:
-            raise BadRequestError.because(f"No part found with id '{part}' in this upload.", param="part_ids")
-        pieces.append(b"" if blob is None else blob[0])
-    data = b"".join(pieces)
-    _check(call, upload, data)
-    file = keep_file(server, data, upload["filename"], upload["purpose"], at=now(call))
-    with server.lock:
-        doc = {**upload, "status": "completed", "file": file}
-        server.store.put("uploads", upload["id"], doc)
-    for part in call.body["part_ids"]:
-        server.store.delete_blob(part)
-    return doc
-
-
-@serves(Uploads.cancel)
-def cancel(call: Call) -> Reply:
-    """Give an upload up. Raises `BadRequestError` when it is not pending."""
-    upload = _upload(call)
-    _require_pending(call, upload)
-    return family("uploads").changed(call, {"status": "cancelled"})
-
-
-def _upload(call: Call) -> dict[str, Any]:
-    return family("uploads").get(call, call.params, call.params["upload_id"])
-
-
-def _require_pending(call: Call, upload: dict[str, Any]) -> None:
-    if upload["status"] != "pending" and not call.server.conjures:
-        raise BadRequestError.because(f"Upload '{upload['id']}' is {upload['status']}, so this cannot be done.")
-
-
-def _check(call: Call, upload: dict[str, Any], data: bytes) -> None:
-    if call.server.conjures:
-        return
-    if len(data) != upload["bytes"]:
-        raise BadRequestError.because(
-            f"The parts of the upload have {len(data)} bytes, but {upload['bytes']} were announced.", param="part_ids"
-        )
-    md5 = call.body.get("md5")
-    if md5:
-        from hashlib import md5 as digest
-
-        if digest(data, usedforsecurity=False).hexdigest() != md5.lower():
-            raise BadRequestError.because("The checksum of the parts is not the one given.", param="md5")

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...kernel.spool import size_of
 from ..kept import Kept, family, later, now
 
 if TYPE_CHECKING:
+    from ...kernel.spool import Spooled
     from ..behaviour import Call
 
 
@@ -30,16 +32,16 @@ def _container_path(call: Call) -> str:
 
 
 def _container_bytes(call: Call) -> int:
-    return len(_container_content(call))
+    return size_of(_container_content(call))
 
 
-def _container_content(call: Call) -> bytes:
+def _container_content(call: Call) -> bytes | Spooled:
     uploaded = call.body.get("file")
     if uploaded is not None:
-        content: bytes = uploaded.content
-        return content
-    found = call.server.store.get_blob(call.body.get("file_id", ""))
-    return b"" if found is None else found[0]
+        data: bytes | Spooled = uploaded.data
+        return data
+    found = call.server.store.open_blob(call.body.get("file_id", ""))
+    return b"" if found is None else found.data
 
 
 def _keep_container_file(call: Call, doc: dict[str, Any]) -> None:
