@@ -13,7 +13,18 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ("Piece", "count", "counter", "decode", "encode", "encoding_name", "message_tokens", "pieces", "preload")
+__all__ = (
+    "Piece",
+    "count",
+    "counter",
+    "decode",
+    "encode",
+    "encoding_name",
+    "message_tokens",
+    "pieces",
+    "preload",
+    "starts",
+)
 
 _CL100K = ("gpt-4-", "gpt-3.5", "gpt-35", "text-embedding-", "davinci-002", "babbage-002")
 """Beginnings of the names of models that use the older vocabulary; every other model uses o200k."""
@@ -137,6 +148,11 @@ def pieces(text: str, model: str = "") -> list[Piece]:
 
     read = getincrementaldecoder("utf-8")().decode
     return [Piece(token, read(raw[a:b]), raw[a:b]) for token, (a, b) in zip(ids, spans, strict=True)]
+
+
+def starts(text: str, model: str = "") -> list[int]:
+    """Where each token of a text begins, in characters. Raises `UnicodeEncodeError` for lone surrogates."""
+    return [start for start, _ in _vocabulary(encoding_name(model)).encode_with_offsets(text, "char")[1]]
 
 
 def message_tokens(

@@ -256,7 +256,7 @@ def test_tiers() -> None:
     found = coverage.tiers()
     assert len(found) == 390 + len(LEGACY)
     assert found["models.list"] == found["chat.completions.create"] == "behaves"
-    assert found["vector_stores.create"] == "generic"
+    assert found["containers.create"] == "generic"
     assert found["moderations.create"] in ("shape", "behaves")
 
 

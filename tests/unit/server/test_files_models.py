@@ -177,8 +177,11 @@ def test_only_tuned_models_are_deleted(server: Server) -> None:
 def test_vector_stores_count_their_files(server: Server) -> None:
     files = [upload(server, b"12345")["id"], upload(server, b"123")["id"]]
     store = ask(server, "POST", "/v1/vector_stores", {"name": "s", "file_ids": files}).json
+    assert store["file_counts"]["total"] == store["file_counts"]["in_progress"] == 2
+    server.clock.advance(1)
+    store = ask(server, "GET", f"/v1/vector_stores/{store['id']}").json
     assert store["file_counts"]["total"] == store["file_counts"]["completed"] == 2
-    assert store["usage_bytes"] == 8
+    assert store["usage_bytes"] == 8 + 2 * 1024
     address = f"/v1/vector_stores/{store['id']}/files"
     assert ask(server, "GET", f"{address}/{files[0]}/content").json["data"] == [{"type": "text", "text": "12345"}]
     assert len(ask(server, "GET", address + "?filter=completed").json["data"]) == 2

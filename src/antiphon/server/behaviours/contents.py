@@ -1,6 +1,6 @@
-"""The bytes behind documents of the generic engine: container files, skills, what was read from a vector store's file.
+"""The bytes behind documents of the generic engine: container files and skills.
 
-API reference: https://platform.openai.com/docs/api-reference/containers, …/skills and …/vector-stores-files
+API reference: https://platform.openai.com/docs/api-reference/containers and …/skills
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from ...api.containers.files.content import Content as ContainerContent
 from ...api.skills.content import Content as SkillContent
 from ...api.skills.versions.content import Content as VersionContent
-from ...api.vector_stores.files import Files as VectorStoreFiles
 from ...kernel.http import Headers, Response
 from ..behaviour import Call, serves
 from ..kept import check_parents, family
@@ -44,12 +43,3 @@ def skill_version(call: Call) -> Reply:
     """The archive of one version of a skill."""
     check_parents(call)
     return _kept(call, f"skills/{call.params['skill_id']}/{call.params['version']}", "application/zip")
-
-
-@serves(VectorStoreFiles.content)
-def read(call: Call) -> Reply:
-    """The text that was read from a file in a vector store."""
-    check_parents(call)
-    blob = call.server.store.get_blob(call.params["file_id"])
-    text = "" if blob is None else blob[0].decode("utf-8", "replace")
-    return {"object": "vector_store.file_content.page", "data": [{"type": "text", "text": text}] if text else []}

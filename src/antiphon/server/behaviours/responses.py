@@ -20,6 +20,7 @@ from ..background import as_of_now, begin, followed, forget, stop
 from ..behaviour import Call, serves
 from ..compaction import asked, compaction, expanded
 from ..context import CONTEXTS, RESPONSES, Context, context_of, history, keep
+from ..filtering import check
 from ..hosted import Bench, performed
 from ..hosted.image_generation import DEFAULT_MODEL as PAINTER
 from ..image_models import family
@@ -30,6 +31,7 @@ from ..renderings.responses import ResponseTurn, events, skeleton
 from ..renderings.responses_request import messages_of, responses_request
 from ..renderings.sinks import EVENT_STREAM, driven, settled
 from ..renderings.usage import responses_usage
+from ..searching import check_ranking
 from ..windows import SMALL_WINDOW, context_window
 
 if TYPE_CHECKING:
@@ -130,6 +132,9 @@ def _check_stores(server: Server, tool: dict[str, Any], place: str) -> None:
     for key in tool.get("vector_store_ids") or ():
         if server.store.get("vector_stores", key) is None:
             raise NotFoundError.because(f"Vector store with id '{key}' not found.", param="tools")
+    if tool.get("filters"):
+        check(tool["filters"], f"{place}.filters")
+    check_ranking(tool.get("ranking_options"), f"{place}.ranking_options")
 
 
 def _check_container(server: Server, tool: dict[str, Any], place: str) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from ..searching import search
+from ..searching import completed, search
 from . import texts
 
 if TYPE_CHECKING:
@@ -22,16 +21,16 @@ def items(use: FileSearch, bench: Bench) -> Flow[list[dict[str, Any]]]:
     found: list[Any]
     if use.results is None:
         tool = bench.tool("file_search")
-        searched: Any = search(
+        stores = tool.get("vector_store_ids") or ()
+        yield from completed(bench.server, stores)
+        searched = yield from search(
             bench.server,
-            tool.get("vector_store_ids") or (),
+            stores,
             queries,
             limit=tool.get("max_num_results") or 20,
             filters=tool.get("filters"),
             ranking=tool.get("ranking_options"),
         )
-        if isinstance(searched, GeneratorType):
-            searched = yield from searched
         found = [each._asdict() for each in searched]
     else:
         found = [dict(each) for each in use.results]
