@@ -1,4 +1,4 @@
-"""Assistants, threads, messages, runs.
+"""Assistants, threads, messages, runs: what the generic engine knows of them. How they behave is in `behaviours/`.
 
 API reference: https://platform.openai.com/docs/api-reference/assistants
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _NO_TOOLS: list[Any] = []
 
 
-def _blocks(content: Any) -> list[Any]:
+def blocks(content: Any) -> list[Any]:
     """The content of a message as blocks, as the API answers it."""
     if isinstance(content, str):
         return [{"type": "text", "text": {"value": content, "annotations": []}}]
@@ -26,14 +26,21 @@ def _blocks(content: Any) -> list[Any]:
 
 
 def _content(call: Call) -> list[Any]:
-    return _blocks(call.body.get("content", ""))
+    return blocks(call.body.get("content", ""))
 
 
 def _add_messages(call: Call, thread: dict[str, Any]) -> None:
     """A thread may be created with messages in it."""
     keeper = family("beta.threads.messages")
     for message in call.body.get("messages") or ():
-        keeper.add(call, {"thread_id": thread["id"]}, {**message, "content": _blocks(message.get("content", ""))})
+        keeper.add(call, {"thread_id": thread["id"]}, {**message, "content": blocks(message.get("content", ""))})
+
+
+def _emptied(call: Call, thread: dict[str, Any]) -> None:
+    """With a thread goes all that is in it."""
+    from ..runs import forget
+
+    forget(call.server, thread["id"])
 
 
 def _assistant(field: str, default: Any) -> Any:
@@ -56,7 +63,7 @@ def _run(call: Call) -> Any:
     thread = family("beta.threads").add(call, {}, described)
     for message in described.get("messages") or ():
         family("beta.threads.messages").add(
-            call, {"thread_id": thread["id"]}, {**message, "content": _blocks(message.get("content", ""))}
+            call, {"thread_id": thread["id"]}, {**message, "content": blocks(message.get("content", ""))}
         )
     run = family("beta.threads.runs").add(call, {"thread_id": thread["id"]}, call.body)
     return stream(call, run) if call.body.get("stream") else run
@@ -73,6 +80,7 @@ FAMILIES = (
         "thread_",
         new={"metadata": {}, "tool_resources": {}},
         created=_add_messages,
+        removed=_emptied,
         others={"create_and_run": _run},
     ),
     Kept(
