@@ -54,7 +54,7 @@ lock: $(VENV)/.uv ## Choose versions anew: pyproject.toml to requirements/*.txt 
 	@$(UV) pip compile $(LOCKING) requirements/bootstrap.in -o requirements/bootstrap.txt $(ARGS)
 	@$(UV) pip compile $(LOCKING) pyproject.toml --all-extras --group dev -c requirements/bootstrap.txt \
 		-o requirements/dev.txt $(ARGS)
-	@$(UV) pip compile $(LOCKING) pyproject.toml --extra server -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
+	@$(UV) pip compile $(LOCKING) pyproject.toml --extra server --extra audio -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
 	@$(UV) pip compile $(LOCKING) requirements/litellm.in -o requirements/litellm.txt $(ARGS)
 
 # Three days let a bad release be withdrawn, and every mirror of the registry catch up.

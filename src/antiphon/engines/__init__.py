@@ -1,4 +1,4 @@
-"""What answers when a model is asked: words, echoes, valid JSON, vectors, pictures, scores, your function."""
+"""What answers when a model is asked: words, echoes, valid JSON, vectors, pictures, sounds, scores, your function."""
 
 from __future__ import annotations
 
@@ -21,9 +21,17 @@ if TYPE_CHECKING:
     from .moderation import WordListModeration as WordListModeration
     from .moderation import moderation_engine as moderation_engine
     from .paced import Paced as Paced
+    from .speech import SpeechFunction as SpeechFunction
+    from .speech import Synthesizer as Synthesizer
+    from .speech import Tones as Tones
+    from .speech import speech_engine as speech_engine
     from .text import Echo as Echo
     from .text import LoremIpsum as LoremIpsum
     from .text import ReverseInput as ReverseInput
+    from .transcription import MadeUp as MadeUp
+    from .transcription import Recognizer as Recognizer
+    from .transcription import TranscriptionFunction as TranscriptionFunction
+    from .transcription import transcription_engine as transcription_engine
 
 _WHERE = {
     "Default": ".default",
@@ -34,15 +42,23 @@ _WHERE = {
     "HashEmbeddings": ".embeddings",
     "ImageFunction": ".images",
     "LoremIpsum": ".text",
+    "MadeUp": ".transcription",
     "ModerationFunction": ".moderation",
     "Paced": ".paced",
+    "Recognizer": ".transcription",
     "ReverseInput": ".text",
+    "SpeechFunction": ".speech",
+    "Synthesizer": ".speech",
+    "Tones": ".speech",
+    "TranscriptionFunction": ".transcription",
     "WordListModeration": ".moderation",
     "embedding_engine": ".embeddings",
     "engine": ".functions",
     "image_engine": ".images",
     "moderation_engine": ".moderation",
     "never_blocks": ".functions",
+    "speech_engine": ".speech",
+    "transcription_engine": ".transcription",
 }
 
 __all__ = tuple(sorted(_WHERE))  # pyright: ignore[reportUnsupportedDunderAll]

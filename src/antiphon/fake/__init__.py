@@ -19,6 +19,8 @@ from ..engines.functions import engine as made
 from ..engines.images import image_engine
 from ..engines.moderation import moderation_engine
 from ..engines.paced import Paced
+from ..engines.speech import speech_engine
+from ..engines.transcription import transcription_engine
 from ..server.app import Server
 from ..server.engine import Engines
 
@@ -30,7 +32,14 @@ if TYPE_CHECKING:
     from ..kernel.flow import Flow, World
     from ..kernel.http import Filter, Request, Response
     from ..server.clock import Clock
-    from ..server.engine import ChatEngine, EmbeddingEngine, ImageEngine, ModerationEngine
+    from ..server.engine import (
+        ChatEngine,
+        EmbeddingEngine,
+        ImageEngine,
+        ModerationEngine,
+        SpeechEngine,
+        TranscriptionEngine,
+    )
     from ..server.limits import RateLimits
     from ..server.store import Store
     from ..transports.httpx2 import HandlerTransport
@@ -50,8 +59,10 @@ if TYPE_CHECKING:
     Embeds: TypeAlias = EmbeddingEngine | Callable[[list[str]], Any] | None
     Draws: TypeAlias = ImageEngine | Callable[[str], Any] | None
     Judges: TypeAlias = ModerationEngine | Callable[[str], Any] | None
+    Speaks: TypeAlias = SpeechEngine | Callable[[str], Any] | None
+    Listens: TypeAlias = str | TranscriptionEngine | Callable[[bytes], Any] | None
 else:
-    Answers = Embeds = Draws = Judges = object
+    Answers = Embeds = Draws = Judges = Speaks = Listens = object
 
 
 class FakeOpenAI:
@@ -60,11 +71,11 @@ class FakeOpenAI:
     What models say:
         `engine` answers for every model: an engine, a function of a request, or the name of a built-in one
         (`default`, `lorem`, `echo`, `reverse`). `engines` has others for some models, by name or by a pattern such
-        as `gpt-4o*`. `embeddings` is an engine or a function from texts to vectors, `images` an engine or a function
-        from a prompt to a picture, `moderations` one from a text to scores by category; each may be a mapping from
-        model names. `models` limits which models exist;
-        without it any name is answered. `latency` is the seconds before a model's first word, or a pair: those, and the
-        seconds between its further pieces.
+        as `gpt-4o*`. `embeddings` is an engine or a function from texts to vectors, `images` from a prompt to a
+        picture, `moderations` from a text to scores by category, `speech` from a text to a sound, `transcriptions` from
+        a recording to a text; each may be a mapping from model names. `models` limits which models exist; without it
+        any name is answered. `latency` is the seconds before a model's first word, or a pair: those, and the seconds
+        between its further pieces.
     State:
         `seed` decides what is made up: the same requests get the same answers and ids. `store` keeps what is
         created (in memory by default), `clock` says what time it is. Jobs (background responses, batches,
@@ -87,6 +98,8 @@ class FakeOpenAI:
         embeddings: Embeds | Mapping[str, Embeds] = None,
         images: Draws | Mapping[str, Draws] = None,
         moderations: Judges | Mapping[str, Judges] = None,
+        speech: Speaks | Mapping[str, Speaks] = None,
+        transcriptions: Listens | Mapping[str, Listens] = None,
         models: Sequence[str] | None = None,
         latency: float | tuple[float, float] = 0.0,
         seed: int | str = 0,
@@ -116,6 +129,8 @@ class FakeOpenAI:
                 _by_name(embeddings, embedding_engine),
                 _by_name(images, partial(image_engine, seed=seed)),
                 _by_name(moderations, moderation_engine),
+                _by_name(speech, speech_engine),
+                _by_name(transcriptions, partial(transcription_engine, seed=seed)),
                 models=models,
             ),
             store=store,

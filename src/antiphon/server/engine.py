@@ -2,7 +2,8 @@
 
 An engine is a callable: `ChatEngine` answers a `ChatRequest` with a turn, `EmbeddingEngine` an
 `EmbeddingRequest` with vectors, `ImageEngine` an `ImageRequest` with image files, `ModerationEngine` a
-`ModerationRequest` with scores. None of them may sleep or block: what takes time is a step (`Pause`, `Await`,
+`ModerationRequest` with scores, `SpeechEngine` a `SpeechRequest` with a sound, `TranscriptionEngine` a
+`TranscriptionRequest` with a text. None of them may sleep or block: what takes time is a step (`Pause`, `Await`,
 `Call`, `Send`) yielded from the turn or the flow.
 `antiphon.engines.engine` makes engines of functions that do block.
 """
@@ -20,6 +21,7 @@ from ..kernel.errors import NotFoundError
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
     from .behaviour import UploadedFile
+    from .sounds import Sound
     from .turns import Turn
 
 __all__ = (
@@ -36,8 +38,12 @@ __all__ = (
     "ModerationEngine",
     "ModerationRequest",
     "ResponseFormat",
+    "SpeechEngine",
+    "SpeechRequest",
     "Tool",
     "ToolChoice",
+    "TranscriptionEngine",
+    "TranscriptionRequest",
     "model_not_found",
     "text_of",
 )
@@ -215,6 +221,38 @@ class ModerationRequest:
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
+@dataclass(slots=True)
+class SpeechRequest:
+    """A text to be spoken."""
+
+    model: str
+    input: str
+    voice: str
+    """The name of a voice, or the id of one that was made."""
+    instructions: str = ""
+    speed: float = 1.0
+    """0.25 to 4."""
+    body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(slots=True)
+class TranscriptionRequest:
+    """A recording to be written down."""
+
+    model: str
+    audio: bytes
+    """The file as it was sent, in whatever format."""
+    filename: str
+    seconds: float
+    """How long it lasts."""
+    language: str | None = None
+    """An ISO 639-1 code, where the caller says which language is spoken."""
+    prompt: str = ""
+    translate: bool = False
+    """Whether it is to be written in English, whatever is spoken."""
+    body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
 class ChatEngine(Protocol):
     """Answers a conversation. Raise an `APIStatusError.because(...)` to answer with an error."""
 
@@ -237,6 +275,18 @@ class ModerationEngine(Protocol):
     """Gives a score from 0 to 1 for each category it has something to say of; the others score next to nothing."""
 
     def __call__(self, request: ModerationRequest, /) -> Mapping[str, float] | Flow[Mapping[str, float]]: ...
+
+
+class SpeechEngine(Protocol):
+    """Speaks. Gives the sound, which the server writes in the format that was asked for."""
+
+    def __call__(self, request: SpeechRequest, /) -> Sound | Flow[Sound]: ...
+
+
+class TranscriptionEngine(Protocol):
+    """Writes down what is said in a recording."""
+
+    def __call__(self, request: TranscriptionRequest, /) -> str | Flow[str]: ...
 
 
 def model_not_found(model: str) -> NotFoundError:
@@ -288,6 +338,8 @@ class Engines:
         embeddings: Mapping[str, EmbeddingEngine] | EmbeddingEngine | None = None,
         images: Mapping[str, ImageEngine] | ImageEngine | None = None,
         moderations: Mapping[str, ModerationEngine] | ModerationEngine | None = None,
+        speech: Mapping[str, SpeechEngine] | SpeechEngine | None = None,
+        transcriptions: Mapping[str, TranscriptionEngine] | TranscriptionEngine | None = None,
         *,
         models: Collection[str] | None = None,
     ) -> None:
@@ -295,6 +347,8 @@ class Engines:
         self._embeddings: _Table[EmbeddingEngine] = _Table(embeddings)
         self._images: _Table[ImageEngine] = _Table(images)
         self._moderations: _Table[ModerationEngine] = _Table(moderations)
+        self._speech: _Table[SpeechEngine] = _Table(speech)
+        self._transcriptions: _Table[TranscriptionEngine] = _Table(transcriptions)
         self.models = None if models is None else tuple(models)
 
     def chat(self, model: str) -> ChatEngine:
@@ -321,11 +375,30 @@ class Engines:
             self._check(model)
         return self._moderations.choose(model)
 
+    def speech(self, model: str) -> SpeechEngine:
+        """The engine that speaks aloud for `model`. Raises `NotFoundError` when there is none."""
+        if self.models is not None:
+            self._check(model)
+        return self._speech.choose(model)
+
+    def transcriptions(self, model: str) -> TranscriptionEngine:
+        """The engine that listens for `model`. Raises `NotFoundError` when there is none."""
+        if self.models is not None:
+            self._check(model)
+        return self._transcriptions.choose(model)
+
     @property
     def names(self) -> list[str]:
         """Every model name that is known exactly, for lists of models."""
         allowed = [] if self.models is None else [name for name in self.models if not _is_pattern(name)]
-        tables = (self._chat, self._embeddings, self._images, self._moderations)
+        tables = (
+            self._chat,
+            self._embeddings,
+            self._images,
+            self._moderations,
+            self._speech,
+            self._transcriptions,
+        )
         return list(dict.fromkeys([*allowed, *(name for table in tables for name in table.exact)]))
 
     def _check(self, model: str) -> None:
