@@ -18,7 +18,7 @@ from ...kernel.portal import wait_for
 
 __all__ = ("AppSocket", "AppTransport", "BlockingAppSocket")
 
-_ENDING: Final = 5.0
+_ENDING: Final = 1.0
 """Seconds that an application has to end after its caller has left."""
 
 
@@ -46,7 +46,7 @@ class _Call:
         """The next message; `None` where the application has ended. Raises `TimeoutError`, and what it has raised."""
         async with asyncio.timeout(seconds):
             message = await self.said.get()
-        if message is None:
+        if message is None and not self.gone:
             self.gone = True
             await self.task
         return message
@@ -56,15 +56,23 @@ class _Call:
         if not self.gone:
             self.gone = True
             self.heard.put_nowait(message)
-            while not self.said.empty():  # whoever waits for room need not any more
-                self.said.get_nowait()
-        if not self.task.done():
-            await asyncio.wait((self.task,), timeout=_ENDING)
-        if not self.task.done():
+        if not await self._ended():
             self.task.cancel()
-            await asyncio.wait((self.task,), timeout=_ENDING)
+            await self._ended()
         if self.task.done() and not self.task.cancelled():
             self.task.exception()  # nobody is there to be told
+        if self.said.empty():
+            self.said.put_nowait(None)  # for whoever waits for a message
+
+    async def _ended(self) -> bool:
+        """Whether the application ends in time, with nobody who takes what it still says."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _ENDING
+        while not self.task.done() and loop.time() < until:
+            taking = asyncio.ensure_future(self.said.get())
+            await asyncio.wait((self.task, taking), timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED)
+            taking.cancel()
+        return self.task.done()
 
 
 def _scope(kind: str, url: str, headers: Sequence[tuple[str, str]], **rest: Any) -> dict[str, Any]:
@@ -219,6 +227,8 @@ class AppSocket:
         if self._end is not None:
             raise self._end
         message = await self._call.next(timeout)
+        if self._end is not None:
+            raise self._end
         if message is None or message["type"] == "websocket.close":
             code = 1006 if message is None else message.get("code", 1000)
             self._end = _closed(code, "" if message is None else message.get("reason") or "")

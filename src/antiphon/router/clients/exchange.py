@@ -25,7 +25,7 @@ from .readers import AnswerReader, by_media_type, find, recognized
 
 __all__ = ("Exchange", "Patience", "Raw", "ServerSentEvent", "Typed")
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class ServerSentEvent(NamedTuple):
@@ -65,13 +65,13 @@ class Patience(NamedTuple):
         return float(min(self.initial_delay * 2.0 ** min(taken, 1000), self.max_delay) * (1 - 0.25 * random()))
 
 
-class Listener(Protocol[T]):
+class Listener(Protocol[T_co]):
     """Who is told of the events of an answer."""
 
     def begin(self, response: Response) -> None: ...
-    def hear(self, event: ServerSentEvent) -> Iterable[T]: ...
+    def hear(self, event: ServerSentEvent) -> Iterable[T_co]: ...
     def over(self) -> bool: ...
-    def end(self, request: Request) -> Iterable[T]: ...
+    def end(self, request: Request) -> Iterable[T_co]: ...
 
 
 class Raw:
@@ -163,7 +163,7 @@ class Exchange:
         body, self._body = self._body, None
         return Leave(body)
 
-    def told(self, listener: Listener[T]) -> Generator[Step[Any] | T, Any, None]:
+    def told(self, listener: Listener[Any]) -> Generator[Any, Any, None]:
         """What the listener makes of the answer. Raises `APIError` where there is none, or no more."""
         while True:
             headers: Headers | None = None
@@ -208,7 +208,7 @@ class Exchange:
             return backoff(self._taken, headers)
         return self._patience.delay(self._taken)
 
-    def _read(self, response: Response, listener: Listener[T]) -> Generator[Step[Any] | T, Any, None]:
+    def _read(self, response: Response, listener: Listener[Any]) -> Generator[Any, Any, None]:
         listener.begin(response)
         media = (response.headers.get("content-type") or "text/event-stream").partition(";")[0].strip().lower()
         make = _SPLITTERS.get(media)

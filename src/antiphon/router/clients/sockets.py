@@ -96,40 +96,34 @@ class AsyncWebSocketClient(_Client):
         return AsyncWebSocketConnection(self)
 
 
-class WebSocketConnection(Pump):
+class WebSocketConnection:
     """A session whose calls block. `cancel` and `send` may be called from other threads while one receives."""
 
     def __init__(self, client: _Client) -> None:
-        self._client = client
         self._talk = client._talk()
-        self._closed = threading.Event()
-        self._socket: Any = None
+        self._pump = _Pump(client)
 
     def send(self, message: Any) -> None:
         """Ask. Raises `WebSocketConnectionClosedError` where the connection was lost in the midst of an answer."""
-        run(self._talk.send(message), self)
+        run(self._talk.send(message), self._pump)
 
     def receive(self) -> Any:
         """The next frame, whatever it is. Raises `APITimeoutError`, and `WebSocketConnectionClosedError` at the end."""
-        return run(self._talk.receive(), self)
+        return run(self._talk.receive(), self._pump)
 
     def stream_response(self) -> Generator[Any, None, None]:
         """The frames of an answer, until its end. Leaving early cancels it; the session goes on."""
-        try:
-            yield from tell(self._talk.frames(), self)
-        except GeneratorExit:
-            run(self._talk.leave(), self)
-            raise
-        except KeyboardInterrupt:
-            self._talk.abandon()
-            raise
+        return self._told(self._talk.frames())
 
     def stream_events(self) -> Generator[Event, None, None]:
         """What an answer says, in the same events for every wire format: `Start` first, `Finish` or `Error` last."""
+        return self._told(self._talk.events())
+
+    def _told(self, flow: Generator[Any, Any, None]) -> Generator[Any, None, None]:
         try:
-            yield from tell(self._talk.events(), self)
+            yield from tell(flow, self._pump)
         except GeneratorExit:
-            run(self._talk.leave(), self)
+            run(self._talk.leave(), self._pump)
             raise
         except KeyboardInterrupt:
             self._talk.abandon()
@@ -137,31 +131,82 @@ class WebSocketConnection(Pump):
 
     def cancel(self) -> None:
         """Stop the answer under way, upstream too. Its end is still received."""
-        run(self._talk.cancel(), self)
+        run(self._talk.cancel(), self._pump)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection; the server stops."""
         self._talk.end()
-        self._closed.set()
-        socket = self._socket
-        if socket is None:
-            return
-        # The other side's goodbye is behind all it has sent: somebody has to read that for closing not to time out.
-        draining = threading.Thread(target=_drain, args=(socket,), daemon=True)
-        if self._client._app is None:
-            draining.start()
-        socket.close(code, reason)
-        if self._client._app is None:
-            draining.join()
+        self._pump.close(code, reason)
 
     def __enter__(self) -> Self:
-        run(self._talk.open(), self)
+        run(self._talk.open(), self._pump)
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    # What the steps do
+
+class AsyncWebSocketConnection:
+    """A session whose calls are coroutines. `cancel` and `send` may be called while another task receives."""
+
+    def __init__(self, client: _Client) -> None:
+        self._talk = client._talk()
+        self._pump = _AsyncPump(client)
+
+    async def send(self, message: Any) -> None:
+        """Ask. Raises `WebSocketConnectionClosedError` where the connection was lost in the midst of an answer."""
+        await arun(self._talk.send(message), self._pump)
+
+    async def receive(self) -> Any:
+        """The next frame, whatever it is. Raises `APITimeoutError`, and `WebSocketConnectionClosedError` at the end."""
+        return await arun(self._talk.receive(), self._pump)
+
+    def stream_response(self) -> AsyncGenerator[Any, None]:
+        """The frames of an answer, until its end. Leaving early cancels it; the session goes on."""
+        return self._told(self._talk.frames())
+
+    def stream_events(self) -> AsyncGenerator[Event, None]:
+        """What an answer says, in the same events for every wire format: `Start` first, `Finish` or `Error` last."""
+        return self._told(self._talk.events())
+
+    async def _told(self, flow: Generator[Any, Any, None]) -> AsyncGenerator[Any, None]:
+        telling = atell(flow, self._pump)
+        try:
+            async for each in telling:
+                yield each
+        except GeneratorExit:
+            await telling.aclose()
+            await arun(self._talk.leave(), self._pump)
+            raise
+        except asyncio.CancelledError:
+            self._talk.abandon()
+            raise
+
+    async def cancel(self) -> None:
+        """Stop the answer under way, upstream too. Its end is still received."""
+        await arun(self._talk.cancel(), self._pump)
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection; the server stops."""
+        self._talk.end()
+        await self._pump.close(code, reason)
+
+    async def __aenter__(self) -> Self:
+        await arun(self._talk.open(), self._pump)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+
+# What the steps of a talk do
+
+
+class _Pump(Pump):
+    def __init__(self, client: _Client) -> None:
+        self._client = client
+        self._closed = threading.Event()
+        self._socket: Any = None
 
     def connect(self, query: Any = None, headers: Any = None) -> str | None:
         client = self._client
@@ -175,9 +220,9 @@ class WebSocketConnection(Pump):
         else:
             from websockets.sync.client import connect
 
-            made_by: Any = connect(client.uri, **_options(client))
-            # Entered by hand, as `client.websockets` does: from websockets 17.1 on, this is a context manager.
-            self._socket = made_by.__enter__() if hasattr(made_by, "__enter__") else made_by
+            opening: Any = connect(client.uri, **_options(client))
+            # Entered by hand: from websockets 17.1 on, this is a context manager.
+            self._socket = opening.__enter__() if hasattr(opening, "__enter__") else opening
         return _agreed(self._socket)
 
     def write(self, message: Message) -> None:
@@ -194,76 +239,23 @@ class WebSocketConnection(Pump):
         with suppress(Exception):
             self._socket.close()
 
-
-class AsyncWebSocketConnection(Pump):
-    """A session whose calls are coroutines. `cancel` and `send` may be called while another task receives."""
-
-    def __init__(self, client: _Client) -> None:
-        self._client = client
-        self._talk = client._talk()
-        self._closed = asyncio.Event()
-        self._socket: Any = None
-
-    async def send(self, message: Any) -> None:
-        """Ask. Raises `WebSocketConnectionClosedError` where the connection was lost in the midst of an answer."""
-        await arun(self._talk.send(message), self)
-
-    async def receive(self) -> Any:
-        """The next frame, whatever it is. Raises `APITimeoutError`, and `WebSocketConnectionClosedError` at the end."""
-        return await arun(self._talk.receive(), self)
-
-    async def stream_response(self) -> AsyncGenerator[Any, None]:
-        """The frames of an answer, until its end. Leaving early cancels it; the session goes on."""
-        telling = atell(self._talk.frames(), self)
-        try:
-            async for frame in telling:
-                yield frame
-        except GeneratorExit:
-            await telling.aclose()
-            await arun(self._talk.leave(), self)
-            raise
-        except asyncio.CancelledError:
-            self._talk.abandon()
-            raise
-
-    async def stream_events(self) -> AsyncGenerator[Event, None]:
-        """What an answer says, in the same events for every wire format: `Start` first, `Finish` or `Error` last."""
-        telling = atell(self._talk.events(), self)
-        try:
-            async for event in telling:
-                yield event
-        except GeneratorExit:
-            await telling.aclose()
-            await arun(self._talk.leave(), self)
-            raise
-        except asyncio.CancelledError:
-            self._talk.abandon()
-            raise
-
-    async def cancel(self) -> None:
-        """Stop the answer under way, upstream too. Its end is still received."""
-        await arun(self._talk.cancel(), self)
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection; the server stops."""
-        self._talk.end()
+    def close(self, code: int, reason: str) -> None:
         self._closed.set()
         socket = self._socket
         if socket is None:
             return
-        draining = None if self._client._app is not None else asyncio.ensure_future(_adrain(socket))
-        await socket.close(code, reason)
-        if draining is not None:
-            await draining
+        # The other side's goodbye is behind all it has sent: somebody has to read that for closing not to time out.
+        draining = threading.Thread(target=_drain, args=(socket,), daemon=True)
+        draining.start()
+        socket.close(code, reason)
+        draining.join()
 
-    async def __aenter__(self) -> Self:
-        await arun(self._talk.open(), self)
-        return self
 
-    async def __aexit__(self, *exc: object) -> None:
-        await self.close()
-
-    # What the steps do
+class _AsyncPump(Pump):
+    def __init__(self, client: _Client) -> None:
+        self._client = client
+        self._closed = asyncio.Event()
+        self._socket: Any = None
 
     async def connect(self, query: Any = None, headers: Any = None) -> str | None:
         client = self._client
@@ -294,6 +286,15 @@ class AsyncWebSocketConnection(Pump):
     async def shut(self) -> None:
         with suppress(Exception):
             await self._socket.close()
+
+    async def close(self, code: int, reason: str) -> None:
+        self._closed.set()
+        socket = self._socket
+        if socket is None:
+            return
+        draining = asyncio.ensure_future(_adrain(socket))
+        await socket.close(code, reason)
+        await draining
 
 
 def _options(client: _Client) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from ...kernel.errors import (
     WebSocketConnectionClosedError,
     from_response,
 )
-from ...kernel.flow import Flow, Step
+from ...kernel.flow import Flow
 from ...kernel.http import Headers, Response
 from ..events import Event
 from .exchange import Patience
@@ -40,6 +40,8 @@ Heard: TypeAlias = "tuple[Any, list[Event], bool, bool]"
 _CANCEL: Final = '{"event":"cancel"}'
 _RESUMABLE: Final = frozenset((1000, 1001, 1005, 1006, 1011, 1012, 1013, 1015))
 """Codes of connections that are worth making again for a question that has no answer yet."""
+
+_POLICY: Final = 1008
 
 
 class DataMode(StrEnum):
@@ -61,6 +63,8 @@ class Talk:
         self._patience = patience
         self._connected = False
         self._closed = False
+        self._answered = False
+        """Whether an answer has come to its end over this connection."""
         self._asked: deque[Message] = deque()
         """Questions whose answers have not ended, the one being answered first."""
         self._reader: AnswerReader | None = None
@@ -86,7 +90,7 @@ class Talk:
                 if taken >= self._patience.max_retries or not _worth_trying(failed):
                     raise failed from error
             else:
-                self._connected = True
+                self._connected, self._answered = True, False
                 return
             if (yield Wait(self._patience.delay(taken))):
                 raise failed
@@ -94,7 +98,7 @@ class Talk:
 
     def _again(self, code: int) -> Flow[bool]:
         """Make a lost connection again and ask what has no answer: whether that may be done, and was."""
-        while self._reader is None and self._asked and code in _RESUMABLE and not self._closed:
+        while self._reader is None and self._asked and self._may_resume(code) and not self._closed:
             if self._taken >= self._patience.max_retries:
                 break
             self._connected = False
@@ -112,6 +116,10 @@ class Talk:
                 continue
             return True
         return False
+
+    def _may_resume(self, code: int) -> bool:
+        # A connection that has answered before may have had as many questions as it may; a new one starts anew.
+        return code in _RESUMABLE or (code == _POLICY and self._answered)
 
     def _reopen(self, *more: Message) -> Flow[None]:
         """Make the connection again and ask what has no answer."""
@@ -202,7 +210,7 @@ class Talk:
         heard: Heard = yield from self._next()
         return heard[0]
 
-    def frames(self) -> Generator[Step[Any] | Any, Any, None]:
+    def frames(self) -> Generator[Any, Any, None]:
         """The frames of an answer, but for one that marks its end and says nothing else."""
         if self._abandoned:
             yield from self._skip()
@@ -213,7 +221,7 @@ class Talk:
             if last:
                 return
 
-    def events(self) -> Generator[Step[Any] | Event, Any, None]:
+    def events(self) -> Generator[Any, Any, None]:
         """What an answer says."""
         if self._abandoned:
             yield from self._skip()
@@ -266,6 +274,7 @@ class Talk:
             events += reader.close()
             self._reader = None
             self._abandoned = self._stopped = False
+            self._answered = True
             if self._asked:
                 self._asked.popleft()
         frame = text if reader.key == "text" and self._mode is DataMode.JSON else _decoded(data, text, self._mode)
@@ -275,8 +284,8 @@ class Talk:
 def _encoded(message: Any, mode: DataMode) -> Message:
     if mode is DataMode.JSON:
         return dumps(message).decode()
-    wanted: type = str if mode is DataMode.TEXT else bytes
-    if not isinstance(message, wanted):
+    wanted = str if mode is DataMode.TEXT else bytes
+    if type(message) is not wanted:
         raise TypeError(f"in this mode messages are {wanted.__name__}, not {type(message).__name__}")
     given: Message = message
     return given

@@ -41,10 +41,10 @@ class OpenAIReader(AnswerReader):
         if inner is None:
             inner = self._inner = ResponsesReader() if _is_typed(value) else ChatReader()
         said: list[Event] = []
+        inner.feed(value, said)
         result = value.get("tool_result")
         if isinstance(result, dict):
             said.append(_result(result))
-        inner.feed(value, said)
         for event in said:
             self.begun = True
             self.out.append(event)
