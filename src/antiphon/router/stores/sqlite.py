@@ -48,6 +48,7 @@ class SQLiteStore:
         self._process = 0
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
+        self._inherited: sqlite3.Connection | None = None
 
     # What a store does
 
@@ -130,8 +131,8 @@ class SQLiteStore:
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._process != os.getpid():
-            # A connection and its thread are not inherited by a process that was forked.
-            self._process, self._connection = os.getpid(), None
+            # A process that was forked has a connection of its own; it leaves that of its parent alone, open.
+            self._process, self._inherited, self._connection = os.getpid(), self._connection, None
             self._thread = ThreadPoolExecutor(1, "antiphon-sqlite")
         if self._thread is None:
             raise ValueError(f"the store {self.path} was closed")
