@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nlargest
+from itertools import islice
 from math import log, sqrt
 from re import finditer
 from threading import RLock
@@ -34,9 +35,9 @@ _B: Final = 0.75
 """How much it says less in a long chunk."""
 _FEW: Final = 4096
 """Chunks that are all looked at when they have a word."""
-_CHAMPIONS: Final = 1024
+_CHAMPIONS: Final = 256
 """Chunks that are looked at of those with a word that more than `_FEW` have."""
-_CONTENDERS: Final = 2048
+_CONTENDERS: Final = 512
 """Chunks whose score is worked out to the end."""
 
 
@@ -85,19 +86,10 @@ class _Posting:
         while least > 1 and found + counts[least] <= most:
             found += counts[least]
             least -= 1
-        pattern = b"[%b-\xff]" % _escaped(least)
-        places: list[int] = []
-        for match in finditer(pattern, self.times):
-            # The last step may have very many: of those that have it so rarely, the first ones do.
-            if self.times[match.start()] > least or len(places) < most:
-                places.append(match.start())
-            elif least == 1:
-                break
+        places = [match.start() for match in finditer(b"[\\x%02x-\\xff]" % (least + 1), self.times)] if found else []
+        # Very many may have it the next number of times: the first ones will do.
+        places += [match.start() for match in islice(finditer(b"\\x%02x" % least, self.times), most - found)]
         return places
-
-
-def _escaped(byte: int) -> bytes:
-    return b"\\x%02x" % byte
 
 
 class Index:
@@ -241,10 +233,9 @@ class Index:
             found = self._finished({}, known, [number for file in within for number in range(file.first, file.end)])
         else:
             found = self._raced(known, within, every=all)
-        scores = {number: min(1.0, sqrt(score / total)) for number, score in found.items() if score > 0}
-        if all or len(scores) <= most:
-            return scores
-        return dict(nlargest(most, scores.items(), key=lambda pair: (pair[1], -pair[0])))
+        if not all and len(found) > most:
+            found = _best(most, found)
+        return {number: sqrt(score / total) for number, score in found.items()}
 
     def _rarity(self, word: str, count: int) -> float:
         """How much a word says: the fewer chunks have it, the more."""
@@ -278,7 +269,7 @@ class Index:
         if not many:
             return scores
         if len(scores) > _CONTENDERS:
-            scores = dict(nlargest(_CONTENDERS, scores.items(), key=lambda pair: (pair[1], -pair[0])))
+            scores = _best(_CONTENDERS, scores)
         more: set[int] = set()
         for posting, _ in many:
             more.update(number for at in posting.often(_CHAMPIONS) if inside(number := posting.numbers[at]))
@@ -312,6 +303,14 @@ class Index:
 
 def _always(number: int) -> bool:
     return True
+
+
+def _best(most: int, scores: dict[int, float]) -> dict[int, float]:
+    """The highest scores; of equal ones those of the first chunks."""
+    least = nlargest(most, scores.values())[-1]
+    kept = {number: score for number, score in scores.items() if score > least}
+    even = sorted(number for number, score in scores.items() if score == least)
+    return kept | dict.fromkeys(even[: most - len(kept)], least)
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -33,7 +33,7 @@ __all__ = ("Found", "active", "check_ranking", "completed", "forget", "prepared"
 
 _ALL: Final = 512
 """So many chunks of a store all have vectors."""
-_CANDIDATES: Final = 32
+_CANDIDATES: Final = 20
 """Chunks of a larger store that get a vector for a query, or as many as are asked for."""
 _EMBEDDED: Final = 30_000
 """Characters of such chunks after which there are enough of them, if there are as many as were asked for."""

@@ -24,7 +24,7 @@ def text(data: bytes) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return "\n\n".join(page.extract_text() for page in PdfReader(BytesIO(data)).pages)
+            return "\n\n".join(page.extract_text().strip() for page in PdfReader(BytesIO(data)).pages)
     except FileNotDecryptedError:
         raise Unreadable("invalid_file", "The PDF file is protected by a password.") from None
     except Exception as error:  # a broken file breaks the parser in ways of its own
