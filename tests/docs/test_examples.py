@@ -42,6 +42,7 @@ def test_the_guides_and_the_readme_have_blocks() -> None:
         "docs/chat.md",
         "docs/from-kotlin.md",
         "docs/from-4d.md",
+        "docs/from-lanarky.md",
         "docs/router.md",
     ):
         assert list(Document.parse(str(ROOT / name), PythonCodeBlockParser()).examples()), name

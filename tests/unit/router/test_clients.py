@@ -31,6 +31,7 @@ from antiphon.router import (
     ServerSentEvent,
     Start,
     StreamingClient,
+    StreamingResponse,
     Text,
 )
 
@@ -370,3 +371,17 @@ async def test_clients_are_context_managers() -> None:
     with StreamingClient("http://localhost:1", max_retries=0) as nobody, pytest.raises(APIConnectionError):
         list(nobody.stream_response("GET", "/"))
     assert repr(nobody) == "StreamingClient('http://localhost:1')"
+
+
+async def test_what_a_client_hears_can_be_handed_on_in_another_format() -> None:
+    behind = app_of(FakeOpenAI(engine="echo"))
+    front = FastAPI()
+
+    @front.post("/chat")
+    async def chat(body: dict[str, Any]) -> StreamingResponse:
+        events = AsyncStreamingClient(app=behind).stream_events("POST", "/chat", json=body, format="openai")
+        return StreamingResponse(events, format="vercel")
+
+    heard = [each async for each in AsyncStreamingClient(app=front).stream_events("POST", "/chat", json=HELLO)]
+    assert "".join(each.text for each in heard if isinstance(each, Text)) == "Hello"
+    assert heard[-1] == Finish("stop") and sum(isinstance(each, Start) for each in heard) == 1
