@@ -52,7 +52,7 @@ class HTTPRoute {
       if (this.abort.signal.aborted) throw error;
       throw { message: 'The server cannot be reached.' };
     }
-    if (!response.ok) throw await refusalOf(response);
+    if (!response.ok) throw await refusalOf(response, turn);
     const type = response.headers.get('content-type') ?? '';
     let ended = false;
     const read = (data, name) => {
@@ -86,10 +86,11 @@ class HTTPRoute {
 }
 
 /* What a response that is none says: the API's envelope, FastAPI's details, or text. */
-async function refusalOf(response) {
+async function refusalOf(response, turn) {
   const text = await response.text().catch(() => '');
   const told = parsed(text);
   const { status } = response;
+  turn.log(text, `HTTP ${status}`);
   const id = response.headers.get('x-request-id') ?? undefined;
   if (told?.error) return { request_id: id, ...errorOf(told.error, status) };
   if (Array.isArray(told?.detail)) {

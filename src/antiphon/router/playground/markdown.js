@@ -170,9 +170,9 @@ function list(lines, at, depth) {
       const nested = indent >= Math.min(margin, own + 2);
       if (!nested && (blank || startsBlock(line) || fence !== null)) break;
       const kept = line.slice(Math.min(margin, indent));
+      if (blank && fence === null) loose = true;
       const mark = FENCE.exec(kept)?.[2];
       if (mark !== undefined) fence = fence === null ? mark : mark.startsWith(fence) ? null : fence;
-      if (blank && fence === null) loose = true;
       blank = false;
       inside.push(kept);
       end += 1;
@@ -491,8 +491,7 @@ class Markdown {
   }
 
   add(piece) {
-    const joined = this.text.endsWith('\r') && piece.startsWith('\n') ? piece.slice(1) : piece;
-    this.text += joined;
+    this.text += piece;
   }
 
   show(open) {

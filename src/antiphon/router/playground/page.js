@@ -82,7 +82,7 @@ function controlOf(field) {
   const given = field.default === undefined ? '' : asText(field.default);
   const options = field.const !== undefined ? [field.const] : field.type === 'boolean' ? [true, false] : field.enum;
   if (options) {
-    const none = field.required ? [] : [new Option(given === '' ? '—' : `${given} (unless told)`, '')];
+    const none = field.required ? [] : [new Option(given === '' ? '—' : `default: ${given}`, '')];
     return make('select', {}, ...none, ...options.map((each) => new Option(String(each), String(each))));
   }
   if (field.type === 'array' || field.type === 'object') return make('textarea', { rows: 2, placeholder: given === '[]' ? '' : given });
@@ -151,10 +151,7 @@ function requestOf(messages) {
 
 // The conversation
 
-function conversation(upto = turns.length) {
-  const all = turns.slice(0, upto).flatMap((turn) => [...turn.messages, ...turn.answer()]);
-  return all;
-}
+const conversation = () => turns.flatMap((turn) => [...turn.messages, ...turn.answer()]);
 
 /* Without calls that nobody answered, which no model takes, and without turns in which nothing was said. */
 function complete(messages) {

@@ -22,9 +22,9 @@ def page_of(title: str, told: dict[str, Any]) -> Response:
     head, middle, tail, policy = _parts()
     # A data block ends at the first `</script`, wherever it stands: no `<` is in it.
     data = dumps(told).replace(b"<", b"\\u003c")
-    content = head.replace(b"@title@", escape(title).encode()) + middle + data + tail
+    named = escape(title).encode()
     return Response(
-        content,
+        head.replace(b"@title@", named) + middle.replace(b"@title@", named) + data + tail,
         media_type="text/html",
         headers={
             "cache-control": "no-cache",
@@ -37,12 +37,13 @@ def page_of(title: str, told: dict[str, Any]) -> Response:
 
 @cache
 def _parts() -> tuple[bytes, bytes, bytes, str]:
-    """The document before its style, up to the routes, and after them; and its policy."""
+    """The document up to the body, up to the routes, and after them; and its policy."""
     home = files(__package__)
     style = (home / "page.css").read_text("utf-8")
     script = "\n".join((home / name).read_text("utf-8") for name in _SCRIPTS)
-    head, rest = (home / "page.html").read_text("utf-8").split("@style@")
-    middle, rest = rest.split("@routes@")
+    before, rest = (home / "page.html").read_text("utf-8").split("@style@")
+    after, body = rest.split("<body>")
+    middle, rest = body.split("@routes@")
     between, tail = rest.split("@script@")
     policy = "; ".join(
         (
@@ -58,7 +59,8 @@ def _parts() -> tuple[bytes, bytes, bytes, str]:
             "trusted-types 'none'",
         )
     )
-    return head.encode(), (style + middle).encode(), (between + script + tail).encode(), policy
+    parts = (f"{before}{style}{after}<body>", middle, f"{between}{script}{tail}")
+    return parts[0].encode(), parts[1].encode(), parts[2].encode(), policy
 
 
 def _digest(text: str) -> str:

@@ -4,7 +4,8 @@ function make(tag, properties, ...children) {
   return Object.assign(element(tag, ...children), properties);
 }
 
-const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(milliseconds < 9950 ? 1 : 0)} s`;
+const seconds = (milliseconds) =>
+  milliseconds < 995 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(milliseconds < 9950 ? 1 : 0)} s`;
 const amount = (number) => number.toLocaleString('en');
 
 function pretty(text) {
@@ -189,7 +190,7 @@ class Turn {
   }
 
   finish(reason) {
-    if (!this.ended) this.reason = reason;
+    if (!this.ended) this.reason = this.stopped ? 'cancelled' : reason;
   }
 
   fail(failure) {
@@ -254,7 +255,7 @@ class Turn {
   // What was sent, and every event as it came
 
   rawElement() {
-    this.rawSummary = element('summary', 'Raw events');
+    this.rawSummary = element('summary', 'Request and raw events');
     this.rawRequest = make('pre', { tabIndex: 0, ariaLabel: 'The request' });
     this.rawList = make('ol', { tabIndex: 0, ariaLabel: 'Events' });
     this.rawTools = make('div', { className: 'buttons' });
@@ -281,7 +282,7 @@ class Turn {
 
   logged() {
     const { length } = this.events;
-    this.rawSummary.textContent = `Raw events (${amount(length)})`;
+    this.rawSummary.textContent = `Request and raw events (${amount(length)})`;
     if (!this.raw.open) return;
     const fresh = this.events.slice(this.rawList.childElementCount).map(({ data, name, at }) =>
       element('li', element('time', seconds(at)), ...(name ? [element('b', name)] : []), element('code', data)));

@@ -41,7 +41,7 @@ function vercel(turn) {
     'tool-input-start': (part) => turn.call(part.toolCallId, part.toolName),
     'tool-input-delta': (part) => turn.input(part.toolCallId, part.inputTextDelta),
     'tool-input-available': (part) => turn.whole(part.toolCallId, part.toolName, part.input),
-    'tool-output-available': (part) => turn.result(part.toolCallId, asText(part.output), false),
+    'tool-output-available': (part) => turn.result(part.toolCallId, typeof part.output === 'string' ? part.output : JSON.stringify(part.output), false),
     'tool-output-error': (part) => turn.result(part.toolCallId, part.errorText, true),
     'source-url': (part) => turn.source(part.url, part.title),
     'data-error': (part) => { failure = part.data; },
