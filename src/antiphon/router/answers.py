@@ -10,7 +10,8 @@ reader slows the upstream down, and what is held is one piece.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -110,7 +111,8 @@ class Answer:
     def watch(self, saw: Callable[[list[Event]], None], ended: Callable[[], Awaitable[None]] | None = None) -> None:
         """Have the events told to a function as they are handed on, in whatever format.
 
-        `ended` is awaited once: before the last events are handed on, or when the answer is left before its end.
+        `ended` is awaited once: before the last events are handed on, or when the answer is left before its end. It
+        runs to its own end, even when the caller leaves meanwhile.
         """
         self._watchers.append(_Watcher(saw, ended))
 
@@ -128,9 +130,9 @@ class Answer:
     async def _settle(self) -> None:
         if not self._settled:
             self._settled = True
-            for watcher in self._watchers:
-                if watcher.ended is not None:
-                    await watcher.ended()
+            ending = [watcher.ended for watcher in self._watchers if watcher.ended is not None]
+            if ending:
+                await undisturbed(_all(ending))
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         try:
@@ -139,6 +141,29 @@ class Answer:
                     yield event
         finally:
             await self.close()
+
+
+async def _all(ending: list[Callable[[], Awaitable[None]]]) -> None:
+    """Call them one after the other; of those that raise, the first is raised once all were called."""
+    failed: Exception | None = None
+    for each in ending:
+        try:
+            await each()
+        except Exception as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+
+
+_under_way: Final[set[asyncio.Task[None]]] = set()
+
+
+async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
+    """Do it to its end: whoever waits for it may be cancelled meanwhile, and then waits no longer."""
+    task = asyncio.get_running_loop().create_task(work)
+    _under_way.add(task)
+    task.add_done_callback(_under_way.discard)
+    await asyncio.shield(task)
 
 
 if TYPE_CHECKING:

@@ -267,7 +267,7 @@ async def test_workers_share_what_is_counted(tmp_path: Path) -> None:
     ],
 )
 def test_budgets_and_prices_that_cannot_be(make: Any) -> None:
-    with pytest.raises(ValueError, match="budget|price"):
+    with pytest.raises(ValueError, match=r"budget|price"):
         make()
 
 

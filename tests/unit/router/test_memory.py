@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from antiphon import Chat, FakeOpenAI, OpenAI
 from antiphon.kernel.http import Headers, Request, Response
 from antiphon.router import (
+    Accounting,
     AgentResource,
     ChatCompletionResource,
     Memory,
@@ -177,6 +178,14 @@ def test_only_ids_that_were_made_here() -> None:
     assert client.post("/chat", json=body("b", session_id=session)).status_code == 200
 
 
+def test_a_failed_answer_takes_nothing_from_a_connection_with_ids_made_here() -> None:
+    turns = Turns(WORD, [event_error()], WORD)
+    with TestClient(app_of(turns, Memory(own_ids=True))).websocket_connect("/ws") as websocket:
+        for text in ("one", "two", "three"):
+            ask(websocket, text)
+    assert turns.told == ["Be terse.", "one", "word", "three"]
+
+
 def test_a_session_that_nobody_uses_is_forgotten() -> None:
     now = 0.0
     journal = Journal()
@@ -296,6 +305,53 @@ async def test_a_store_that_fails_at_the_end_takes_nothing_from_the_answer(caplo
                 client.post("/chat", json=body("abc", session_id="s"), headers={"accept": "text/plain"}).text == "cba"
             )
     assert "the disk is full" in caplog.text
+
+
+class Slow(MemoryStore):
+    """A store that takes its time over what is kept at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keeping = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def _wait(self) -> None:
+        self.keeping.set()
+        await self.go.wait()
+
+    async def set(self, key: str, value: bytes, seconds: float | None = None) -> None:
+        await self._wait()
+        await super().set(key, value, seconds)
+
+    async def add(self, key: str, amounts: Any, seconds: float | None = None) -> dict[str, float]:
+        if amounts:
+            await self._wait()
+        return await super().add(key, amounts, seconds)
+
+
+@pytest.mark.parametrize("counted", [False, True])
+async def test_who_leaves_while_the_end_is_being_kept_interrupts_nothing(counted: bool) -> None:
+    store = Slow()
+    memory, accounting = Memory(store, wait=5), Accounting(store=store)
+    router = OpenAIAPIRouter(
+        client=Upstream([0, chunk({}, "stop"), DONE]), layers=[memory, accounting] if counted else [memory]
+    )
+
+    @router.post("/chat")
+    def chat() -> ChatCompletionResource:
+        return ChatCompletionResource(stream=True)
+
+    app = FastAPI()
+    app.include_router(router)
+    first = Caller(app, "/chat", body("one", session_id="s")).start()
+    await asyncio.wait_for(store.keeping.wait(), 10)
+    first.left.set()
+    await first.wait()
+    store.go.set()
+    await Caller(app, "/chat", body("two", session_id="s")).start().wait()
+    assert await memory.history("s") == [says("one"), said("word0 "), says("two"), said("word0 ")]
+    if counted:
+        assert (await accounting.totals(session="s")).requests == 2
 
 
 # Several at once

@@ -339,7 +339,7 @@ def test_vectors_of_any_client(client_of: Any) -> None:
     for text in ("One question", "Quite another, of other words"):
         client.post("/chat", json=body(text))
     assert len(upstream.requests) == 2
-    assert [(each["input"], each["dimensions"]) for each in asked][0] == ("One question", 64)
+    assert (asked[0]["input"], asked[0]["dimensions"]) == ("One question", 64)
     assert {len(each.vector or ()) for each in cache._kept.values()} == {64}
 
 
@@ -347,7 +347,7 @@ def test_vectors_of_any_client(client_of: Any) -> None:
     "settings", [{"threshold": 0}, {"threshold": 1.5}, {"limit": 0}, {"seconds": -1}, {"scope": ["team"]}]
 )
 def test_settings_that_cannot_be(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="threshold|limit|scope"):
+    with pytest.raises(ValueError, match=r"threshold|limit|scope"):
         SemanticCache(embed=Vectors(), **settings)
     with pytest.raises(TypeError, match="has a client, or embed="):
         SemanticCache()

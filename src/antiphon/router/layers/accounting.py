@@ -14,7 +14,7 @@ from ..errors import Failed, Refused
 from ..events import Error, Usage
 from ..stores.base import key
 from ..stores.memory import MemoryStore
-from .asking import Named, named, place_of, undisturbed
+from .asking import Named, named, place_of
 from .said import Said, messages_of
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class Accounting:
         said = Said()
 
         async def ended() -> None:
-            await undisturbed(self._end(answer, asked, words, said, (user, session, model), counters))
+            await self._end(answer, asked, words, said, (user, session, model), counters)
 
         answer.watch(said.add, ended)
         return answer

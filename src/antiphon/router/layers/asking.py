@@ -1,10 +1,9 @@
-"""Who asks, and in which session; and what has to be done whoever leaves."""
+"""Who asks, and in which session."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -13,7 +12,7 @@ from ..errors import Refused
 if TYPE_CHECKING:
     from ..answers import Asked
 
-__all__ = ("SOURCES", "Named", "Place", "named", "place_of", "undisturbed")
+__all__ = ("SOURCES", "Named", "Place", "named", "place_of")
 
 if TYPE_CHECKING:
     Named: TypeAlias = Callable[[Asked], str | Awaitable[str | None] | None]
@@ -95,14 +94,3 @@ async def named(function: Named | None, asked: Asked, left: str) -> str | None:
     if name is not None:
         asked.state[left] = name
     return name
-
-
-_under_way: Final[set[asyncio.Task[Any]]] = set()
-
-
-async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
-    """Do it to its end, even if whoever waits for it is cancelled meanwhile."""
-    task = asyncio.get_running_loop().create_task(work)
-    _under_way.add(task)
-    task.add_done_callback(_under_way.discard)
-    await asyncio.shield(task)

@@ -17,7 +17,7 @@ from ...kernel.vectors import dot
 from ..answers import ComposedAnswer
 from ..events import Event, Finish, Reasoning, Start, Text, ToolArguments, ToolCall, ToolResult, Usage
 from ..upstream.callers import caller_of
-from .asking import Named, named, undisturbed
+from .asking import Named, named
 from .said import is_answer
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class SemanticCache:
 
         async def ended() -> None:
             if self._worth(gathered):
-                await undisturbed(self._keep(scope, text, vector, gathered, answer.dialect))
+                await self._keep(scope, text, vector, gathered, answer.dialect)
 
         answer.watch(gathered.extend, ended)
         return answer

@@ -13,10 +13,11 @@ from weakref import WeakValueDictionary
 from ...client.chat.conversation import Conversation
 from ...client.chat.history import Message, trimmed
 from ...kernel.view import plain
+from ..answers import undisturbed
 from ..errors import Refused
 from ..stores.base import key
 from ..stores.memory import MemoryStore
-from .asking import Named, Place, named, place_of, undisturbed
+from .asking import Named, Place, named, place_of
 from .said import Said, is_answer, is_result, messages_of, settled, waiting
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Memory:
             kept = await _load(store, place)
             if self.own_ids and not made and kept is None:
                 raise Refused(f"There is no session {session!r}.", status=404, code="session_not_found")
-            if self.own_ids and made:
+            if self.own_ids and kept is None:
                 await self._save(store, place, [])
             history, new = self._continued(asked, kept or [])
             answer = await ask(asked)
@@ -140,7 +141,7 @@ class Memory:
         sent = asked.messages
 
         async def ended() -> None:
-            await undisturbed(self._end(turn, asked, sent, [*history, *new], said))
+            await self._end(turn, asked, sent, [*history, *new], said)
 
         answer.watch(said.add, ended)
         return answer
