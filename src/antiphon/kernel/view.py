@@ -50,6 +50,10 @@ _PLAIN = frozenset(
 )
 
 
+_SECRET = frozenset(("signing_secret",))
+"""Fields that are not printed: what is printed ends up in logs."""
+
+
 @dataclass_transform(kw_only_default=True)
 class View:
     """Base of every response type. Construct one from its fields, or lay one over a dict with `View.of`."""
@@ -134,6 +138,8 @@ class View:
     def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
         names = {key: name for name, key in self._keys.items()}
         for key, value in self._data.items():
+            if key in _SECRET:
+                continue
             name = names.get(key, key)
             yield name, getattr(self, name) if isinstance(getattr(type(self), name, None), property) else value
 

@@ -578,3 +578,15 @@ def test_no_json_object_makes_a_view_raise(data: dict[str, Any]) -> None:
     assert json.loads(view.to_json()) == before
     assert Drawing.model_validate_json(view.model_dump_json(exclude_unset=True, by_alias=True)) == view
     view.model_dump()
+
+
+def test_a_signing_secret_is_not_printed() -> None:
+    from antiphon.types.webhooks import WebhookEndpointWithSecret
+
+    endpoint = WebhookEndpointWithSecret.of({"id": "we_1", "signing_secret": "whsec_1", "signing_secret_hint": "...1"})
+    for text in (repr(endpoint), str(endpoint), repr([endpoint])):
+        assert "whsec_1" not in text
+        assert "we_1" in text
+        assert "...1" in text
+    assert endpoint.signing_secret == "whsec_1"
+    assert endpoint.to_dict()["signing_secret"] == "whsec_1"

@@ -319,3 +319,20 @@ def test_the_output_can_be_sent_back() -> None:
     assert json.loads(sent[1].body)["input"][1:] == [message("".join(PARTS)), function_call("{}")]
     assert isinstance(parsed, Response)
     assert parsed._request_id == "req_1"
+
+
+def test_a_later_look_at_the_response_replaces_what_was_completed() -> None:
+    said, call = message("old"), {**function_call('{"n":4}'), "id": None}
+    later = {**function_call('{"n":5}'), "id": "fc_1"}
+    events = numbered(
+        *BEGIN,
+        {"type": "response.output_item.done", "output_index": 3, "item": said},
+        {"type": "response.output_item.done", "output_index": 7, "item": call},
+        {"type": "response.in_progress", "response": response("in_progress", [later, message("new"), "odd"])},
+        {"type": "response.completed", "response": {**response("completed"), "output": None}},
+    )
+    with ours(sse(events)).responses.stream(model="m", input="?") as stream:
+        final = stream.get_final_response()
+    first, second = final.output
+    assert final.output_text == "new"
+    assert (first.id, second.id, second["arguments"]) == (said["id"], "fc_1", '{"n":5}')

@@ -123,6 +123,8 @@ class ResponseStreamState(Generic[TextFormatT]):
         output = response.get("output")
         if not self._told.root and isinstance(output, list):
             self._items = {place: copied(item) for place, item in enumerate(output) if isinstance(item, dict)}
+        elif isinstance(output, list):
+            self._replace(output)
         self._told.root.update({key: value for key, value in response.items() if key != "output"})
         if output is None:
             ended = data["type"] in ("response.failed", "response.incomplete")
@@ -143,6 +145,13 @@ class ResponseStreamState(Generic[TextFormatT]):
         )
         self._told.root.update(response)
         return [ResponseCompletedEvent.of({**data, "response": completed._data})]
+
+    def _replace(self, output: list[Any]) -> None:
+        """Items that were completed, as a later look at the response has them."""
+        for item in output:
+            place = next((place for place in sorted(self._done) if _same(self._items[place], item)), None)
+            if place is not None:
+                self._items[place] = copied(item)
 
     # Places
 
@@ -192,6 +201,14 @@ def _text(data: JSON, key: str) -> str:
 def _place(data: JSON, key: str, default: int) -> int:
     value = data.get(key)
     return value if isinstance(value, int) and value >= 0 else default
+
+
+def _same(item: JSON, other: Any) -> bool:
+    """Whether both are one item, by their ids, or by their calls where one has no id yet."""
+    if not isinstance(other, dict) or item.get("type") != other.get("type"):
+        return False
+    ids, calls = (item.get("id"), other.get("id")), (item.get("call_id"), other.get("call_id"))
+    return ids[0] == ids[1] if all(ids) else all(calls) and calls[0] == calls[1]
 
 
 def _so_far(text: Growing) -> partial[str]:
