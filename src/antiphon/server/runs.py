@@ -177,10 +177,10 @@ def _go_on(server: Server, due: Job) -> Flow[Again | None]:
         return None
     run = _run(server, about)
     if about["told"] == len(about["events"]):
-        if run["status"] == "queued":
+        if run["status"] in ("queued", "in_progress"):  # one in progress was left alone by whoever asked its engine
             if due.at < run["created_at"] + _PATIENCE and _reads(server, run, about):
                 return Again(_LOOK)
-            yield from _turn(server, about, {**run, "status": "in_progress"}, due.at)
+            yield from _turn(server, about, run, due.at)
         elif run["status"] == "requires_action":
             _append(server, about, _broken(about["events"], run, about, "expired", due.at))
     return _happen(server, due.subject, due.at)
@@ -245,19 +245,19 @@ _PLACES: Final = {
 
 def _turn(server: Server, about: Doc, run: Doc, began: float) -> Flow[None]:
     """Have the model speak, and write down what happens and when."""
-    if run["started_at"] is None:
-        run["started_at"] = int(began)
-    with server.lock:
-        _append(server, about, [[began, "thread.run.in_progress", run]])
-        _happen(server, run["id"], began)
+    if run["status"] == "queued":
+        started = int(began) if run["started_at"] is None else run["started_at"]
+        run = {**run, "status": "in_progress", "started_at": started}
+        with server.lock:
+            _append(server, about, [[began, "thread.run.in_progress", run]])
+            _happen(server, run["id"], began)
     turn, ending = yield from _said(server, run, about)
     with server.lock:
         # Meanwhile it may have been cancelled or deleted, or the state may be another.
-        now = server.store.get(_LOGS, run["id"])
-        if now is None or now["round"] != about["round"] or _run(server, now)["status"] != "in_progress":
+        found = server.store.get(_LOGS, run["id"])
+        if found is None or found["round"] != about["round"] or _run(server, found)["status"] != "in_progress":
             return
-        usage = {**now["usage"], **turn.usage}
-        now = {**now, "usage": usage}
+        now: Doc = {**found, "usage": {**found["usage"], **turn.usage}}
         events = _timed(turn.events, began, turn.spent, (1 - _WAIT) * now["seconds"])
         ends = max(began + turn.spent, events[-1][0] if events else began + (1 - _WAIT) * now["seconds"])
         if ends > run["expires_at"]:
