@@ -94,7 +94,9 @@ async def test_a_wrong_content_type_is_refused(api: Any) -> None:
 @pytest.mark.fake(max_body=2000)
 async def test_a_body_that_is_too_large_is_refused(api: Any) -> None:
     answer = api.raw("POST", "/v1/chat/completions", b"x" * 2001, JSON)
-    assert (answer.status, error_of(answer)["type"]) == (413, "invalid_request_error")
+    error = error_of(answer)
+    assert (answer.status, error["type"], error["code"]) == (413, "invalid_request_error", "content_too_large")
+    assert "Maximum content size limit (2000) exceeded" in error["message"]
 
 
 async def test_every_answer_has_the_headers_of_the_api(api: Any) -> None:

@@ -107,7 +107,7 @@ class FakeOpenAI:
         clock: Clock | None = None,
         unknown_ids: Literal["error", "conjure"] = "error",
         organization: str = "org-antiphon",
-        max_body: int = 512 * 1024 * 1024,
+        max_body: int = 513 * 1024 * 1024,
         rate_limits: RateLimits | None = None,
         filters: Iterable[Filter] = (),
         job_seconds: float = 0.1,

@@ -104,10 +104,8 @@ class Direct:
                 return
             headers = LazyHeaders(scope.headers)
             length = self.app.announced(scope, headers)
-            if length is None or IN_MEMORY < length <= self.app.max_body:
+            if length is None or length > IN_MEMORY or length > self.app.max_body:
                 self._later(watcher, self.app.__rsgi__(scope, protocol))
-            elif length > self.app.max_body:
-                self.answer(watcher, headers, b"", whole=False)
             elif length:
                 protocol().add_done_callback(Arrival(self, watcher, headers), context=self.context)
             else:

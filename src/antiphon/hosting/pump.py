@@ -34,8 +34,8 @@ __all__ = (
 FLUSH = 64 * 1024
 """Pieces that are ready without waiting are put together into writes of about this many bytes."""
 
-MAX_BODY = 512 * 1024 * 1024
-"""The largest request body that is taken, in bytes: the limit of the API's file uploads."""
+MAX_BODY = 513 * 1024 * 1024
+"""The largest request body that is taken, in bytes: the API's largest file, and room for the form around it."""
 
 STOPPED = "The server was stopped before the end of this stream."
 
@@ -297,8 +297,8 @@ def failure(error: BaseException) -> Response:
 def too_large(limit: int) -> Response:
     """The response for a body of more than `limit` bytes."""
     return APIStatusError.because(
-        f"The request body is larger than the limit of {limit} bytes.",
-        code="request_too_large",
+        f"Maximum content size limit ({limit}) exceeded",
+        code="content_too_large",
         status=413,
         headers=_request_id(),
     ).to_response()

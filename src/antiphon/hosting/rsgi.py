@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import aclosing
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
@@ -18,9 +19,15 @@ from ..kernel.spool import IN_MEMORY, Spooled, aspooled, size_of
 from .pump import Application, Gone, Stream, Watch, discard, failure, sendable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 
 __all__ = ("RSGI", "LazyHeaders")
+
+LINGERS = 5.0
+"""For how many seconds a body is read that is refused for its length."""
+
+LINGERS_FOR = 64 * 1024 * 1024
+"""How many bytes of such a body are read, at least."""
 
 
 class RSGIHeaders(Protocol):
@@ -123,24 +130,44 @@ class RSGI(Application):
         if scope.proto != "http":
             await self._websocket(scope, headers, protocol)
             return
-        whole = True
         body: bytes | Spooled = b""
+        whole = True
         try:
             length = self.announced(scope, headers)
-            if length is None or IN_MEMORY < length <= self.max_body:
-                body = await aspooled(protocol, self.max_body)
-                whole = size_of(body) <= self.max_body
-                if length is not None and size_of(body) < length:
-                    return  # the client left while sending its body
-            elif length > self.max_body:
-                whole = False
-            elif length:
-                body = await protocol()
+            if length is not None and length <= min(self.max_body, IN_MEMORY):
+                body = await protocol() if length else b""
+            else:
+                async with aclosing(_pieces(protocol)) as pieces:
+                    if length is None or length <= self.max_body:
+                        body = await aspooled(pieces, self.max_body)
+                        if length is not None and size_of(body) < length:
+                            return  # the client left while sending its body
+                    whole = size_of(body) <= self.max_body and (length is None or length <= self.max_body)
+                    if not whole:
+                        body = b""
+                        await self._let_end(pieces, headers, length)
         except RuntimeError:
             return  # as well
         answer = self.answer(scope, headers, body, whole=whole)
         if not self.reply(answer, scope.method, protocol):
             await self.unhurried(answer, scope.method, protocol)
+
+    async def _let_end(self, pieces: AsyncIterator[bytes], headers: LazyHeaders, length: int | None) -> None:
+        """Let a client that is refused end its sending, unless it has much more to send or asks before it does.
+
+        Granian closes the connection with the answer, and a client that is still sending would not see why.
+        """
+        most = max(2 * self.max_body, LINGERS_FOR)
+        if (length is not None and length > most) or headers.raw.get("expect") is not None:
+            return
+        try:
+            async with asyncio.timeout(LINGERS):
+                async for piece in pieces:
+                    most -= len(piece)
+                    if most < 0:
+                        return
+        except TimeoutError:
+            return
 
     def announced(self, scope: Scope, headers: LazyHeaders) -> int | None:
         """The length of the request's body in bytes; `None` where only reading it tells."""
@@ -215,6 +242,12 @@ class RSGI(Application):
             pass
         finally:
             watch.stop()
+
+
+async def _pieces(protocol: HTTPProtocol) -> AsyncGenerator[bytes, None]:
+    # Granian's own iterator cannot be left and gone on with.
+    async for piece in protocol:
+        yield piece
 
 
 def _request(scope: Scope, headers: LazyHeaders, body: bytes | Spooled) -> Request:

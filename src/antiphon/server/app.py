@@ -59,9 +59,10 @@ class Server:
     a plausible object made for the occasion. That is for suites written against mocks, so answers then keep to the
     letter of the API's types even where the API does not: no base64 embeddings, no null probabilities.
     `models` names the models that exist; without it those the engines name and those of the API do. `max_body` is
-    the largest request body in bytes. `rate_limits` (`server.limits`) are kept for each key and model. `filters` wrap
-    the handler, the first outermost, within the API's headers and outside of authentication. `job_seconds` is how
-    long, by the clock, a job takes from its creation to its end: a background response, a batch, a fine-tuning job.
+    the largest request body in bytes: a file of 512 MiB in its form. `rate_limits` (`server.limits`) are kept for each
+    key and model. `filters` wrap the handler, the first outermost, within the API's headers and outside of
+    authentication. `job_seconds` is how long, by the clock, a job takes from its creation to its end: a background
+    response, a batch, a fine-tuning job.
     `python_graders` lets graders run the Python that callers send, on this machine.
     """
 
@@ -75,7 +76,7 @@ class Server:
         unknown_ids: Literal["error", "conjure"] = "error",
         organization: str = "org-antiphon",
         models: Sequence[str] | None = None,
-        max_body: int = 512 * MIB,
+        max_body: int = 513 * MIB,
         rate_limits: RateLimits | None = None,
         filters: Iterable[Filter] = (),
         job_seconds: float = 0.1,

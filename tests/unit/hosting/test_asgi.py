@@ -15,6 +15,7 @@ from antiphon.hosting.asgi import ASGI
 from antiphon.kernel.errors import NotFoundError
 from antiphon.kernel.flow import Await, Flow, Pause
 from antiphon.kernel.http import Headers, Request, Response, json_response
+from antiphon.kernel.spool import IN_MEMORY, Spooled
 
 Message = MutableMapping[str, Any]
 
@@ -86,8 +87,25 @@ async def test_a_body_over_the_limit_is_refused(announced: bool) -> None:
 
     response = await ask(ASGI(seen, max_body=100), "POST", "/", content=b"x" * 101 if announced else pieces())
     assert response.status_code == 413
-    assert response.json()["error"]["code"] == "request_too_large"
+    assert response.json()["error"]["code"] == "content_too_large"
     assert (await ask(ASGI(seen, max_body=100), "POST", "/", content=b"x" * 100)).json()["body"] == 100
+
+
+async def test_a_large_body_comes_and_goes_in_pieces() -> None:
+    data = bytes(range(256)) * (3 * IN_MEMORY // 256)
+    bodies: list[Any] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(data), 100_000):
+            yield data[at : at + 100_000]
+
+    def handler(request: Request) -> Response:
+        bodies.append(request.body)
+        return Response(200, Headers(), request.body)  # type: ignore[arg-type]
+
+    response = await ask(ASGI(handler), "POST", "/", content=pieces())
+    assert isinstance(bodies[0], Spooled)
+    assert response.content == data
 
 
 async def test_flows_and_errors() -> None:

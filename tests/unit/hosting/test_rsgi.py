@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from antiphon.hosting.run import serve_in_background
 from antiphon.kernel.errors import NotFoundError
 from antiphon.kernel.flow import Await, Call, Flow, Pause
 from antiphon.kernel.http import Headers, Request, Response, json_response
+from antiphon.kernel.spool import IN_MEMORY, Spooled, spooled
 
 LIMIT = 1000
 EVENTS = Headers({"content-type": "text/event-stream"})
@@ -176,7 +178,68 @@ def test_a_body_over_the_limit_is_refused_unread(chunked: bool, connection: http
     assert status == 413
     assert headers["x-request-id"].startswith("req_")
     error = json.loads(answer)["error"]
-    assert (error["type"], error["code"]) == ("invalid_request_error", "request_too_large")
+    assert (error["type"], error["code"]) == ("invalid_request_error", "content_too_large")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_whoever_sends_too_much_is_told_so_once_it_is_sent(
+    chunked: bool, connection: http.client.HTTPConnection
+) -> None:
+    body = [b"x" * 1024] * 20_000  # more than the buffers of a connection
+    headers = {} if chunked else {"content-length": str(sum(map(len, body)))}
+    assert ask(connection, "POST", "/echo", body=iter(body), headers=headers, encode_chunked=chunked)[0] == 413
+    assert ask(connection, "POST", "/echo", body=b"123")[0] == 200
+
+
+def test_whoever_asks_before_sending_is_told_at_once(connection: http.client.HTTPConnection) -> None:
+    connection.putrequest("POST", "/echo")
+    connection.putheader("Content-Length", str(LIMIT + 1))
+    connection.putheader("Expect", "100-continue")
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_large_body_comes_in_a_file(chunked: bool) -> None:
+    seen: list[Any] = []
+
+    def handler(request: Request) -> Response:
+        seen.append(request.body)
+        return Response(200, Headers(), spooled(iter([request.content()])) if request.method == "POST" else b"")
+
+    data = bytes(range(256)) * (3 * IN_MEMORY // 256)
+    entries: list[Entry] = []
+    with serve_in_background(handler, filters=[logged(entries.append)]) as server:
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=20)
+        status, _, body = ask(connection, "POST", "/", body=iter([data]) if chunked else data, encode_chunked=chunked)
+        connection.close()
+    assert (status, body == data) == (200, True)
+    assert isinstance(seen[0], Spooled)
+    assert seen[0].size == len(data)
+    assert [(entry.status, entry.whole) for entry in entries] == [(200, True)]
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_large_body_leaves_nothing(tmp_path: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    asked: list[Request] = []
+
+    def handler(request: Request) -> Response:
+        asked.append(request)
+        return Response(200)
+
+    with serve_in_background(handler) as server:
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=20)
+        connection.putrequest("POST", "/")
+        connection.putheader("Content-Length", str(10 * IN_MEMORY))
+        connection.endheaders(b"x" * (5 * IN_MEMORY))
+        until = time.monotonic() + 10
+        while not list(tmp_path.iterdir()) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert list(tmp_path.iterdir())
+        connection.close()
+        while list(tmp_path.iterdir()) and time.monotonic() < until:
+            time.sleep(0.01)
+    assert (list(tmp_path.iterdir()), asked) == ([], [])
 
 
 def test_a_huge_announced_body_is_not_waited_for(connection: http.client.HTTPConnection) -> None:

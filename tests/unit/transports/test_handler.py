@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from antiphon import APITimeoutError, AsyncOpenAI, FakeOpenAI, NotFoundError, OpenAI, Timeout
-from antiphon.kernel.flow import Await, Call, Flow, Pause, World
+from antiphon.kernel.flow import Await, Call, Flow, Pause, World, run
 from antiphon.kernel.http import Headers, Request, Response, Upload, json_response
+from antiphon.kernel.spool import Spooled
 from antiphon.transports import AsyncTransport, Transport, async_transport, transport
 from antiphon.transports.handler import HandlerTransport
 from tests.unit.client.worlds import MODEL, OK, Virtual, both
@@ -158,3 +159,46 @@ async def test_the_fake_is_a_handler_as_any_other() -> None:
     file = await awaited.files.create(file=("a.jsonl", b"{}"), purpose="batch")
     assert [each.id async for each in awaited.files.list()] == [file.id]
     assert (await awaited.files.content(file.id)).content == b"{}"
+
+
+def test_bodies_that_are_made_as_they_go_come_whole_and_large_ones_in_a_file() -> None:
+    seen: list[Any] = []
+
+    def handler(request: Request) -> Response:
+        seen.append(request.body)
+        return json_response(200, len(request.content()))
+
+    for count in (3, 3000):
+        body = Upload(lambda count=count: iter([b"x" * 1000] * count))  # type: ignore[misc]
+        assert [answer.json() for answer in sent(handler, Request("POST", "/", body=body))] == [count * 1000] * 2
+    assert [isinstance(body, Spooled) for body in seen] == [False, False, True, True]
+
+
+def test_no_more_of_a_body_is_read_than_the_handler_takes() -> None:
+    read: list[int] = []
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            read.append(1000)
+            yield b"x" * 1000
+
+    fake = FakeOpenAI(max_body=5000)
+    headers = Headers({"authorization": "Bearer x", "content-type": "multipart/form-data; boundary=B"})
+    for answer in sent(fake, Request("POST", "/v1/files", "", headers, Upload(endless))):
+        assert (answer.status, answer.json()["error"]["code"]) == (413, "content_too_large")
+    assert sum(read) < 2 * 1024 * 1024  # threads read a little ahead
+    read.clear()
+    for answer in sent(fake, Request("POST", "/v1/files", "", headers, Upload(endless, length=10**12))):
+        assert answer.status == 413
+    assert read == []
+
+
+def test_a_server_reads_a_body_in_pieces_by_itself() -> None:
+    form = b'--B\r\ncontent-disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+    data = bytes(range(256)) * 10_000
+    pieces = [form % (b"purpose", b"", b"user_data"), form % (b"file", b'; filename="f"', data), b"--B--"]
+    headers = Headers({"authorization": "Bearer x", "content-type": "multipart/form-data; boundary=B"})
+    fake = FakeOpenAI()
+    flow: Any = fake(Request("POST", "/v1/files", "", headers, Upload(lambda: iter(pieces))))
+    made = run(flow, fake.world).json()
+    assert fake.client().files.content(made["id"]).content == data

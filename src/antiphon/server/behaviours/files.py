@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..app import Server
     from ..behaviour import Reply
 
-__all__ = ("checks_lines", "forget_file", "keep_file", "kept_for", "require_objects")
+__all__ = ("checks_lines", "forget_file", "keep_file", "kept_for", "require_between", "require_objects")
 
 MOST_BYTES: Final = 512 * 1024 * 1024
 """The largest file that is taken in one request."""
@@ -88,12 +88,27 @@ def expire(server: Server, due: Job) -> None:
     forget_file(server, due.subject)
 
 
-def kept_for(purpose: str, expires_after: Any) -> int | None:
-    """How many seconds a file is kept; `None`: until it is deleted."""
-    if expires_after:
-        seconds: int = expires_after["seconds"]
+def kept_for(call: Call) -> int | None:
+    """How many seconds a file is kept; `None`: until it is deleted. Raises `BadRequestError` for too short or long."""
+    after = call.body.get("expires_after")
+    if after:
+        seconds: int = after["seconds"]
+        require_between(call, seconds, 3600, 30 * _DAY, "expires_after.seconds")
         return seconds
-    return 30 * _DAY if purpose == "batch" else None
+    return 30 * _DAY if call.body["purpose"] == "batch" else None
+
+
+def require_between(call: Call, value: int, least: int, most: int, name: str) -> None:
+    """See that a number is within bounds, where the server keeps to them. Raises `BadRequestError`."""
+    if least <= value <= most or call.server.conjures:
+        return
+    low = value < least
+    raise BadRequestError.because(
+        f"Invalid '{name}': integer {'below minimum' if low else 'above maximum'} value. "
+        f"Expected a value {f'>= {least}' if low else f'<= {most}'}, but got {value} instead.",
+        param=name,
+        code="integer_below_min_value" if low else "integer_above_max_value",
+    )
 
 
 # Lines
@@ -149,24 +164,23 @@ def _not_lines(why: str) -> BadRequestError:
 @serves(Files.create)
 def create(call: Call) -> Reply:
     """Keep an uploaded file. Raises `BadRequestError` for lines that are not as its purpose asks for."""
-    file, purpose = call.body["file"], call.body["purpose"]
+    file, seconds = call.body["file"], kept_for(call)
     if file.size > MOST_BYTES:
         raise too_large(MOST_BYTES, file.size)
-    if checks_lines(call.server, purpose):
+    if checks_lines(call.server, call.body["purpose"]):
         if not isinstance(file.data, bytes):
-            return _checked(call)
+            return _checked(call, seconds)
         require_objects(file.data)
-    return _kept(call)
+    return _kept(call, seconds)
 
 
-def _checked(call: Call) -> Flow[dict[str, Any]]:
+def _checked(call: Call, seconds: int | None) -> Flow[dict[str, Any]]:
     yield Called(require_objects, call.body["file"].data)
-    return _kept(call)
+    return _kept(call, seconds)
 
 
-def _kept(call: Call) -> dict[str, Any]:
+def _kept(call: Call, seconds: int | None) -> dict[str, Any]:
     file, purpose = call.body["file"], call.body["purpose"]
-    seconds = kept_for(purpose, call.body.get("expires_after"))
     return keep_file(call.server, file.data, file.filename, purpose, at=now(call), expires_after=seconds)
 
 
@@ -174,20 +188,8 @@ def _kept(call: Call) -> dict[str, Any]:
 def list_files(call: Call) -> Reply:
     """The files, page by page. Raises `BadRequestError` for pages of none, or of more than 10,000."""
     limit = call.query.get("limit")
-    if isinstance(limit, int) and not call.server.conjures:
-        if limit < 1:
-            raise BadRequestError.because(
-                f"Invalid 'limit': integer below minimum value. Expected a value >= 1, but got {limit} instead.",
-                param="limit",
-                code="integer_below_min_value",
-            )
-        if limit > _MOST_LISTED:
-            raise BadRequestError.because(
-                f"Invalid 'limit': integer above maximum value. Expected a value <= {_MOST_LISTED}, but got {limit} "
-                "instead.",
-                param="limit",
-                code="integer_above_max_value",
-            )
+    if isinstance(limit, int):
+        require_between(call, limit, 1, _MOST_LISTED, "limit")
     listed: dict[str, Any] = family("files").list(call)
     return listed
 

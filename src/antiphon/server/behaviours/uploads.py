@@ -19,7 +19,7 @@ from ...kernel.spool import IN_MEMORY, Spool, pieces_of, size_of
 from ..behaviour import Call, serves
 from ..jobs import Job, job
 from ..kept import family, now
-from .files import checks_lines, keep_file, kept_for, require_objects
+from .files import checks_lines, keep_file, kept_for, require_between, require_objects
 
 if TYPE_CHECKING:
     from ...kernel.flow import Flow
@@ -37,25 +37,12 @@ PART_BYTES: Final = 64 * 1024**2
 @serves(Uploads.create)
 def create(call: Call) -> Reply:
     """Begin an upload. Raises `BadRequestError` for a size that no file can have."""
-    size, server = call.body["bytes"], call.server
-    if not server.conjures:
-        if size < 1:
-            raise BadRequestError.because(
-                f"Invalid 'bytes': integer below minimum value. Expected a value >= 1, but got {size} instead.",
-                param="bytes",
-                code="integer_below_min_value",
-            )
-        if size > MOST_BYTES:
-            raise BadRequestError.because(
-                f"Invalid 'bytes': integer above maximum value. Expected a value <= {MOST_BYTES}, but got {size} "
-                "instead.",
-                param="bytes",
-                code="integer_above_max_value",
-            )
+    server = call.server
+    require_between(call, call.body["bytes"], 1, MOST_BYTES, "bytes")
+    kept = {"kept_for": kept_for(call)}
     with server.lock:
         doc: dict[str, Any] = family("uploads").create(call)
-        # What is said of the file is no part of the upload's document: the job remembers it while it waits.
-        kept = {"kept_for": kept_for(doc["purpose"], call.body.get("expires_after"))}
+        # How long the file is kept is no part of the upload's document: the job remembers it while it waits.
         server.jobs.schedule("uploads.expire", doc["id"], at=doc["expires_at"], data=kept)
     return doc
 

@@ -1,0 +1,77 @@
+"""What large files cost a server in memory: next to nothing."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+MIB = 1024 * 1024
+SIZE = 64
+HEAD = (
+    b'--B\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
+    b'--B\r\nContent-Disposition: form-data; name="file"; filename="large.bin"\r\n\r\n'
+)
+TAIL = b"\r\n--B--\r\n"
+HEADERS = {"authorization": "Bearer sk-test", "content-type": "multipart/form-data; boundary=B"}
+SERVE = """
+import sys
+from antiphon import FakeOpenAI
+server = FakeOpenAI().start(port=0)
+print(server.port, flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+
+def peak(pid: int) -> float:
+    """The most resident memory that a process has had so far, in MiB."""
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(fields["VmHWM"].split()[0]) / 1024
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    yield process
+    process.communicate(timeout=30)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peaks of memory are read from /proc")
+def test_a_large_file_is_not_held_in_memory(process: subprocess.Popen[str], tmp_path: Path) -> None:
+    assert process.stdout is not None
+    connection = http.client.HTTPConnection("127.0.0.1", int(process.stdout.readline()), timeout=60)
+    connection.request("POST", "/v1/files", HEAD + b"small" + TAIL, HEADERS)
+    assert connection.getresponse().read()
+    before = peak(process.pid)
+
+    block = os.urandom(MIB)
+    length = str(len(HEAD) + SIZE * MIB + len(TAIL))
+    connection.request("POST", "/v1/files", (HEAD, *[block] * SIZE, TAIL), {**HEADERS, "content-length": length})
+    made = json.loads(connection.getresponse().read())
+    assert made["bytes"] == SIZE * MIB
+    assert len(list(tmp_path.iterdir())) == 1
+
+    connection.request("GET", f"/v1/files/{made['id']}/content", headers=HEADERS)
+    answer = connection.getresponse()
+    assert answer.headers["content-length"] == str(SIZE * MIB)
+    assert all(answer.read(MIB) == block for _ in range(SIZE))
+    assert answer.read() == b""
+    assert peak(process.pid) - before < 32
+
+    connection.request("DELETE", f"/v1/files/{made['id']}", headers=HEADERS)
+    assert json.loads(connection.getresponse().read())["deleted"] is True
+    assert list(tmp_path.iterdir()) == []
+    connection.close()
