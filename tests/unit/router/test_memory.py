@@ -16,11 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antiphon import Chat, FakeOpenAI, OpenAI
+from antiphon.kernel.flow import Await
 from antiphon.kernel.http import Headers, Request, Response
 from antiphon.router import (
     Accounting,
     AgentResource,
     ChatCompletionResource,
+    Depends,
+    Limits,
     Memory,
     MemoryStore,
     OpenAIAPIRouter,
@@ -28,7 +31,7 @@ from antiphon.router import (
     SQLiteStore,
 )
 
-from .conftest import Caller, Upstream, chunk, silence
+from .conftest import Caller, Upstream, chunk, event, silence
 
 
 def says(text: str) -> dict[str, Any]:
@@ -202,6 +205,65 @@ async def test_what_a_session_remembers_can_be_replaced() -> None:
     await memory.remember("s", [says("I am Ada."), said("Hello Ada.")])
     TestClient(app_of(journal, memory)).get("/chat", params={"message": "Who am I?", "session_id": "s"})
     assert [text for _, text in journal.told] == ["Be terse.", "I am Ada.", "Hello Ada.", "Who am I?"]
+
+
+def test_a_completion_in_an_endpoint_has_a_session_too() -> None:
+    journal = Journal()
+    app = FastAPI()
+
+    def factory() -> ChatCompletionResource:
+        return ChatCompletionResource(client=journal)
+
+    def responding() -> ResponsesResource:
+        return ResponsesResource(client=FakeOpenAI(engine="reverse"))
+
+    memory = Memory()
+
+    @app.post("/said")
+    async def words(completion: Any = Depends(factory, layers=[memory])) -> str:
+        assert type(completion).__name__ == "ChatCompletion"
+        return str(completion.choices[0].message.content)
+
+    @app.post("/responded")
+    async def responded(response: Any = Depends(responding, layers=[memory])) -> str:
+        return str(response.output_text)
+
+    client = TestClient(app)
+    first = client.post("/said", json=body("abc"))
+    session = first.headers["x-session-id"]
+    assert client.post("/said", json=body("def"), headers={"x-session-id": session}).json() == "fed"
+    assert [text for _, text in journal.told] == ["abc", "cba", "def"]
+    assert client.post("/responded", json=body("ghi", session_id=session)).json() == "ihg"
+    busy = client.post("/said", json={"messages": [result("z")], "session_id": session})
+    assert (busy.status_code, busy.json()["detail"]["code"]) == (422, "nothing_new")
+
+
+async def test_the_id_is_told_even_where_the_model_thinks_for_long() -> None:
+    """A keep-alive comment begins the response before there is an answer."""
+    go = asyncio.Event()
+
+    def slow(request: Request) -> Any:
+        yield Await(go.wait())
+        return Response(200, Headers({"content-type": "text/event-stream"}), b"".join(event(each) for each in WORD))
+
+    caller = Caller(app_of(slow, Memory(), limits=Limits(keepalive=0.02)), "/chat").start()
+    await caller.until(2)
+    go.set()
+    await caller.wait()
+    assert ": ping" in caller.text and "word" in caller.text
+    assert len(caller.response_headers["x-session-id"]) >= 32
+
+
+def test_the_threads_of_ag_ui_are_sessions() -> None:
+    journal = Journal()
+    client = TestClient(app_of(journal, Memory(session="body:threadId"), format="ag-ui"))
+    whole: list[dict[str, Any]] = []
+    for number, text in enumerate(("abc", "def")):
+        whole.append({"id": f"u{number}", **says(text)})
+        run = {"threadId": "t", "runId": f"r{number}", "messages": whole, "tools": [], "context": [], "state": {}}
+        client.post("/chat", json=run)
+        whole.append({"id": f"a{number}", **said("cba")})
+    assert [text for _, text in journal.told] == ["Be terse.", "abc", "cba", "def"]
 
 
 # Websockets
