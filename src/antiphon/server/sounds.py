@@ -184,7 +184,9 @@ def _decoded(data: bytes, rate: int | None) -> Sound:
                     found.frombytes(bytes(ready.planes[0])[: 2 * ready.samples])
             for ready in resampler.resample(None):
                 found.frombytes(bytes(ready.planes[0])[: 2 * ready.samples])
-    except (FFmpegError, ValueError, IndexError) as error:
+    except FFmpegError as error:
+        raise Unreadable(error.strerror) from None
+    except (ValueError, IndexError) as error:
         raise Unreadable(str(error)) from None
     if not found:
         raise Unreadable("there is no sound in it")

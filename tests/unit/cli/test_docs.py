@@ -19,7 +19,7 @@ def test_every_command_of_the_guide_runs(reversing: str, tmp_path: Path) -> None
     for name in ("build.log", "names.txt", "notes.txt"):
         (tmp_path / name).write_text("one\ntwo\n")
     blocks = re.findall(r"```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     function = f'antiphon() {{ "{sys.executable}" -m antiphon "$@"; }}; set -e\n'
     done = subprocess.run(
         ["bash", "-c", function + "\n".join(blocks)],

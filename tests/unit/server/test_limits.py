@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import antiphon
 from antiphon import FakeOpenAI
 from antiphon.server.clock import VirtualClock
 from antiphon.server.limits import RateLimit, rate_limits
+from antiphon.server.sounds import Sound, encoded
 
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 
@@ -87,7 +89,7 @@ def test_keys_and_models_have_buckets_of_their_own() -> None:
 
 def test_every_way_to_a_model_counts_and_nothing_else_does() -> None:
     _, clock, client = limited({"m": RateLimit(requests=1)})
-    audio = ("a.wav", b"RIFF....WAVE")
+    audio = ("a.wav", encoded(Sound(array("h", bytes(2000))), "wav"))
     calls: list[Any] = [
         lambda: client.responses.create(model="m", input="x"),
         lambda: list(client.responses.create(model="m", input="x", stream=True)),
