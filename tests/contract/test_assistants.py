@@ -514,7 +514,7 @@ async def test_a_filtered_answer(api: Any) -> None:
 def pausing(request: Any) -> Any:
     for _ in range(20):
         yield "word "
-        yield Pause(0.02)
+        yield Pause(0.05)
 
 
 @pytest.mark.fake(engine=pausing)
@@ -671,3 +671,24 @@ async def test_metadata_told_during_a_run_is_kept(api: Any) -> None:
     run = await api.call("beta.threads.runs.create", talk, assistant_id=helper)
     await api.call("beta.threads.runs.update", run.id, thread_id=talk, metadata={"a": "b"})
     assert (await over(api, run)).metadata == {"a": "b"}
+
+
+def dragging(request: Any) -> Any:
+    for _ in range(20):
+        yield "word "
+        yield Pause(1)
+
+
+@pytest.mark.fake(engine=dragging)
+async def test_a_stream_tells_that_its_run_is_cancelled(api: Any) -> None:
+    helper, talk = await assistant(api), await thread(api)
+    stream = await api.call("beta.threads.runs.create", talk, assistant_id=helper, stream=True)
+    events = await api.items(stream, most=8)
+    run = events[0].data
+    assert (await api.call("beta.threads.runs.cancel", run.id, thread_id=talk)).status == "cancelling"
+    events += await api.items(stream)
+    assert names(events)[-4:] == ["run.cancelling", "message.incomplete", "run.step.cancelled", "run.cancelled"]
+    told = "".join(event.data.delta.content[0].text.value for event in events if event.event.endswith("message.delta"))
+    message = (await api.items(await api.call("beta.threads.messages.list", talk)))[0]
+    assert message.content[0].text.value == told
+    assert 0 < len(told) < len("word " * 20)

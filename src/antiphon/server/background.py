@@ -16,7 +16,7 @@ from .compaction import asked
 from .context import CONTEXTS, PENDING, RESPONSES, Context, full_output, history, keep
 from .engine import ChatRequest
 from .envelope import APOLOGY
-from .hosted import Bench, performed
+from .hosted import LOOK, PATIENCE, Bench, being_read, performed
 from .jobs import Again, Job, job
 from .renderings.cuts import cut
 from .renderings.responses import ResponseTurn, replayed
@@ -91,6 +91,9 @@ def _go_on(server: Server, due: Job) -> Flow[Again | None]:
     if pending["final"] is not None:
         _end(server, pending)
         return None
+    began = (server.store.get(RESPONSES, key) or {}).get("created_at", 0)
+    if due.at < began + PATIENCE and being_read(server, pending["body"].get("tools") or ()):
+        return Again(LOOK)
     with server.lock:
         found = server.store.get(RESPONSES, key)
         assert found is not None, f"{key} is made in the background and not stored"

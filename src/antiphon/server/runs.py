@@ -14,7 +14,7 @@ from ..kernel.errors import APIStatusError, BadRequestError, RateLimitError
 from ..kernel.flow import Pause, Step
 from .engine import ChatRequest
 from .envelope import APOLOGY
-from .hosted import Bench, performed
+from .hosted import LOOK, PATIENCE, Bench, being_read, performed
 from .jobs import Again, Job, job
 from .renderings.cuts import cut
 from .renderings.run_request import TooLong, hosted_tools, run_request
@@ -46,10 +46,6 @@ _LOGS: Final = "threads/logs"
 _ACTIVE: Final = "threads/active"
 _WAIT: Final = 0.25
 """The part of its time that a run is queued, and that cancelling it takes."""
-_PATIENCE: Final = 60
-"""Seconds after its creation for which a run waits for the files of its vector stores to be read."""
-_LOOK: Final = 0.02
-"""Seconds between two looks at them."""
 _RHYTHM: Final = 0.01
 """Seconds between two looks at a run that somebody else is working out."""
 _LAST: Final = frozenset(f"thread.run.{status}" for status in (*OVER, "requires_action"))
@@ -178,19 +174,13 @@ def _go_on(server: Server, due: Job) -> Flow[Again | None]:
     run = _run(server, about)
     if about["told"] == len(about["events"]):
         if run["status"] in ("queued", "in_progress"):  # one in progress was left alone by whoever asked its engine
-            if due.at < run["created_at"] + _PATIENCE and _reads(server, run, about):
-                return Again(_LOOK)
+            tools = hosted_tools(server, run, about["extra"])
+            if due.at < run["created_at"] + PATIENCE and being_read(server, tools):
+                return Again(LOOK)
             yield from _turn(server, about, run, due.at)
         elif run["status"] == "requires_action":
             _append(server, about, _broken(about["events"], run, about, "expired", due.at))
     return _happen(server, due.subject, due.at)
-
-
-def _reads(server: Server, run: Doc, about: Doc) -> bool:
-    """Whether files that the run may search are still being read into their vector stores."""
-    tools = hosted_tools(server, run, about["extra"])
-    stores = (server.store.get("vector_stores", key) for tool in tools for key in tool.get("vector_store_ids") or ())
-    return any(store is not None and store["status"] == "in_progress" for store in stores)
 
 
 def _append(server: Server, about: Doc, events: Iterable[Happened]) -> None:

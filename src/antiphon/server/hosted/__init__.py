@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..engine import ChatRequest
     from ..turns import Piece, Turn
 
-__all__ = ("Bench", "performed", "texts")
+__all__ = ("LOOK", "PATIENCE", "Bench", "being_read", "performed", "texts")
 
 Items: TypeAlias = list[dict[str, Any]]
 
@@ -161,6 +161,21 @@ def _maker(use: type) -> Callable[[Any, Bench], Items | Flow[Items]]:
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", use.__name__).lower()
     made: Callable[[Any, Bench], Items | Flow[Items]] = import_module(f".{name}", __package__).items
     return made
+
+
+PATIENCE: Final = 60
+"""Seconds for which jobs wait for files to be read before they are searched."""
+LOOK: Final = 0.02
+"""Seconds between two looks at them."""
+
+
+def being_read(server: Server, tools: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether files that are to be searched are still being read into their vector stores.
+
+    Jobs ask before they begin: no clock goes on while they are done.
+    """
+    stores = (server.store.get("vector_stores", key) for tool in tools for key in tool.get("vector_store_ids") or ())
+    return any(store is not None and store["status"] == "in_progress" for store in stores)
 
 
 def texts(values: Sequence[str]) -> list[str]:
