@@ -76,7 +76,8 @@ def passes(given: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
     both = _BOTH.get(kind)
     if both is not None:
         return both(passes(each, attributes) for each in given["filters"])
-    held, value = attributes.get(given["key"]), given["value"]
+    held: Any = attributes.get(given["key"])
+    value: Any = given["value"]
     if kind in _SETS:
         return any(_alike(held, each) for each in value) is _SETS[kind]
     if kind in _EQUALS:

@@ -287,5 +287,6 @@ def _unit(vector: Sequence[float]) -> array[float]:
 
 def _found(server: Server, each: _Candidate, score: float) -> Found:
     doc = each.file.doc
-    file = server.store.get("files", doc["id"]) or {}
-    return Found(doc["id"], file.get("filename", doc["id"]), score, each.chunk, doc.get("attributes") or {})
+    file = server.store.get("files", doc["id"])
+    name: str = doc["id"] if file is None else file["filename"]
+    return Found(doc["id"], name, score, each.chunk, doc.get("attributes") or {})

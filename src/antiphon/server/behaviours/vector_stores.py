@@ -19,13 +19,14 @@ from ...kernel.flow import Call as Elsewhere
 from ..behaviour import Call, serves
 from ..chunks import Text, strategy
 from ..facts import deleted, made
+from ..faults import first_fault
 from ..jobs import Again, Job, job
 from ..kept import check_parents, check_reference, family
 from ..paging import page
 from ..readers import Unreadable
 from ..searching import active, forget, prepared, search, text_of
 from ..shape import shape
-from ..validation import accepts, first_fault, refuse
+from ..validation import accepts, refuse
 from ..words import rewritten
 
 if TYPE_CHECKING:
@@ -328,7 +329,7 @@ def _count(
     doc = server.store.get(STORES, store)
     if doc is None:
         return
-    counts = _shifted(doc["file_counts"], before and before["status"], after and after["status"])
+    counts = _shifted(doc["file_counts"], before["status"] if before else None, after["status"] if after else None)
     size = doc["usage_bytes"] + (after["usage_bytes"] if after else 0) - (before["usage_bytes"] if before else 0)
     status = doc["status"]
     if status != "expired":
