@@ -9,18 +9,28 @@ from pydantic import BaseModel
 
 from antiphon import AsyncOpenAI, FakeOpenAI
 from antiphon.router import (
+    Accounting,
     AgentResource,
     Answer,
     Asked,
+    Budget,
     ChatCompletionResource,
     Depends,
     EmbeddingsResource,
     Event,
     Limits,
+    Memory,
+    MemoryStore,
     OpenAIAPIRouter,
     Opening,
+    Price,
     ResponsesResource,
+    SemanticCache,
+    Spent,
+    SQLiteStore,
+    Store,
     Text,
+    Totals,
 )
 from antiphon.types.chat import ChatCompletion
 from antiphon.types.responses import Response
@@ -80,3 +90,32 @@ async def calls(resource: ChatCompletionResource, response: ResponsesResource) -
 
 async def endpoint(completion: ChatCompletion = Depends(chat)) -> str | None:
     return completion.choices[0].message.content
+
+
+def signed_in(asked: Asked) -> str | None:
+    return None if asked.connection is None else asked.connection.headers.get("x-user")
+
+
+async def looked_up(asked: Asked) -> str | None:
+    return signed_in(asked)
+
+
+def told(spent: Spent) -> None:
+    assert_type(spent.cost, float | None)
+
+
+stores: list[Store] = [MemoryStore(limit=5), SQLiteStore("sessions.db")]
+memory = Memory(stores[0], session=["cookie:chat", "query:chat"], user=looked_up, messages=5, tokens=None)
+accounting = Accounting(
+    prices={"m": Price(input=1, output=2.5)}, budgets=[Budget(cost=5, per="all")], user=signed_in, spent=told
+)
+cache = SemanticCache(FakeOpenAI(), scope=("model",), threshold=0.9)
+OpenAIAPIRouter(layers=[memory, cache, accounting])
+Memory("sessions.db")  # E
+Budget(cost=5, per="team")  # E
+SemanticCache(FakeOpenAI(), scope=("team",))  # E
+
+
+async def kept() -> None:
+    assert_type(await memory.sessions("ada"), list[str])
+    assert_type(await accounting.totals(user="ada"), Totals)

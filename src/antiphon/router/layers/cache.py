@@ -6,7 +6,7 @@ import logging
 import math
 from array import array
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
@@ -82,7 +82,7 @@ class SemanticCache:
         threshold: float = 0.95,
         seconds: float | None = 3600.0,
         limit: int = 10_000,
-        scope: Collection[Part] = _SCOPE,
+        scope: Iterable[Part] = _SCOPE,
         user: Named | None = None,
         tools: bool = False,
         clock: Callable[[], float] = time,
@@ -93,7 +93,8 @@ class SemanticCache:
             raise ValueError(f"threshold is a cosine, more than 0 and at most 1; it was {threshold}")
         if limit < 1 or (seconds is not None and not seconds > 0):
             raise ValueError("limit is at least 1, and seconds are more than 0, or None for ever")
-        unknown = sorted(set(scope) - set(_SCOPE))
+        self._scope = frozenset(scope)
+        unknown = sorted(self._scope - set(_SCOPE))
         if unknown:
             raise ValueError(f"a scope has {', '.join(_SCOPE)}; not {', '.join(unknown)}")
         self.threshold = threshold
@@ -103,7 +104,6 @@ class SemanticCache:
         self._client = client
         self._body = {"model": model, "encoding_format": "float"} | ({"dimensions": dimensions} if dimensions else {})
         self._embed = embed
-        self._scope = frozenset(scope)
         self._user = user
         self._clock = clock
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()

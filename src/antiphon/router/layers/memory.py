@@ -94,6 +94,11 @@ class Memory:
         """What this host's tokens are worth, as far as is known."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where questions name their sessions; nowhere, if a function finds them."""
+        return tuple(self._places)
+
     # For endpoints
 
     async def history(self, session: str, *, user: str | None = None) -> list[dict[str, Any]]:
