@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def peak(pid: int | str, *, anew: bool = False) -> float:
 
 
 @contextmanager
-def served() -> Iterator[tuple[str, int]]:
+def served() -> Generator[tuple[str, int]]:
     """A fake in a process of its own: where it is, and the process."""
     process = subprocess.Popen([sys.executable, "-c", SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -21,7 +21,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.http import Response
-from ..kernel.spool import IN_MEMORY
+from ..kernel.spool import IN_MEMORY, Spooled
 from .pump import Stream, log, sendable
 from .rsgi import LazyHeaders
 
@@ -121,7 +121,7 @@ class Direct:
         if self.app.reply(answer, method, protocol):
             watcher.done()
             return
-        if isinstance(answer, Response) and method != "HEAD":
+        if isinstance(answer, Response) and method != "HEAD" and not isinstance(answer.body, Spooled):
             pieces: Any = answer.body
             stream = Stream(pieces)
             data = stream.gather()

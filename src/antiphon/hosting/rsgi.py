@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ("RSGI", "LazyHeaders")
 
+HELD = 5.0
+"""For how many seconds a file that is sent is held, so that it can be opened."""
+
 LINGERS = 5.0
 """For how many seconds a body is read that is refused for its length."""
 
@@ -203,17 +206,10 @@ class RSGI(Application):
 
     def reply(self, answer: Any, method: str, protocol: HTTPProtocol) -> bool:
         """Send an answer that is there already. `False`, with nothing done, for any other."""
-        if not isinstance(answer, Response):
+        if not isinstance(answer, Response) or not isinstance(answer.body, bytes):
             return False
-        body = answer.body
-        if isinstance(body, bytes):
-            protocol.response_bytes(answer.status, sendable(answer.headers.pairs), body)
-            return True
-        if isinstance(body, Spooled) and method != "HEAD":
-            # Granian reads the file as fast as the client takes it, so that nothing waits in memory.
-            protocol.response_file_range(answer.status, sendable(answer.headers.pairs), *body.place)
-            return True
-        return False
+        protocol.response_bytes(answer.status, sendable(answer.headers.pairs), answer.body)
+        return True
 
     async def unhurried(
         self, answer: Any, method: str, protocol: HTTPProtocol, begun: Stream | None = None, ready: bytes = b""
@@ -222,13 +218,18 @@ class RSGI(Application):
         watch = Watch(protocol.client_disconnect)
         try:
             response: Response = answer if isinstance(answer, Response) else await self.finish(answer, watch)
-            if self.reply(response, method, protocol):
-                return
             pairs = sendable(response.headers.pairs)
             body = response.body
-            if method == "HEAD":
+            if isinstance(body, bytes):
+                protocol.response_bytes(response.status, pairs, body)
+            elif method == "HEAD":
                 discard(body)
                 protocol.response_empty(response.status, pairs)
+            elif isinstance(body, Spooled):
+                # Granian reads the file as fast as the client takes it, so that nothing waits in memory. When it has
+                # opened it, it tells nobody: the file has to be there until it surely has.
+                protocol.response_file_range(response.status, pairs, *body.place)
+                asyncio.get_running_loop().call_later(HELD, _held, body)
             else:
                 writer = _Writer(protocol.response_stream(response.status, pairs))
                 try:
@@ -242,6 +243,10 @@ class RSGI(Application):
             pass
         finally:
             watch.stop()
+
+
+def _held(body: Spooled) -> None:
+    """A body need not be held any longer."""
 
 
 async def _pieces(protocol: HTTPProtocol) -> AsyncGenerator[bytes, None]:

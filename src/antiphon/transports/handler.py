@@ -43,10 +43,10 @@ class HandlerTransport:
         try:
             answer = self.handler(request)
             response = answer if isinstance(answer, Response) else run(answer, world)
-            body = response.body
-            if isinstance(body, bytes):
+            said = response.body
+            if isinstance(said, bytes):
                 return response if response.request is not None else response._replace(request=request)
-            pieces = _Pieces(body, world)
+            pieces = _Pieces(said, world)
             if stream:
                 return response._replace(body=pieces, request=request)
             return response._replace(body=b"".join(pieces), request=request)
@@ -62,10 +62,10 @@ class HandlerTransport:
         try:
             answer = self.handler(request)
             response = answer if isinstance(answer, Response) else await arun(answer, world)
-            body = response.body
-            if isinstance(body, bytes):
+            said = response.body
+            if isinstance(said, bytes):
                 return response if response.request is not None else response._replace(request=request)
-            pieces = _AsyncPieces(body, world)
+            pieces = _AsyncPieces(said, world)
             if stream:
                 return response._replace(body=pieces, request=request)  # type: ignore[arg-type]
             return response._replace(body=b"".join([piece async for piece in pieces]), request=request)
