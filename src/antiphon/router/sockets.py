@@ -8,7 +8,6 @@ no question is answered with an error in its turn, and the session goes on.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -48,6 +47,22 @@ class WebSocketSession:
     `content` is a function from a question (`Asked`) to an async iterator of events or text. A caller chooses another
     format by its name as a subprotocol, or in `Accept`.
     """
+
+    __slots__ = (
+        "_broken",
+        "_ending",
+        "_format",
+        "_limits",
+        "_open",
+        "_pending",
+        "_route",
+        "_said",
+        "_stream",
+        "_taken",
+        "_vigil",
+        "_worker",
+        "websocket",
+    )
 
     def __init__(
         self,
@@ -95,7 +110,7 @@ class WebSocketSession:
         self._open = opening
         self._said = said
         self._stream = stream
-        self._pending: deque[Asked | Error] = deque()
+        self._pending: list[Asked | Error] = []  # a few at most; a deque takes room for 64 of every idle websocket
         self._worker: asyncio.Task[None] | None = None
         self._vigil: Vigil | None = None
         self._taken = 0
@@ -228,7 +243,7 @@ class WebSocketSession:
         """Answer what waits, one after the other."""
         try:
             while self._pending:
-                question = self._pending.popleft()
+                question = self._pending.pop(0)
                 if isinstance(question, Error):
                     writer = self._format.writer(Asked([]), None)
                     await self._send(writer.frames([question]) + writer.done_frames())
