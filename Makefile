@@ -56,6 +56,7 @@ lock: $(VENV)/.uv ## Choose versions anew: pyproject.toml to requirements/*.txt 
 		-o requirements/dev.txt $(ARGS)
 	@$(UV) pip compile $(LOCKING) pyproject.toml --extra server --extra audio -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
 	@$(UV) pip compile $(LOCKING) requirements/litellm.in -o requirements/litellm.txt $(ARGS)
+	@$(UV) pip compile $(LOCKING) requirements/lanarky.in -o requirements/lanarky.txt $(ARGS)
 
 # Three days let a bad release be withdrawn, and every mirror of the registry catch up.
 LOCKING := --exclude-newer '3 days' --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header

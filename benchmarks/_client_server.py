@@ -5,6 +5,9 @@ POST /v1/parsed/…    a chat completion whose text is JSON that fits `Weather`
 POST /v1/heldN/…     a chat completion, once N of them are waiting for one
 POST /v1/each/…      a stream of chunks, one write and one HTTP chunk for each
 POST /v1/burst/…     the same, 16 chunks to a write
+POST /v1/hundred/…   a stream of 100 chunks, one write for each
+POST /v1/paced/…     the same, 5 ms from one to the next
+POST /v1/open/…      the beginning of a stream, and no more
 POST /v1/files       takes whatever is uploaded, keeps nothing of it, answers a file
 GET  /v1/files       100 files a page until there were ITEMS
 
@@ -94,10 +97,10 @@ def framed(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-def writes(at_once: int) -> list[bytes]:
+def writes(at_once: int, count: int = CHUNKS) -> list[bytes]:
     """What a stream is written in."""
-    chunks = [chunk(f'"content":"{WORDS[i % len(WORDS)]}"') for i in range(CHUNKS)]
-    groups = [b"".join(chunks[start : start + at_once]) for start in range(0, CHUNKS, at_once)]
+    chunks = [chunk(f'"content":"{WORDS[i % len(WORDS)]}"') for i in range(count)]
+    groups = [b"".join(chunks[start : start + at_once]) for start in range(0, count, at_once)]
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n%stransfer-encoding: chunked\r\n\r\n" % HEADERS
     first = head + framed(chunk('"role":"assistant","content":"","refusal":null'))
     last = framed(chunk("", '"stop"')) + framed(b"data: [DONE]\n\n") + b"0\r\n\r\n"
@@ -107,7 +110,10 @@ def writes(at_once: int) -> list[bytes]:
 ANSWER = whole(completion(TEXT))
 PARSED_ANSWER = whole(completion(json.dumps(PARSED)))
 FILE = whole(file(1).encode())
-STREAMS = {b"each": writes(1), b"burst": writes(16)}
+HUNDRED = writes(1, 100)
+STREAMS = {b"each": writes(1), b"burst": writes(16), b"hundred": HUNDRED, b"paced": HUNDRED, b"open": HUNDRED[:2]}
+PACES = {b"paced": 0.005}
+"""Seconds from one write to the next."""
 PAGES: dict[int, bytes] = {}
 BUFFER = bytearray(1 << 20)
 """Into which every connection reads: what arrived is looked at before anything else is read."""
@@ -162,7 +168,7 @@ class Connection(asyncio.BufferedProtocol):
     def respond(self) -> None:
         way = self.path.split(b"/", 3)[2]
         if way in STREAMS:
-            self.task = asyncio.ensure_future(self.stream(STREAMS[way]))
+            self.task = asyncio.ensure_future(self.stream(STREAMS[way], PACES.get(way, 0)))
         elif way.startswith(b"held"):
             self.waiting.append(self)
             if len(self.waiting) == int(way[4:]):
@@ -178,11 +184,13 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self.transport.write(ANSWER)
 
-    async def stream(self, pieces: list[bytes]) -> None:
-        write = self.transport.write
+    async def stream(self, pieces: list[bytes], pace: float) -> None:
+        write, gone = self.transport.write, self.transport.is_closing
         for piece in pieces:
+            if gone():
+                return
             write(piece)
-            await asyncio.sleep(0)
+            await asyncio.sleep(pace)
 
 
 def paged(after: int) -> bytes:
