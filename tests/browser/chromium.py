@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ class Browser:
                 return result
 
     @contextmanager
-    def page(self, width: int = 1200, height: int = 800) -> Iterator[Page]:
+    def page(self, width: int = 1200, height: int = 800) -> Generator[Page]:
         """A page of its own, with nothing that others left behind."""
         context = self.call("Target.createBrowserContext")["browserContextId"]
         target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
@@ -209,7 +209,7 @@ class Page:
 
 
 @contextmanager
-def running() -> Iterator[Browser]:
+def running() -> Generator[Browser]:
     """A Chromium, for as long as it is wanted. Raises `RuntimeError` where there is none."""
     path = installed()
     with tempfile.TemporaryDirectory(prefix="antiphon-chromium-", ignore_cleanup_errors=True) as home:

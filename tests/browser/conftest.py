@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from antiphon.kernel.flow import Pause
-
-from .chromium import Browser, Page, running
+from tests.browser.chromium import Browser, Page, running
 
 HOME = Path(__file__).parent
 
@@ -42,7 +41,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 
 @contextmanager
-def serving(app: Any, **options: Any) -> Iterator[str]:
+def serving(app: Any, **options: Any) -> Generator[str]:
     """The address of an application that uvicorn serves."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", **options))
     thread = threading.Thread(target=server.run)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .chromium import Browser, Page
+from tests.browser.chromium import Browser, Page
 
 SHOWN = """
 function grown(pieces) {

@@ -18,6 +18,7 @@ from antiphon.router import (
     ChatCompletionResource,
     Citation,
     Finish,
+    Memory,
     OpenAIAPIRouter,
     Reasoning,
     ResponsesResource,
@@ -26,9 +27,8 @@ from antiphon.router import (
 )
 from antiphon.router.formats import KEYS, Format, Writer
 from antiphon.server.turns import ToolArguments
-
-from .chromium import Page
-from .conftest import Serve, Upstream
+from tests.browser.chromium import Page
+from tests.browser.conftest import Serve, Upstream
 
 ANSWERED = "[...document.querySelectorAll('article')].at(-1)?.ariaBusy === 'false'"
 
@@ -439,7 +439,7 @@ def test_what_the_application_refuses_is_shown(page: Page, serve: Serve, upstrea
 
 
 def test_a_server_that_is_gone(app: FastAPI, page: Page, upstream: Upstream) -> None:
-    from .conftest import serving
+    from tests.browser.conftest import serving
 
     with serving(app) as address:
         page.open(f"{address}/")
@@ -538,7 +538,7 @@ def test_routes_are_found_behind_prefixes_and_proxies(page: Page, serve: Serve, 
     assert any(each.endswith("/deep/ada/v1/inner/rooms/chat") for each in page.requests)
 
 
-def test_only_what_is_new_is_sent_where_the_route_remembers(
+def test_only_what_is_new_is_sent_where_that_is_wanted(
     app: FastAPI, page: Page, serve: Serve, upstream: Upstream
 ) -> None:
     page.open(f"{serve(app)}/")
@@ -546,6 +546,40 @@ def test_only_what_is_new_is_sent_where_the_route_remembers(
     page.click("#memory")
     ask(page, "Two")
     assert upstream.asked == [("user", "Two")]
+
+
+@pytest.mark.parametrize("where", [None, "header:x-talk", "cookie:talk", "query:talk", "body:talk"])
+def test_routes_that_remember(page: Page, serve: Serve, upstream: Upstream, where: str | None) -> None:
+    memory = Memory() if where is None else Memory(session=where)
+    router = OpenAIAPIRouter(client=FakeOpenAI(engine=upstream), layers=[memory])
+
+    @router.post("/chat")
+    def chat() -> ChatCompletionResource:
+        return ChatCompletionResource(stream=True)
+
+    @router.websocket("/ws")
+    def talk() -> ChatCompletionResource:
+        return ChatCompletionResource(stream=True)
+
+    router.playground()
+    app = FastAPI()
+    app.include_router(router)
+    page.open(f"{serve(app)}/")
+    for transport in ("POST /chat", "WS /ws"):
+        page.choose("#route", transport)
+        assert page.evaluate("document.querySelector('#memory').checked")
+        if (where, transport) == ("cookie:talk", "WS /ws"):
+            continue  # it has the cookie of the route before
+        ask(page, "One")
+        ask(page, "Two")
+        assert [text for _, text in upstream.asked] == ["One", "Hello there.", "Two"], transport
+        page.click(".raw summary")
+        assert "One" not in page.text(".raw pre")
+    if where != "cookie:talk":
+        page.choose("#route", "POST /chat")
+        page.click("#new")
+        ask(page, "Three")
+        assert upstream.asked == [("user", "Three")]
 
 
 # Events, keys, and those who do not see or hear

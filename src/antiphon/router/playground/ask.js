@@ -52,6 +52,7 @@ class HTTPRoute {
       if (this.abort.signal.aborted) throw error;
       throw { message: 'The server cannot be reached.' };
     }
+    turn.headers = response.headers;
     if (!response.ok) throw await refusalOf(response, turn);
     const type = response.headers.get('content-type') ?? '';
     let ended = false;

@@ -54,7 +54,10 @@ def listed(places: Sequence[Place], chosen: Sequence[str] | None) -> tuple[list[
 
 
 def _told(place: Place) -> dict[str, Any]:
+    from ..layers.memory import Memory
+
     route = place.route
+    memory = next((each for each in route.layers if isinstance(each, Memory)), None)
     operation, schemas, schemes = _described(place)
     fields = [*_secrets(operation, schemes), *_parameters(operation, schemas)]
     embedded, more = _body(operation, schemas)
@@ -71,6 +74,7 @@ def _told(place: Place) -> dict[str, Any]:
         "fields": [*fields, *more],
         "embedded": embedded,
         "options": sorted(route.parameters),
+        "memory": None if memory is None else [{"in": each.kind, "name": each.name} for each in memory.places],
     }
 
 
@@ -145,4 +149,5 @@ def _secrets(operation: Mapping[str, Any], schemes: Mapping[str, Any]) -> Iterat
             yield {**field, "name": scheme["name"], "in": scheme["in"]}
         else:
             kind = "Basic" if scheme.get("scheme", "").lower() == "basic" else "Bearer"
-            yield {**field, "name": "Authorization", "in": "header", "scheme": kind}
+            hint = field["description"] or ("name:password" if kind == "Basic" else "The token alone.")
+            yield {**field, "name": "Authorization", "in": "header", "scheme": kind, "description": hint}

@@ -19,6 +19,7 @@ let way = null; // an HTTPRoute or a WebSocketRoute
 let fields = []; // {field, control} of the route
 let turns = [];
 let current = null; // the turn under way
+let sessions = {}; // what routes that remember call this conversation
 
 // What is remembered while the tab is open; never what is secret
 
@@ -33,8 +34,8 @@ const remembered = (() => {
 
 function remember() {
   const filled = Object.fromEntries(fields.filter(({ field }) => !field.secret).map(({ key, control }) => [key, control.value]));
-  Object.assign(remembered, { route: routeBox.value, memory: memory.checked });
-  (remembered.routes ??= {})[nameOf(route)] = { format: formatBox.value, filled };
+  remembered.route = routeBox.value;
+  (remembered.routes ??= {})[nameOf(route)] = { format: formatBox.value, memory: memory.checked, filled };
   try {
     sessionStorage.setItem(PLACE, JSON.stringify(remembered));
   } catch { /* then it is not */ }
@@ -54,11 +55,12 @@ function choose() {
   const known = [...PREFERRED.filter((key) => kinds.includes(key)), ...kinds.filter((key) => !(key in READERS))];
   formatBox.replaceChildren(...known.map((key) => new Option(key === route.format ? `${key} (the route’s own)` : key, key)));
   if (known.includes(before.format)) formatBox.value = before.format;
+  memory.checked = before.memory ?? Boolean(route.memory);
   $('route-hint').textContent = route.summary || `${route.kind} of ${route.name}()`;
   fields = [
     ...(route.system ? [systemField()] : []),
     ...route.fields.map((field) => fieldOf(field)),
-    ...route.options.map((name) => fieldOf({ name, in: 'option', required: false, type: 'any', description: 'Of the call; in the body.' })),
+    ...route.options.map((name) => fieldOf({ name, in: 'option', required: false, type: 'any', description: '' })),
   ];
   for (const { key, control } of fields) if (before.filled?.[key] !== undefined) control.value = before.filled[key];
   own.replaceChildren(...fields.map(({ row }) => row));
@@ -102,13 +104,14 @@ function rowOf(field, control) {
   control.id = `field-${key.replace(/[^\w-]/g, '-')}`;
   const mute = field.in === 'cookie' ? 'Cookies are sent as the browser has them.'
     : field.in === 'header' && route.method === 'WS' ? 'Browsers set no headers on a websocket.' : '';
-  const where = { system: '', option: '', body: 'In the body.' }[field.in] ?? `In the ${field.in}.`;
   const lines = field.type === 'array' ? 'One a line.' : '';
   control.required = Boolean(field.required) && !mute;
+  const where = { system: '', option: 'body' }[field.in] ?? field.in;
+  const aside = [where, control.required && 'required'].filter(Boolean).join(', ');
   control.disabled = Boolean(mute);
-  const hint = make('p', { className: 'hint', id: `${control.id}-hint` }, [field.description, mute || where, lines].filter(Boolean).join(' '));
-  control.setAttribute('aria-describedby', hint.id);
-  const label = make('label', { htmlFor: control.id }, field.label ?? field.name, ...(control.required ? [make('span', { className: 'must' }, ' required')] : []));
+  const hint = make('p', { className: 'hint', id: `${control.id}-hint` }, [field.description, mute, lines].filter(Boolean).join(' '));
+  if (hint.textContent) control.setAttribute('aria-describedby', hint.id);
+  const label = make('label', { htmlFor: control.id }, field.label ?? field.name, ...(aside ? [' ', make('span', { className: 'where' }, aside)] : []));
   const row = make('div', { className: 'field' }, label, control, ...(hint.textContent ? [hint] : []));
   return { field, key, control, row };
 }
@@ -141,12 +144,28 @@ function requestOf(messages) {
   for (const { field, value } of of('option')) body[field.name] = value;
   const whole = route.embedded ? { body, ...Object.fromEntries(of('body').map(({ field, value }) => [field.name, value])) } : body;
   const headers = { accept: route.formats[format], 'content-type': 'application/json' };
+  const place = sessionPlace();
+  if (place?.in === 'header' && sessions[nameOf(route)]) headers[place.name] = sessions[nameOf(route)];
+  if (place?.in === 'query') values.push({ field: place, value: ownSession() });
+  if (place?.in === 'body') body[place.name] = ownSession();
   const secrets = new Set();
   for (const { field, value } of of('header')) {
     headers[field.name] = field.scheme === 'Basic' ? `Basic ${btoa(value)}` : field.scheme ? `${field.scheme} ${value}` : value;
     if (field.secret) secrets.add(field.name);
   }
   return { address: addressOf(route, values), headers, secrets, body: whole, format };
+}
+
+/* Where a route that remembers is told the session; on websockets and with cookies, that is not for us to say. */
+function sessionPlace() {
+  if (route.method === 'WS') return undefined;
+  const by = (where) => route.memory?.find((each) => each.in === where);
+  return by('header') ?? (by('cookie') ? undefined : by('query') ?? by('body'));
+}
+
+function ownSession() {
+  const random = crypto.getRandomValues(new Uint32Array(4));
+  return (sessions[nameOf(route)] ??= [...random].map((each) => each.toString(36)).join(''));
 }
 
 // The conversation
@@ -190,6 +209,8 @@ async function ask(messages) {
   } catch (error) {
     if (!turn.stopped) turn.fail(error instanceof Error ? { message: `${error.name}: ${error.message}` } : error);
   }
+  const place = sessionPlace();
+  if (place?.in === 'header') sessions[nameOf(route)] = turn.headers?.get(place.name) ?? sessions[nameOf(route)];
   current = null;
   turn.end();
   busy(false);
@@ -217,6 +238,7 @@ function anew() {
   if (current !== null) stop();
   way?.close();
   turns = [];
+  sessions = {};
   turnsBox.replaceChildren(...greeting());
   count();
   say('A new conversation.');
@@ -323,7 +345,6 @@ window.addEventListener('pagehide', () => way?.close());
 
 routeBox.replaceChildren(...ROUTES.map((each) => new Option(nameOf(each), nameOf(each))));
 if (ROUTES.some((each) => nameOf(each) === remembered.route)) routeBox.value = remembered.route;
-memory.checked = remembered.memory ?? false;
 sendButton.disabled = !ROUTES.length;
 if (matchMedia('(max-width: 50rem)').matches) $('settings').open = false;
 for (const path of settings.missing) {

@@ -38,7 +38,7 @@ def page_of(title: str, told: dict[str, Any]) -> Response:
 @cache
 def _parts() -> tuple[bytes, bytes, bytes, str]:
     """The document up to the body, up to the routes, and after them; and its policy."""
-    home = files(__package__)
+    home = files("antiphon.router.playground")
     style = (home / "page.css").read_text("utf-8")
     script = "\n".join((home / name).read_text("utf-8") for name in _SCRIPTS)
     before, rest = (home / "page.html").read_text("utf-8").split("@style@")

@@ -50,6 +50,7 @@ class Turn {
     this.reason = null;
     this.failure = null;
     this.stopped = false;
+    this.headers = null; // of the response
     this.begun = performance.now();
     this.first = null; // when the first of it came
     this.part = null; // of the answer, the one that grows: {kind, markdown}
@@ -259,6 +260,7 @@ class Turn {
     this.rawRequest = make('pre', { tabIndex: 0, ariaLabel: 'The request' });
     this.rawList = make('ol', { tabIndex: 0, ariaLabel: 'Events' });
     this.rawTools = make('div', { className: 'buttons' });
+    this.logView = { show: () => this.logged() };
     const details = make('details', { className: 'raw' }, this.rawSummary, this.rawRequest, this.rawTools, this.rawList);
     details.ontoggle = () => this.logged();
     return details;
@@ -277,7 +279,7 @@ class Turn {
 
   log(data, name) {
     this.events.push({ data, name, at: performance.now() - this.begun });
-    this.dirty.add({ show: () => this.logged() });
+    this.dirty.add(this.logView);
   }
 
   logged() {
