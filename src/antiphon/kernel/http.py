@@ -147,6 +147,7 @@ class Request(NamedTuple):
     query: str = ""
     headers: Headers = Headers()
     body: bytes | Upload = b""
+    """Bytes; above 1 MiB, where it came over a socket or is read from a file, an `Upload` that is read in pieces."""
     origin: str = "http://localhost"
     """Scheme and authority the request is addressed to, such as `http://127.0.0.1:45674`."""
 

@@ -218,6 +218,7 @@ def _recording(content_type: str, body: bytes) -> dict[str, Any]:
         name = f"recording.{ending}" if kind.startswith("audio/") and ending.isalnum() else "recording.wav"
         return {"file": (name, body, kind or "audio/wav")}
     from ...kernel.multipart import decode
+    from ...kernel.spool import pieces_of
 
     try:
         parts = decode(content_type, body)
@@ -225,10 +226,11 @@ def _recording(content_type: str, body: bytes) -> dict[str, Any]:
         raise Refused(f"The form cannot be read: {error}", status=422) from None
     said: dict[str, Any] = {}
     for part in parts:
+        content = b"".join(pieces_of(part.content))
         if part.filename is None:
-            said[part.name] = part.content.decode("utf-8", "replace")
+            said[part.name] = content.decode("utf-8", "replace")
         else:
-            said[part.name] = (part.filename or "recording.wav", part.content, part.content_type or "audio/wav")
+            said[part.name] = (part.filename or "recording.wav", content, part.content_type or "audio/wav")
     if not isinstance(said.get("file"), tuple):
         raise Refused("The form has no `file` with a recording.", status=422, param="file")
     return said
