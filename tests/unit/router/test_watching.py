@@ -112,6 +112,33 @@ async def test_a_slow_reader_slows_the_upstream_down(format: str) -> None:
     await caller.wait()
 
 
+@pytest.mark.parametrize("format", ["lanarky", "openai", "vercel", "ag-ui", "text"])
+async def test_every_piece_is_forwarded_when_it_comes(format: str) -> None:
+    """The upstream says a word when the caller has the one before: whoever held one back would wait for ever."""
+    caller: Caller
+
+    def taken(number: int) -> Any:
+        async def wait() -> None:
+            while f"word{number} " not in caller.text:
+                caller.got.clear()
+                await asyncio.wait_for(caller.got.wait(), 10)
+
+        return wait
+
+    def in_step() -> Any:
+        yield chunk({"role": "assistant", "content": ""})
+        for number in range(100):
+            yield number
+            yield taken(number)
+        yield from WORDS[-2:]
+
+    upstream = Upstream(in_step)
+    caller = Caller(app_of(upstream, format=format), "/chat").start()
+    await caller.wait()
+    assert caller.complete
+    assert upstream.given == 1 + 100 + 2, "all was said"
+
+
 async def test_a_caller_that_stalls_is_given_up() -> None:
     upstream = Upstream(lambda: iter(range(1000)))
     caller = Caller(app_of(upstream, limits=Limits(stall=0.1)), "/chat").start()
