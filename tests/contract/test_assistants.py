@@ -167,6 +167,15 @@ async def test_what_a_run_overrides(api: Any) -> None:
     assert await answer(additional_instructions="And quick.", temperature=0) == "Be kind.\nAnd quick. | 0.0 | gpt-4o"
 
 
+@pytest.mark.fake(engine=lambda request: str(request.reasoning_effort))
+async def test_how_hard_a_run_thinks(api: Any) -> None:
+    helper, talk = await assistant(api, reasoning_effort="low"), await thread(api)
+    await api.call("beta.assistants.update", helper, name="Thinker")
+    for options, effort in (({}, "low"), ({"reasoning_effort": "high"}, "high")):
+        await over(api, await api.call("beta.threads.runs.create", talk, assistant_id=helper, **options))
+        assert (await said(api, talk))[-1] == ("assistant", effort)
+
+
 @pytest.mark.fake(engine=lambda request: json.dumps([each["content"] for each in request.messages]))
 async def test_what_a_run_reads_of_its_thread(api: Any) -> None:
     helper, talk = await assistant(api), await thread(api, "one", "two", "three")

@@ -49,7 +49,7 @@ def create(call: Call) -> Reply:
 
 def _created(call: Call) -> Generator[Any, Any, Any]:
     yield from _resolved(call)
-    return family("beta.assistants").create(call)
+    return _thoughtful(call, family("beta.assistants").create(call))
 
 
 @serves(Assistants.update)
@@ -68,7 +68,15 @@ def update(call: Call) -> Reply:
 
 def _updated(call: Call) -> Generator[Any, Any, Any]:
     yield from _resolved(call)
-    return family("beta.assistants").update(call)
+    return _thoughtful(call, family("beta.assistants").update(call))
+
+
+def _thoughtful(call: Call, doc: Doc) -> Doc:
+    """An assistant with its reasoning effort, which the API tells and the package's type of an assistant does not."""
+    if call.body.get("reasoning_effort") is not None:
+        doc = {**doc, "reasoning_effort": call.body["reasoning_effort"]}
+        call.server.store.put("assistants", doc["id"], doc)
+    return doc
 
 
 def _resolved(call: Call) -> Generator[Any, Any, None]:
