@@ -32,6 +32,7 @@ COMMANDS = {
     "upload": "upload files",
     "api": "call any operation of the API; JSON out",
     "serve": "serve a fake OpenAI",
+    "new": "write a small project to begin with",
 }
 _EPILOG = (
     "The key is read from OPENAI_API_KEY and the address from OPENAI_BASE_URL, or see --provider of a command.\n"
