@@ -21,7 +21,10 @@ from re import finditer
 from threading import RLock
 from typing import Any, Final, TypeAlias
 
+import orjson
+
 from .chunks import Text
+from .filtering import passes
 from .words import terms
 
 __all__ = ("Filed", "Index")
@@ -37,6 +40,8 @@ _FEW: Final = 4096
 """Chunks that are all looked at when they have a word."""
 _CHAMPIONS: Final = 256
 """Chunks that are looked at of those with a word that more than `_FEW` have."""
+_FILTERS: Final = 16
+"""Filters whose files are remembered."""
 _CONTENDERS: Final = 512
 """Chunks whose score is worked out to the end."""
 
@@ -104,6 +109,7 @@ class Index:
         "_lengths",
         "_norms",
         "_order",
+        "_passing",
         "_postings",
         "_words",
         "lock",
@@ -112,6 +118,7 @@ class Index:
     def __init__(self) -> None:
         self.lock = RLock()
         self._docs: list[Doc] = []
+        self._passing: dict[bytes, list[Filed]] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -160,6 +167,7 @@ class Index:
                 if key not in self._files:
                     self._add(doc, read(doc))
             self._docs = docs
+            self._passing.clear()
 
     def _rebuild(self) -> None:
         """Number the chunks anew, once most numbers are of chunks that are gone."""
@@ -212,6 +220,17 @@ class Index:
         return file, number - file.first
 
     # What is found in it
+
+    def passing(self, filters: Mapping[str, Any]) -> list[Filed]:
+        """The files that pass a filter. Remembered, since programs ask for the same again."""
+        key = orjson.dumps(filters)
+        found = self._passing.get(key)
+        if found is None:
+            found = [file for file in self._order if passes(filters, file.doc.get("attributes") or {})]
+            if len(self._passing) >= _FILTERS:
+                self._passing.clear()
+            self._passing[key] = found
+        return found
 
     def lexical(
         self, query: Sequence[str], most: int, within: Sequence[Filed] | None = None, *, all: bool = False

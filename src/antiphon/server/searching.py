@@ -20,7 +20,7 @@ from ..kernel.errors import BadRequestError, NotFoundError
 from ..kernel.flow import Call, Pause
 from .chunks import EMBEDDER, Text, chunked, strategy
 from .engine import EmbeddingRequest
-from .filtering import check, passes
+from .filtering import check
 from .index import Filed, Index
 from .readers import Unreadable, read
 from .words import asked
@@ -45,6 +45,9 @@ _BRIEF: Final = 200_000
 _WORDS_WEIGH: Final = 0.6
 _PATIENCE: Final = 60.0
 """Seconds that a tool waits for files that are being read."""
+_MOST_PREPARED: Final = 64
+_LARGE: Final = 1_000_000
+"""Characters of a text that is rather read again than kept until it is indexed."""
 _INDEXES: Final = "vector_stores.indexes"
 _PREPARED: Final = "vector_stores.prepared"
 
@@ -80,30 +83,30 @@ def search(
     words_weigh, vectors_weigh = _weights(ranking or {})
     words = [asked(query) for query in queries]
     chunks: dict[tuple[str, str], _Candidate] = {}
+    found: list[_Candidate]
     for store in dict.fromkeys(stores):
         _touch(server, store)
         index = _index(server, store)
-        docs = server.store.list(f"vector_stores/{store}/files")
-        if index.stale(docs):
-            if _size(server, docs) > _BRIEF:
-                yield Call(index.sync, docs, _reader(server, store))
-            else:
-                index.sync(docs, _reader(server, store))
-        for candidate in _candidates(index, words, limit, filters):
+        docs = server.store.list(_place(store))
+        if index.stale(docs) and sum(doc["usage_bytes"] for doc in docs) > _BRIEF:
+            found = yield Call(_candidates, server, store, index, words, limit, filters)
+        else:
+            found = _candidates(server, store, index, words, limit, filters)
+        for candidate in found:
             chunks.setdefault((candidate.file.doc["id"], candidate.chunk), candidate)
     candidates = list(chunks.values())
     near = [[0.0] * len(candidates) for _ in queries]
     if vectors_weigh and candidates:
         near = yield from _nearness(server, queries, candidates)
     least = (ranking or {}).get("score_threshold") or 0.0
-    found: list[tuple[float, str, int, _Candidate]] = []
+    ranked: list[tuple[float, str, int, _Candidate]] = []
     for at, each in enumerate(candidates):
         score = max(words_weigh * each.lexical[n] + vectors_weigh * near[n][at] for n in range(len(queries)))
         score = round(min(1.0, score), 4)
         if score >= least:
-            found.append((-score, each.file.doc["id"], each.at, each))
-    found.sort(key=lambda each: each[:3])
-    return [_found(server, each, -score) for score, _, _, each in found[:limit]]
+            ranked.append((-score, each.file.doc["id"], each.at, each))
+    ranked.sort(key=lambda each: each[:3])
+    return [_found(server, each, -score) for score, _, _, each in ranked[:limit]]
 
 
 def check_ranking(given: Mapping[str, Any] | None, path: str = "ranking_options") -> None:
@@ -174,6 +177,10 @@ def active(store: Mapping[str, Any], now: int) -> dict[str, Any]:
     }
 
 
+def _place(store: str) -> str:
+    return f"vector_stores/{store}/files"
+
+
 def _index(server: Server, store: str) -> Index:
     indexes: dict[str, Index] = server.derived.setdefault(_INDEXES, {})
     return indexes.setdefault(store, Index())
@@ -196,7 +203,8 @@ def text_of(server: Server, doc: Mapping[str, Any]) -> Text:
 def prepared(server: Server, store: str, file: str, text: Text) -> None:
     """Keep a text that was just read until it is indexed, so that it need not be read again."""
     texts: dict[tuple[str, str], Text] = server.derived.setdefault(_PREPARED, {})
-    if len(texts) < 1024 and len(text.text) < 1_000_000:
+    texts.pop((store, file), None)
+    if len(texts) < _MOST_PREPARED and len(text.text) < _LARGE:
         texts[store, file] = text
 
 
@@ -215,10 +223,6 @@ def _reader(server: Server, store: str) -> Any:
     return read_file
 
 
-def _size(server: Server, docs: Iterable[Mapping[str, Any]]) -> int:
-    return sum(doc["usage_bytes"] for doc in docs)
-
-
 # Chunks that may be the answer
 
 
@@ -231,13 +235,20 @@ class _Candidate(NamedTuple):
 
 
 def _candidates(
-    index: Index, queries: Sequence[Sequence[str]], limit: int, filters: Mapping[str, Any] | None
+    server: Server,
+    store: str,
+    index: Index,
+    queries: Sequence[Sequence[str]],
+    limit: int,
+    filters: Mapping[str, Any] | None,
 ) -> list[_Candidate]:
     """The chunks whose score is worked out, those that are best by their words first."""
     with index.lock:
+        # The files as they are now, whoever held the lock before.
+        index.sync(server.store.list(_place(store)), _reader(server, store))
         within: list[Filed] | None = None
         if filters:
-            within = [file for file in index.files if passes(filters, file.doc.get("attributes") or {})]
+            within = index.passing(filters)
         small = len(index) <= _ALL
         scores = [index.lexical(words, max(_CANDIDATES, limit), within, all=small) for words in queries]
         if small:

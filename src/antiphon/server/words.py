@@ -16,6 +16,8 @@ __all__ = ("asked", "rewritten", "terms")
 _WORD: Final = re.compile(r"[^\W_]+")
 _LONGEST: Final = 40
 """Characters of a word that count."""
+_LONG: Final = 16_384
+"""Characters of a query that are looked at."""
 _UNPARTED: Final = "\u2e80"
 """From here on are scripts that do not part their words."""
 
@@ -63,5 +65,5 @@ def rewritten(query: str) -> str:
 
 
 def asked(query: str) -> list[str]:
-    """The words of a query that say something; all of them where none does."""
-    return terms(rewritten(query))
+    """The words of a query that say something, up to 256; all of them where none does."""
+    return terms(rewritten(query[:_LONG]))[:256]

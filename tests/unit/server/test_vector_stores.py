@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -181,6 +182,33 @@ def test_deleting_a_store_ends_what_was_to_be_read() -> None:
     scene.clock.advance(100)
     assert list(scene.stores.list()) == []
     assert scene.fake.server.store.list("jobs") == []
+
+
+def test_searches_from_many_threads_while_files_come_and_go() -> None:
+    client = FakeOpenAI(job_seconds=0).client()
+    store = client.vector_stores.create().id
+    wrong: list[BaseException] = []
+
+    def work(who: int) -> None:
+        try:
+            for n in range(6):
+                file = client.files.create(file=(f"{n}.txt", f"from{who} shared".encode()), purpose="assistants")
+                client.vector_stores.files.create(store, file_id=file.id)
+                found = client.vector_stores.search(store, query=f"from{who}").data
+                assert f"from{who}" in found[0].content[0].text
+                if n % 2:
+                    client.files.delete(file.id)
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(who,)) for who in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert client.vector_stores.retrieve(store).file_counts.completed == 12
+    assert len(client.vector_stores.search(store, query="shared", max_num_results=50).data) == 12
 
 
 class Files(RuleBasedStateMachine):

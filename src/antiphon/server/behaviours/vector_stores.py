@@ -179,6 +179,7 @@ def delete(call: Call) -> Reply:
         for file in server.store.list(place):
             server.jobs.cancel(_READ, f"{store['id']}/{file['id']}")
             server.store.delete(place, file["id"])
+            server.store.delete(_holders(file["id"]), store["id"])
         batches = f"{STORES}/{store['id']}/file_batches"
         for batch in server.store.list(batches):
             server.store.delete(batches, batch["id"])
@@ -261,12 +262,17 @@ def content(call: Call) -> Reply:
 def detached(server: Server, file: str) -> None:
     """Take a file that is deleted out of every store."""
     with server.lock:
-        for store in server.store.list(STORES):
+        for store in server.store.list(_holders(file)):
             _detach(server, store["id"], file)
 
 
 def _place(store: str) -> str:
     return f"{STORES}/{store}/files"
+
+
+def _holders(file: str) -> str:
+    """The collection that says which stores a file is in."""
+    return f"{STORES}/holding/{file}"
 
 
 def _named(body: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -299,6 +305,7 @@ def _attach(server: Server, store: str, files: Sequence[Mapping[str, Any]], batc
             waiting = server.jobs.waiting(_READ, subject)
             batches = [*(waiting.data["batches"] if waiting else ()), *([batch] if batch else ())]
             server.store.put(_place(store), key, made(server, keeper.schema, facts))
+            server.store.put(_holders(key), store, {"id": store})
             _count(server, store, before, facts, now, used=True)
             after = server.job_seconds * at / len(files)
             server.jobs.schedule(_READ, subject, after=after, data={"batches": batches})
@@ -313,6 +320,7 @@ def _detach(server: Server, store: str, file: str) -> None:
     if doc["status"] == "in_progress":
         doc = _ended(server, store, doc, now, {"status": "cancelled"})
     server.store.delete(_place(store), file)
+    server.store.delete(_holders(file), store)
     _count(server, store, doc, None, now)
 
 
