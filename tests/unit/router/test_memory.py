@@ -21,14 +21,19 @@ from antiphon.kernel.http import Headers, Request, Response
 from antiphon.router import (
     Accounting,
     AgentResource,
+    Answer,
+    Asked,
     ChatCompletionResource,
+    ComposedAnswer,
     Depends,
     Limits,
     Memory,
     MemoryStore,
     OpenAIAPIRouter,
+    Refused,
     ResponsesResource,
     SQLiteStore,
+    ToolCall,
 )
 
 from .conftest import Caller, Upstream, chunk, event, silence
@@ -616,6 +621,62 @@ async def test_responses_remember_in_items() -> None:
     assert [each["role"] for each in await memory.history("s")] == [
         "user", "assistant", "tool", "assistant", "user", "assistant",
     ]  # fmt: skip
+
+
+# Anything at all
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["id", "type", "text"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+CALL = st.fixed_dictionaries(
+    {}, optional={"id": st.just("c1") | ANY, "type": st.just("function") | ANY, "function": ANY}
+)
+MESSAGE = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": st.sampled_from(["user", "assistant", "tool", "system", "function"]) | ANY,
+        "type": st.sampled_from(["message", "function_call", "function_call_output", "reasoning", "custom_tool_call"]),
+        "content": ANY,
+        "tool_calls": st.lists(CALL, max_size=2) | ANY,
+        "tool_call_id": st.just("c1") | ANY,
+        "call_id": st.just("c1") | ANY,
+        "output": ANY,
+        "name": ANY,
+    },
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(MESSAGE, min_size=1, max_size=3), min_size=1, max_size=3), st.none() | st.just(20))
+def test_no_message_breaks_a_session(questions: list[list[dict[str, Any]]], tokens: int | None) -> None:
+    """What is no message is refused, here or by the model's host; the session goes on."""
+    memory = Memory(messages=3, tokens=tokens)
+
+    async def answered(asked: Asked) -> Answer:
+        async def words() -> Any:
+            yield ToolCall("c1", "look") if len(asked.messages) % 2 else "word"
+
+        return ComposedAnswer(words())
+
+    async def run() -> None:
+        statuses: list[int] = []
+        for messages in [*questions, [says("still there?")]]:
+            asked = Asked(messages, body={"session_id": "s"})
+            try:
+                answer = await memory(asked, answered)
+            except Refused as refused:
+                statuses.append(refused.error.status)
+            else:
+                async for _ in answer:
+                    pass
+        assert set(statuses) <= {422}
+        assert [each["role"] for each in (await memory.history("s"))[-2:]] == ["user", "assistant"]
+
+    asyncio.run(run())
 
 
 # Limits

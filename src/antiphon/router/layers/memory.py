@@ -305,8 +305,9 @@ def _continuation(history: list[Message], given: list[dict[str, Any]]) -> tuple[
     return settled(history), spoken
 
 
-def _answers(result: Mapping[str, Any]) -> Any:
-    return result.get("tool_call_id") or result.get("call_id")
+def _answers(result: Mapping[str, Any]) -> str:
+    given = result.get("tool_call_id") or result.get("call_id")
+    return given if isinstance(given, str) else ""
 
 
 class _Turn:

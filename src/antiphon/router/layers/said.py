@@ -161,7 +161,13 @@ def waiting(messages: Sequence[Message]) -> set[str]:
     if not groups:
         return set()
     first, *results = groups[-1]
-    return {each["id"] for each in first.get("tool_calls") or ()} - {each.get("tool_call_id") for each in results}
+    return _ids(first.get("tool_calls"), "id") - _ids(results, "tool_call_id")
+
+
+def _ids(given: Any, name: str) -> set[str]:
+    """The ids in what callers may have written anyhow."""
+    named = [each.get(name) for each in given if isinstance(each, Mapping)] if isinstance(given, list) else []
+    return {each for each in named if isinstance(each, str)}
 
 
 def settled(messages: Sequence[Message]) -> list[Message]:
