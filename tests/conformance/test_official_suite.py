@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.official import CASES, SKIPPED, run_ours, run_suite
+from tests.conformance.official import CASES, SKIPPED, prepare, run_ours, run_suite
 
 SCOPE = os.environ.get("ANTIPHON_CONFORMANCE", "")
 
@@ -215,3 +215,181 @@ def test_our_helpers_on_websockets_do_what_the_official_ones_do(base_url: str) -
     assert outcome.failed == 0, outcome.output[-20_000:]
     # Skipped by the suite itself: 2; excepted, each with its reason: see shim/exceptions.py.
     assert (outcome.cases, outcome.skipped) == (1382, 2 + 62)
+
+
+HELPERS = (
+    "lib/chat",
+    "lib/responses/test_azure_responses_policy_regression.py",
+    "lib/responses/test_client_event_compat.py",
+    "lib/responses/test_commentary_parsing.py",
+    "lib/responses/test_deferred_tools.py",
+    "lib/responses/test_error_diagnostics.py",
+    "lib/responses/test_image_tool_errors.py",
+    "lib/responses/test_lifecycle_replacements.py",
+    "lib/responses/test_null_content.py",
+    "lib/responses/test_null_output.py",
+    "lib/responses/test_null_output_items.py",
+    "lib/responses/test_parse_as.py",
+    "lib/responses/test_parsed_output_replay_profile.py",
+    "lib/responses/test_refusal_normal_lifecycle.py",
+    "lib/responses/test_responses.py",
+    "lib/test_assistant_tool_call_deltas.py",
+    "lib/test_assistants.py",
+    "lib/test_assistants_helper_contracts.py",
+    "lib/test_audio_response_format.py",
+    "lib/test_fine_tuning_positional_arguments.py",
+    "lib/test_realtime_calls.py",
+    "lib/test_streaming_deltas.py",
+    "lib/test_uploads.py",
+    "lib/test_vector_store_file_batches.py",
+    "lib/test_vector_store_files.py",
+    "lib/test_video_polling.py",
+    "lib/test_webhook_endpoint_with_secret.py",
+    "lib/test_webhooks.py",
+    "test_compaction_trigger_ids.py",
+    "test_decision_prompt_cache.py",
+    "test_external_keys_contract.py",
+    "test_external_storage.py",
+    "test_image_safety_identifier.py",
+    "test_large_payload_contract.py",
+    "test_request_body_routing_order.py",
+    "test_response_svg_reasoning.py",
+    "test_safety_cases.py",
+    "test_union_parsing.py",
+    "test_usage_cache_write.py",
+    "test_vector_batch_compat.py",
+)
+"""The files of the suite that are about what is parsed, put together from a stream, waited for, uploaded and checked,
+and about fields and addresses of single operations."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_our_helpers_do_what_the_official_ones_do(base_url: str) -> None:
+    files = [f"tests/{name}" for name in HELPERS]
+    outcome = run_ours(base_url.removesuffix("/v1"), files, http_client="httpx2")
+    assert outcome.failed == 0, outcome.output[-20_000:]
+    # Excepted, each with its reason: see shim/exceptions.py.
+    assert (outcome.cases, outcome.skipped) == (1254, 214)
+
+
+REQUESTS = (
+    "lib/test_azure.py",
+    "lib/test_azure_auth.py",
+    "lib/test_azure_deployment_path.py",
+    "lib/test_azure_provider_diagnostics.py",
+    "lib/test_request_credentials.py",
+    "lib/test_vertex_live.py",
+    "test_data_residency_contract.py",
+    "test_data_residency_regressions.py",
+    "test_retry_after_overflow.py",
+    "test_tls_hostname.py",
+)
+"""The files of the suite that are about where requests go and with which key."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_our_requests_go_where_the_official_ones_go(base_url: str) -> None:
+    files = [f"tests/{name}" for name in REQUESTS]
+    outcome = run_ours(base_url.removesuffix("/v1"), files, http_client="httpx2")
+    assert outcome.failed == 0, outcome.output[-20_000:]
+    # Skipped by the suite itself: 30; excepted, each with its reason: see shim/exceptions.py.
+    assert (outcome.cases, outcome.skipped) == (793, 30 + 134)
+
+
+NOT_RUN = {
+    "the package itself, its repository, its examples and its documentation": (
+        "lib/live/test_audio_transcript_example.py",
+        "lib/test_realtime_example_keepalive.py",
+        "test_breaking_change_reexports.py",
+        "test_consumer_compatibility.py",
+        "test_dependency_constraints.py",
+        "test_example_security.py",
+        "test_lazy_imports.py",
+        "test_mtls_http_client.py",
+        "test_readme_metadata.py",
+        "test_upload_examples.py",
+        "test_uv_workflows.py",
+    ),
+    "how it is made of httpx2: ours takes clients of httpx2, httpx and aiohttp as well (tests/unit/transports)": (
+        "test_httpx2.py",
+        "test_httpx2_base.py",
+        "test_httpx2_decompression.py",
+        "test_httpx2_respx.py",
+        "test_httpx2_workload.py",
+        "test_httpx_compat.py",
+    ),
+    "how it is made of pydantic; its private functions, called by name": (
+        "compat/test_tool_param.py",
+        "lib/responses/test_compaction_progress.py",
+        "lib/test_audio.py",
+        "lib/test_embedding_request_context.py",
+        "lib/test_embeddings.py",
+        "lib/test_old_api.py",
+        "lib/test_webhook_signature.py",
+        "test_client_runtime_bindings.py",
+        "test_extract_files.py",
+        "test_log_levels.py",
+        "test_models.py",
+        "test_multipart_encoding.py",
+        "test_platform.py",
+        "test_qs.py",
+        "test_required_args.py",
+        "test_send_queue.py",
+        "test_sse_framing.py",
+        "test_transform.py",
+        "test_utils/",
+    ),
+    "puts mocks in the place of a resource's own methods; ours ask for operations (tests/unit/api)": (
+        "lib/test_file_processing.py",
+        "lib/test_upload_runtime.py",
+        "lib/test_vector_store_file_poll_timeout.py",
+        "lib/test_vector_store_polling.py",
+        "lib/test_vector_store_runtime.py",
+    ),
+    "looks for the lines of its log; ours has lines and a logger of its own (tests/unit/client)": (
+        "test_debug_logging.py",
+        "test_image_markup_upload.py",
+        "test_voice_consents_security.py",
+    ),
+    "private parts around websockets: connectors, queues and hooks that cases put others in the place of": (
+        "lib/test_azure_request_credentials.py",
+        "lib/test_azure_websocket_redirects.py",
+        "lib/test_realtime_websocket_recovery.py",
+        "lib/test_websocket_connection_policy.py",
+        "lib/test_websocket_recovery_lifecycle.py",
+        "lib/test_websocket_redirects.py",
+        "test_send_queue_reconnect.py",
+        "test_websocket_connection_options.py",
+        "test_websocket_initial_backlog.py",
+        "test_websocket_recovery_regressions.py",
+        "test_websocket_terminal_flush.py",
+    ),
+    "counts redirects on responses of httpx2; what becomes of keys is in tests/unit/client/test_azure.py": (
+        "lib/test_azure_redirects.py",
+    ),
+    "private parts of workload identity; what ours does is in tests/unit/client/test_workload_identity.py": (
+        "test_auth.py",
+        "test_x509_host_authority.py",
+        "test_x509_security_boundaries.py",
+        "test_x509_workload_identity.py",
+        "test_x509_workload_identity_hardening.py",
+        "test_x509_workload_identity_regressions.py",
+        "test_x509_workload_identity_transport.py",
+    ),
+}
+"""What is not run with ours in the place of the official client, by the reason."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_every_file_of_the_suite_is_run_or_has_a_reason_not_to_be() -> None:
+    tests = prepare() / "tests"
+    groups = (CLIENT, AGENTS, RUNNERS, CLOUDS, SCREENS, SOCKETS, HELPERS, REQUESTS, *NOT_RUN.values())
+    named = [name.rstrip("/") for group in groups for name in group]
+    assert len(named) == len(set(named))
+    assert not [name for name in named if not (tests / name).exists()]
+    files = {path.relative_to(tests).as_posix() for path in tests.rglob("test_*.py")}
+    without = {name for name in files if not any(name == each or name.startswith(f"{each}/") for each in named)}
+    assert {name for name in without if not name.startswith("api_resources/")} == set()

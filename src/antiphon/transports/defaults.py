@@ -54,13 +54,17 @@ DefaultAsyncHttpx2Client = DefaultAsyncHttpxClient
 
 
 def DefaultAioHttpClient(**settings: Any) -> Any:  # noqa: N802 (the name of the official package)
-    """An `aiohttp.ClientSession` with our limits. Takes its arguments, and httpx's `limits`. To be made while an event
-    loop runs.
+    """An `aiohttp.ClientSession` with our limits. Takes its arguments, and `limits` and `verify` as clients of httpx
+    do. To be made while an event loop runs.
     """
     import aiohttp
 
-    limits = settings.pop("limits", None)
+    limits, verify = settings.pop("limits", None), settings.pop("verify", True)
+    if isinstance(verify, str):
+        import ssl
+
+        verify = ssl.create_default_context(cafile=verify)
     if "connector" not in settings:
         most = 1000 if limits is None else limits.max_connections
-        settings["connector"] = aiohttp.TCPConnector(limit=most or 0)
+        settings["connector"] = aiohttp.TCPConnector(limit=most or 0, ssl=verify)
     return aiohttp.ClientSession(**settings)

@@ -32,17 +32,23 @@ def prepare() -> Path:
     """The directory with the packages, made where it is not there yet."""
     wanted = b"".join((HERE / name).read_bytes() for name in NAMES)
     home = CACHE / f"javascript-{hashlib.sha256(wanted).hexdigest()[:16]}"
-    if not (home / "ready").exists():
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir(parents=True)
+    if not home.exists():
+        # Made beside its place and moved there when it is whole: another process may be making it, too.
+        making = CACHE / f"{home.name}-{os.getpid()}"
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
         for name in NAMES:
-            shutil.copy(HERE / name, home)
+            shutil.copy(HERE / name, making)
         # Some ask for a newer node than distributions have, and run on it all the same.
         npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--engine-strict=false"]
-        done = subprocess.run(npm, cwd=home, capture_output=True, text=True)
+        done = subprocess.run(npm, cwd=making, capture_output=True, text=True)
         if done.returncode:
+            shutil.rmtree(making, ignore_errors=True)
             raise RuntimeError(f"{' '.join(npm)}\n{done.stdout}{done.stderr}")
-        (home / "ready").touch()
+        try:
+            making.rename(home)
+        except OSError:  # somebody else was first
+            shutil.rmtree(making)
     return home
 
 

@@ -16,6 +16,7 @@ HOMES = {
     "openai._client": "shim.client",
     "openai._compat": "shim.private",
     "openai._constants": "shim.private",
+    "openai._data_residency": "shim.private",
     "openai._exceptions": "antiphon.kernel.errors",
     "openai._files": "shim.private",
     "openai._legacy_response": "shim.responses",

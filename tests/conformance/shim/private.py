@@ -6,14 +6,18 @@ import inspect
 import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from random import random
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from unittest.mock import patch
 
+import anyio
 import httpx2
 
 import antiphon
 import antiphon.client.base
 import antiphon.client.flow
 import antiphon.kernel.files
+import antiphon.kernel.flow
 import antiphon.kernel.options
 from antiphon.kernel.omit import NOT_GIVEN, NotGiven, Omit, not_given, omit
 from antiphon.kernel.view import View, wrapper
@@ -35,9 +39,27 @@ def construct_type(*, type_: Any, value: Any) -> Any:
     return value if made is None else made(value)
 
 
+validate_type = construct_type
+
+
+class PropertyInfo:
+    """What the official package notes at the fields of its models."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.discriminator = facts.get("discriminator")
+
+
 # _compat
 
 PYDANTIC_V1 = False
+
+
+def parse_obj(model: type[Any], data: Any) -> Any:
+    return model.model_validate(data)
+
+
+def model_dump(model: Any, **options: Any) -> Any:
+    return model.model_dump(**options)
 
 
 def construct_type_unchecked(*, value: Any, type_: Any) -> Any:
@@ -229,10 +251,14 @@ class BaseClient:
 
 _backoff = antiphon.client.flow.backoff
 
+antiphon.kernel.flow.World.asleep = lambda self, seconds: anyio.sleep(seconds)  # type: ignore[method-assign,misc]
+
 
 def _as_patched(taken: int, headers: Any) -> float:
     if BaseClient._calculate_retry_timeout is _calculated:
-        return _backoff(taken, headers)
+        # Cases put other functions in the place of these two.
+        with patch("random.random", random):
+            return _backoff(taken, headers)
     return BaseClient._calculate_retry_timeout(None, 0, None)  # type: ignore[arg-type]
 
 
@@ -275,3 +301,10 @@ def deepcopy_with_paths(value: Any, paths: Any) -> Any:
 
 def extract_files(value: Any, **paths: Any) -> Any:
     raise NotImplementedError
+
+
+# _data_residency
+
+_DATA_RESIDENCY_BASE_URLS = {
+    region: antiphon.OpenAI(api_key="-", data_residency=region).base_url for region in ("global", "us", "eu", "jp")
+}

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from antiphon.api._helpers.sockets import AsyncConnection, SyncConnection
+import httpx2
+
+from antiphon.api._helpers.sockets import (
+    AsyncConnection,
+    AsyncConnectionManager,
+    SyncConnection,
+    SyncConnectionManager,
+)
 from antiphon.client.websockets import pumps
+from antiphon.client.websockets.address import address
 from antiphon.lib.live import AsyncTranscriptGrouper
 
 # Cases put something else here.
@@ -44,3 +52,14 @@ def _make(connection, make) -> None:  # type: ignore[no-untyped-def]
 
 for _each in (SyncConnection, AsyncConnection):
     _each._make_ws = property(_made, _make)  # type: ignore[attr-defined]
+
+
+def _prepare_url(connection: Any) -> httpx2.URL:
+    """Where a connection that was not made yet would go."""
+    socket = connection._socket
+    dial = socket._dial
+    return httpx2.URL(address(socket._client, dial, dial.extra_query or {}, dial.extra_headers or {}, None).url)
+
+
+for _each in (SyncConnectionManager, AsyncConnectionManager):
+    _each._prepare_url = _prepare_url  # type: ignore[attr-defined]

@@ -314,3 +314,10 @@ def test_parameters_are_the_official_ones(path: str) -> None:
     method, other = (operator.attrgetter(path)(client) for client in (ours({}), theirs({})))
     assert hasattr(method, "__deprecated__") == hasattr(other, "__deprecated__")
     assert method.__doc__
+
+
+def test_what_tells_who_answers_comes_first() -> None:
+    sent: list[Any] = []
+    client = ours(completion(WEATHER), sent)
+    client.chat.completions.parse(messages=ASKED["messages"], service_tier="default", model="m", response_format=Model)
+    assert list(json.loads(sent[0].body))[:3] == ["model", "stream", "service_tier"]

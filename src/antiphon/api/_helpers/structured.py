@@ -45,6 +45,14 @@ def _with_headers(arguments: dict[str, Any], headers: Mapping[str, str]) -> None
     arguments["extra_headers"] = {**headers, **(arguments.get("extra_headers") or {})}
 
 
+_FIRST = ("model", "stream", "service_tier")
+
+
+def _in_order(given: dict[str, Any]) -> dict[str, Any]:
+    """Arguments, those first by which a host finds who answers: it need not read a long body for them."""
+    return {**{name: given[name] for name in _FIRST if name in given}, **given}
+
+
 # Chat completions
 
 
@@ -65,7 +73,7 @@ def _parsed_chat(resource: Resource[Any], given: dict[str, Any], response_format
 
     from ..chat.completions import Completions
 
-    completion = yield from ask(resource, Completions.create, **given)
+    completion = yield from ask(resource, Completions.create, **_in_order(given))
     return parse_chat_completion(response_format=response_format, input_tools=tools, chat_completion=completion)
 
 
@@ -82,7 +90,7 @@ def stream_chat(arguments: dict[str, Any], name: str) -> Any:
     given.update(stream=True, response_format=type_to_response_format_param(response_format), tools=tools)
     _with_headers(given, {HELPER_METHOD: name})
     manager: Any = AsyncChatCompletionStreamManager if client_of(resource)._is_async else ChatCompletionStreamManager
-    return manager(requester(resource, Completions.create, given), response_format=response_format, input_tools=tools)
+    return manager(requester(resource, Completions.create, _in_order(given)), response_format=response_format, input_tools=tools)
 
 
 # Responses
@@ -117,7 +125,7 @@ def _parsed_response(resource: Resource[Any], given: dict[str, Any], parse_as: A
 
     from ..responses import Responses
 
-    response = yield from ask(resource, Responses.create, **given)
+    response = yield from ask(resource, Responses.create, **_in_order(given))
     return parse_response(text_format=parse_as, input_tools=given["tools"], response=response)
 
 
@@ -152,7 +160,7 @@ def stream_response(arguments: dict[str, Any], name: str) -> Any:
         operation = Responses.create
     manager: Any = AsyncResponseStreamManager if client_of(resource)._is_async else ResponseStreamManager
     return manager(
-        requester(resource, operation, asked),
+        requester(resource, operation, _in_order(asked)),
         text_format=text_format,
         input_tools=tools,
         starting_after=begun.get("starting_after"),
