@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
@@ -14,6 +15,7 @@ import antiphon
 from antiphon import FakeOpenAI
 from antiphon.server import searching
 from antiphon.server.clock import VirtualClock
+from tests.unit.server.door import ask
 
 DAY = 86_400
 
@@ -209,6 +211,53 @@ def test_searches_from_many_threads_while_files_come_and_go() -> None:
     assert wrong == []
     assert client.vector_stores.retrieve(store).file_counts.completed == 12
     assert len(client.vector_stores.search(store, query="shared", max_num_results=50).data) == 12
+
+
+@cache
+def asked() -> tuple[Scene, str, str]:
+    """A store that is asked all sorts of things, and the file in it."""
+    scene = Scene(job_seconds=0)
+    file = scene.file()
+    return scene, scene.store(file), file
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-1000, 5000)
+    | st.floats()
+    | st.sampled_from(["", "auto", "static", "eq", "a"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                "type static key value filters max_chunk_size_tokens chunk_overlap_tokens file_id days".split()
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=6,
+)
+FIELDS = (
+    "query filters ranking_options max_num_results rewrite_query file_ids files file_id attributes chunking_strategy "
+    "expires_after name metadata"
+).split()
+PLACES = ("", "/{id}", "/{id}/search", "/{id}/files", "/{id}/file_batches", "/{id}/files/{file}")
+
+
+@given(
+    place=st.sampled_from(PLACES), body=st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4), some=st.booleans()
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_is_asked_is_answered_or_refused(place: str, body: dict[str, Any], some: bool) -> None:
+    if some:
+        body = {"query": "cats", **body}
+    scene, store, file = asked()
+    address = place.format(id=store, file=file)
+    answer = ask(scene.fake, "POST", f"/v1/vector_stores{address}", body)
+    assert answer.status in (200, 400, 404), answer.body
+    assert answer.status == 200 or answer.error["message"]
 
 
 class Files(RuleBasedStateMachine):
