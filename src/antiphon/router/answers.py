@@ -56,6 +56,8 @@ class Asked:
     """The request, or the websocket, that the question came with."""
     resource: Resource | None = None
     """What answers in the end. Known to layers."""
+    again: bool = False
+    """Whether the last question is asked once more, for another answer in place of the one it had."""
     state: dict[str, Any] = field(default_factory=dict)
     """For layers to leave something to each other."""
     headers: list[tuple[str, str]] = field(default_factory=list)

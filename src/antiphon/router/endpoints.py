@@ -30,6 +30,8 @@ __all__ = ("Route", "described", "endpoint_of", "resource_of", "wary", "websocke
 ROLES: Final = ("user", "assistant", "tool")
 """Who may speak in the messages of a caller, unless a route says otherwise."""
 
+_AGAIN: Final = "regenerate-message"
+"""What callers say in `trigger` who want another answer to their last question; the AI SDK's do."""
 _BODILESS: Final = ("GET", "HEAD", "DELETE", "OPTIONS")
 
 
@@ -69,6 +71,7 @@ class Route:
         if self.parameters:
             asked.options.update({name: body[name] for name in self.parameters if body.get(name) is not None})
         asked.body = body
+        asked.again = body.get("trigger") == _AGAIN
         asked.connection = connection
         return asked
 

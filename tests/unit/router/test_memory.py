@@ -583,6 +583,20 @@ def test_callers_who_send_everything_are_understood() -> None:
     assert nothing.json()["error"]["code"] == "nothing_new"
 
 
+def test_a_question_that_is_asked_again_has_another_answer_in_place_of_the_one_it_had() -> None:
+    journal = Journal()
+    client = TestClient(app_of(journal, Memory(session="body:id")))
+    client.post("/chat", json=body("abc", id="s"))
+    client.post("/chat", json=body("def", id="s"))
+    for _ in range(2):
+        client.post("/chat", json=body("def", id="s", trigger="regenerate-message"))
+        assert [text for _, text in journal.told] == ["Be terse.", "abc", "cba", "def"]
+    client.post("/chat", json=body("ghi", id="s", trigger="submit-message"))
+    assert [text for _, text in journal.told] == ["Be terse.", "abc", "cba", "def", "fed", "ghi"]
+    client.post("/chat", json=body("abc", id="fresh", trigger="regenerate-message"))
+    assert [text for _, text in journal.told] == ["Be terse.", "abc"]
+
+
 # Responses
 
 

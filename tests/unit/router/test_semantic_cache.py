@@ -300,6 +300,7 @@ def test_a_caller_may_want_a_new_answer() -> None:
     )
     assert len(upstream.requests) == 3
     assert client.post("/chat", json=body("Bye")).headers["x-semantic-cache"] == "miss"
+    assert client.post("/chat", json=body("Bye", trigger="regenerate-message")).headers["x-semantic-cache"] == "miss"
 
 
 def test_without_a_vector_the_model_is_asked() -> None:

@@ -68,8 +68,8 @@ class SemanticCache:
     - `tools`: whether to keep answers that call tools, too.
 
     An answer is kept when it is complete. Given again it comes in the wire format of its caller, at once, with a usage
-    of nothing, an id of its own and the header `x-semantic-cache: hit`. A caller that sends `cache-control: no-cache`
-    gets a new one. Where the vector of a question cannot be had, the model is asked.
+    of nothing, an id of its own and the header `x-semantic-cache: hit`. A caller that sends `cache-control: no-cache`,
+    or asks again, gets a new one. Where the vector of a question cannot be had, the model is asked.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class SemanticCache:
         text, rest = question
         scope = self._scope_of(asked, user, rest)
         vector: array[float] | None = None
-        if "no-cache" not in control:
+        if "no-cache" not in control and not asked.again:
             found = self._same(scope, text)
             likeness = 1.0
             if found is None and self.threshold < 1:

@@ -196,6 +196,8 @@ class Memory:
     def _continued(self, asked: Asked, history: list[Message]) -> tuple[list[Message], list[Message]]:
         """Put what was said in front of the question. What was said, and what is new, as they are to be kept."""
         given = asked.messages
+        if asked.again:
+            history = history[: _last_question(history)]
         if history:
             history, given = _continuation(history, given)
         try:
@@ -205,7 +207,7 @@ class Memory:
         under_way = 0
         if waiting(history):
             # The question that the calls belong to is still under way, and goes whole.
-            under_way = len(history) - max((n for n, each in enumerate(history) if each["role"] == "user"), default=0)
+            under_way = len(history) - _last_question(history)
         talk = self._talk(asked, history[: len(history) - under_way])
         before = len(talk._prompt())
         context = talk._context([*history[len(history) - under_way :], *new])[before:]
@@ -246,8 +248,8 @@ class Memory:
                 talk._tokens.learn(heard, talk._tool_words(), said.usage.input_tokens or 0)
                 self._rate = talk._tokens._rate
             whole = [*messages, *answered]
-            begun = max((n for n, each in enumerate(whole) if each["role"] == "user"), default=0)
-            kept = trimmed(whole, len(whole) - begun if waiting(whole) else 0, talk._fits)
+            under_way = len(whole) - _last_question(whole) if waiting(whole) else 0
+            kept = trimmed(whole, under_way, talk._fits)
             if await turn.ours():
                 await self._save(turn.store, turn.place, kept)
             else:
@@ -274,6 +276,11 @@ async def _load(store: Store, place: str) -> list[Message] | None:
     found = await store.get(place)
     messages: list[Message] | None = None if found is None else loads(found)["messages"]
     return messages
+
+
+def _last_question(messages: Sequence[Message]) -> int:
+    """Where the last question of a conversation begins; at its beginning, where the user has said nothing."""
+    return max((place for place, each in enumerate(messages) if each["role"] == "user"), default=0)
 
 
 def _continuation(history: list[Message], given: list[dict[str, Any]]) -> tuple[list[Message], list[dict[str, Any]]]:
