@@ -55,8 +55,10 @@ class WebSocketSession:
         "_limits",
         "_open",
         "_pending",
+        "_revoked",
         "_route",
         "_said",
+        "_starting",
         "_stream",
         "_taken",
         "_vigil",
@@ -114,6 +116,8 @@ class WebSocketSession:
         self._worker: asyncio.Task[None] | None = None
         self._vigil: Vigil | None = None
         self._taken = 0
+        self._starting = self._revoked = False
+        """Whether a question was taken and nothing done about it yet; and whether it was cancelled meanwhile."""
         self._ending: tuple[int, str] | None = None
         """With what the websocket is closed when the answers under way have ended."""
         self._broken: tuple[int, str] | None = None
@@ -206,6 +210,8 @@ class WebSocketSession:
         if given is not None and _is_cancel(given):
             if self._vigil is not None:
                 self._vigil.interrupt("cancelled")
+            else:
+                self._revoked = self._starting
             return
         question: Asked | Error
         try:
@@ -225,6 +231,7 @@ class WebSocketSession:
         self._taken += 1
         self._pending.append(question)
         if self._worker is None:
+            self._starting = True
             self._worker = asyncio.get_running_loop().create_task(self._work())
         if limits.questions is not None and self._taken >= limits.questions:
             self._ending = (1008, f"A connection may ask {limits.questions} questions.")
@@ -244,9 +251,13 @@ class WebSocketSession:
         try:
             while self._pending:
                 question = self._pending.pop(0)
+                revoked, self._starting, self._revoked = self._revoked, False, False
                 if isinstance(question, Error):
                     writer = self._format.writer(Asked([]), None)
                     await self._send(writer.frames([question]) + writer.done_frames())
+                elif revoked:
+                    writer = self._format.writer(question, None)
+                    await self._send(writer.frames([Finish("cancelled")]) + writer.done_frames())  # type: ignore[arg-type]
                 else:
                     await self._answer(question)
             if self._broken is not None:

@@ -241,6 +241,16 @@ def test_cancel_stops_an_answer_and_keeps_the_session(session: Opened) -> None:
         assert talk.text() == "word0 word1 word2 "
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_question_may_be_cancelled_at_once(session: Opened, format: str) -> None:
+    upstream = Upstream([0, silence])
+    with session(app_of(upstream, format=format)) as talk:
+        for _ in range(2):
+            talk.ask(HELLO)
+            talk.cancel()
+            assert talk.text() in ("", "word0 ")
+
+
 @pytest.mark.parametrize("format", FORMATS[:5])
 def test_an_answer_that_is_left_is_cancelled(session: Opened, format: str) -> None:
     rounds = iter([[0, 1, silence], WORDS])
