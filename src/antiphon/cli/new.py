@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     _check(directory)
     directory.mkdir(parents=True, exist_ok=True)
     written: list[str] = []
-    templates = files(__package__).joinpath("templates", options.kind)
+    templates = files("antiphon.cli").joinpath("templates", options.kind)
     for template in sorted(templates.iterdir(), key=lambda each: each.name):
         made = directory / template.name.removesuffix(".txt")
         text = template.read_text("utf-8").replace("PROJECT", name).replace("VERSION", __version__)
