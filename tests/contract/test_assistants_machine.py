@@ -115,7 +115,7 @@ class Machine(RuleBasedStateMachine):
         return key
 
     @rule(target=runs, thread=threads, text=st.sampled_from(["say", "call"]), stream=st.booleans())
-    def begin(self, thread: str, text: str, stream: bool) -> Any:
+    def begin(self, thread: Any, text: str, stream: bool) -> Any:
         message = [{"role": "user", "content": text}]
         asked = {"assistant_id": self.helper, "additional_messages": message, "stream": stream}
         if thread not in self.said:
