@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from typing import Any
@@ -36,6 +37,7 @@ from antiphon.router import (
 )
 
 from .conftest import HELLO, WORDS, Upstream, app_of, silence
+from .test_served import serving
 
 SSE = {"content-type": "text/event-stream"}
 
@@ -180,16 +182,17 @@ def test_events_are_those_of_the_stream(ask: Asked) -> None:
     assert (second.event, second.data) == ("message", "")
 
 
-@colours
-def test_a_client_of_another_library_may_send(ask: Asked) -> None:
-    if ask is blocking:
-        client: Any = TestClient(app_of(Upstream(WORDS)))
-        assert [each.data for each in ask("stream_response", {"client": client}, "POST", "/chat", json=HELLO)] == [
-            "",
-            "word0 ",
-            "word1 ",
-            "word2 ",
-        ]
+def test_a_client_of_another_library_may_send() -> None:
+    words = ["", "word0 ", "word1 ", "word2 "]
+    client = StreamingClient(client=TestClient(app_of(Upstream(WORDS))))
+    assert [each.data for each in client.stream_response("POST", "/chat", json=HELLO)] == words
+
+    async def asked() -> list[str]:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app_of(Upstream(WORDS)))) as theirs:
+            client = AsyncStreamingClient(client=theirs)
+            return [each.data async for each in client.stream_response("POST", "/chat", json=HELLO)]
+
+    assert asyncio.run(asked()) == words
 
 
 @colours
@@ -385,3 +388,39 @@ async def test_what_a_client_hears_can_be_handed_on_in_another_format() -> None:
     heard = [each async for each in AsyncStreamingClient(app=front).stream_events("POST", "/chat", json=HELLO)]
     assert "".join(each.text for each in heard if isinstance(each, Text)) == "Hello"
     assert heard[-1] == Finish("stop") and sum(isinstance(each, Start) for each in heard) == 1
+
+
+# Over the network
+
+
+def test_over_the_network() -> None:
+    rounds = iter([WORDS, [0, silence], [0, silence], WORDS])
+    upstreams: list[Upstream] = []
+
+    def upstream(request: http.Request) -> http.Response:
+        upstreams.append(Upstream(list(next(rounds))))
+        return upstreams[-1](request)
+
+    with serving(app_of(upstream)) as (_, port):
+        url = f"http://127.0.0.1:{port}"
+        with StreamingClient(url) as client:
+            said = client.stream_events("POST", "/chat", json=HELLO, format="ag-ui")
+            assert [each.text for each in said if isinstance(each, Text)] == ["word0 ", "word1 ", "word2 "]
+            for event in client.stream_response("POST", "/chat", json=HELLO):
+                assert event.data == "word0 "
+                break
+            with pytest.raises(NotFoundError):
+                next(client.stream_response("POST", "/nowhere"))
+
+        async def leaving() -> list[str]:
+            async with AsyncStreamingClient(url) as client:
+                async with aclosing(client.stream_response("POST", "/chat", json=HELLO)) as events:
+                    async for _ in events:
+                        break
+                return [each.data async for each in client.stream_response("POST", "/chat", json=HELLO)]
+
+        assert asyncio.run(leaving()) == ["", "word0 ", "word1 ", "word2 "]
+        until = time.monotonic() + 10
+        while not all(each.closed.is_set() for each in upstreams) and time.monotonic() < until:
+            time.sleep(0.01)
+    assert [(each.given, each.closed.is_set()) for each in upstreams[1:3]] == [(1, True)] * 2
