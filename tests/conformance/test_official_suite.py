@@ -270,7 +270,7 @@ def test_our_helpers_do_what_the_official_ones_do(base_url: str) -> None:
     outcome = run_ours(base_url.removesuffix("/v1"), files, http_client="httpx2")
     assert outcome.failed == 0, outcome.output[-20_000:]
     # Excepted, each with its reason: see shim/exceptions.py.
-    assert (outcome.cases, outcome.skipped) == (1254, 214)
+    assert (outcome.cases, outcome.skipped) == (1254, 212)
 
 
 REQUESTS = (
