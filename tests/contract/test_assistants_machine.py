@@ -175,11 +175,12 @@ class Machine(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         self.fake.clock.advance(seconds)
 
-    @rule(key=runs)
-    def look(self, key: str) -> None:
-        run = self.known.get(key)
-        if run is None:
-            return
+    @invariant()
+    def runs_are_as_far_as_they_should_be(self) -> None:
+        for key, run in self.known.items():
+            self.look(key, run)
+
+    def look(self, key: str, run: Run) -> None:
         status = run.status(self.now)
         got = self.beta.runs.retrieve(key, thread_id=run.thread)
         steps = list(self.beta.runs.steps.list(key, thread_id=run.thread, order="asc"))
