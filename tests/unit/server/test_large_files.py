@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from antiphon import BadRequestError, FakeOpenAI, OpenAI, RateLimitError
+
 MIB = 1024 * 1024
 SIZE = 64
 HEAD = (
@@ -50,6 +52,7 @@ def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate(timeout=30)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peaks of memory are read from /proc")
 def test_a_large_file_is_not_held_in_memory(process: subprocess.Popen[str], tmp_path: Path) -> None:
     assert process.stdout is not None
@@ -79,3 +82,49 @@ def test_a_large_file_is_not_held_in_memory(process: subprocess.Popen[str], tmp_
         time.sleep(0.05)  # it is held a little longer, for whoever has just begun to read it
     assert list(tmp_path.iterdir()) == []
     connection.close()
+
+
+# Other bodies that are large
+
+
+def test_a_large_question_is_answered_and_counted() -> None:
+    text = "word " * (2 * MIB // 5)
+    fake = FakeOpenAI("echo", rate_limits={"gpt-5": {"tokens": len(text) // 4 + 10}})
+    with fake.start(port=0) as server, OpenAI(api_key="k", base_url=server.base_url, max_retries=0) as client:
+        ask = {"model": "gpt-5", "messages": [{"role": "user", "content": text}]}
+        raw = client.chat.completions.with_raw_response.create(**ask)  # type: ignore[call-overload]
+        assert raw.parse().choices[0].message.content == text
+        assert int(raw.headers["x-ratelimit-remaining-tokens"]) <= 10
+        with pytest.raises(RateLimitError):
+            client.chat.completions.create(**ask)  # type: ignore[call-overload]
+
+
+def test_a_large_form_is_a_form_or_refused() -> None:
+    fake = FakeOpenAI()
+    with fake.start(port=0) as server:
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
+
+        def ask(body: bytes) -> tuple[int, str]:
+            connection.request("POST", "/v1/files", body, HEADERS)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())["error"]["message"]
+
+        field = b'--B\r\nContent-Disposition: form-data; name="%s"\r\n\r\n'
+        assert ask(field % b"purpose" + b"x" * (17 * MIB) + TAIL) == (
+            400,
+            "Could not parse multipart form: the fields of the form that are no files have more than 16777216 bytes.",
+        )
+        many = b"".join(field % b"%d" % number + b"x" * 100 + b"\r\n" for number in range(10_001))
+        assert "more than 10000 parts" in ask(many + b"--B--\r\n")[1]
+        assert "ends before its closing boundary" in ask(HEAD + b"x" * (2 * MIB))[1]
+        connection.close()
+    assert fake.client().files.list().data == []
+
+
+def test_a_large_file_that_is_not_of_its_purpose_is_refused_over_a_port() -> None:
+    fake = FakeOpenAI()
+    with fake.start(port=0) as server, OpenAI(api_key="k", base_url=server.base_url) as client:
+        data = b'{"a": 1}\n' * MIB + b"[]\n"
+        with pytest.raises(BadRequestError, match=f"Line {MIB + 1} is not a dictionary"):
+            client.files.create(file=("a.jsonl", data), purpose="evals")
+        assert client.files.list().data == []
