@@ -55,10 +55,11 @@ for _each in (SyncConnection, AsyncConnection):
 
 
 def _prepare_url(connection: Any) -> httpx2.URL:
-    """Where a connection that was not made yet would go."""
+    """Where a connection that was not made yet would go, without its query."""
     socket = connection._socket
     dial = socket._dial
-    return httpx2.URL(address(socket._client, dial, dial.extra_query or {}, dial.extra_headers or {}, None).url)
+    made = address(socket._client, dial, dial.extra_query or {}, dial.extra_headers or {}, None)
+    return httpx2.URL(made.url.partition("?")[0])
 
 
 for _each in (SyncConnectionManager, AsyncConnectionManager):
