@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from antiphon import BadRequestError, FakeOpenAI, OpenAI, RateLimitError
+from antiphon.server.limits import RateLimit
 
 MIB = 1024 * 1024
 SIZE = 64
@@ -89,7 +90,7 @@ def test_a_large_file_is_not_held_in_memory(process: subprocess.Popen[str], tmp_
 
 def test_a_large_question_is_answered_and_counted() -> None:
     text = "word " * (2 * MIB // 5)
-    fake = FakeOpenAI("echo", rate_limits={"gpt-5": {"tokens": len(text) // 4 + 10}})
+    fake = FakeOpenAI("echo", rate_limits=RateLimit(tokens=len(text) // 4 + 10))
     with fake.start(port=0) as server, OpenAI(api_key="k", base_url=server.base_url, max_retries=0) as client:
         ask = {"model": "gpt-5", "messages": [{"role": "user", "content": text}]}
         raw = client.chat.completions.with_raw_response.create(**ask)  # type: ignore[call-overload]
