@@ -126,7 +126,7 @@ sys.stdout.buffer.write(rate.to_bytes(4, "little") + samples)
 def _espeak(text: str, language: str, pitch: int, speed: float) -> Sound:
     import json
 
-    import espeakng_loader  # pyright: ignore[reportMissingTypeStubs]
+    import espeakng_loader  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
     given = {
         "library": str(espeakng_loader.get_library_path()),

@@ -62,7 +62,7 @@ class Recognizer:
 
 
 def _heard(audio: bytes) -> str:
-    import pocketsphinx  # pyright: ignore[reportMissingTypeStubs]
+    import pocketsphinx  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
     from ..server.sounds import read
 

@@ -175,7 +175,8 @@ def _written(call: Call, *, translate: bool) -> Reply:
     found: Any = known["text"] if known is not None else engine(request)
     if isinstance(found, GeneratorType):
         return _written_later(call, request, found, form)
-    return _answered(call, request, found, form)
+    answer: Reply = _answered(call, request, found, form)
+    return answer
 
 
 def _diarizes(model: str) -> bool:
@@ -252,7 +253,9 @@ _TEXTS: Final[dict[str, tuple[str, Callable[[Transcript], str]]]] = {
 
 def _answered(call: Call, request: TranscriptionRequest, text: str, format: str) -> Any:
     transcript = Transcript(text, request.seconds, request.language or "en", request.model)
-    if call.body.get("stream") and not request.translate and not request.model.startswith("whisper"):
+    # The API knows no streams of whisper's, and passes the wish for one over.
+    streams = not request.translate and (call.server.conjures or not request.model.startswith("whisper"))
+    if call.body.get("stream") and streams:
         return Response(200, EVENT_STREAM, _transcript_events(call, request, transcript, format))
     if format in _TEXTS:
         media, write = _TEXTS[format]
@@ -309,7 +312,8 @@ def _transcript_events(
 ) -> Iterator[bytes]:
     scored = "logprobs" in (call.body.get("include") or ())
     segments = diarized(transcript, call.body.get("known_speaker_names") or ()) if format == "diarized_json" else []
-    pieces = [(segment["text"], segment) for segment in segments] or [(transcript.text, None)]
+    pieces: list[tuple[str, dict[str, Any] | None]] = [(each["text"], each) for each in segments]
+    pieces = pieces or [(transcript.text, None)]
     for index, (text, segment) in enumerate(pieces):
         said = text if index == 0 or text.startswith(" ") else f" {text}"
         for piece in tokens.pieces(said, request.model):
