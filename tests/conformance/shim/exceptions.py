@@ -195,7 +195,6 @@ EXCEPTIONS: dict[str, tuple[str, ...]] = {
         "test_response.py::test_extract_response_type_direct_class_missing_type_arg",
         "test_streaming.py::test_request_errors_from_response_processing_are_not_wrapped*",
         "lib/test_bedrock_auth_conformance.py::test_redaction_fixture",
-        "test_module_client.py::test_azure_module_explicit_auth_precedence[[]*",
         "test_module_client.py::test_base_url_option",
         "test_module_client.py::test_bedrock_module_api_key_overrides_cached_env_token_after_load",
         "test_module_client.py::test_http_client_option",

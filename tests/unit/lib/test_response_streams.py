@@ -333,6 +333,6 @@ def test_a_later_look_at_the_response_replaces_what_was_completed() -> None:
     )
     with ours(sse(events)).responses.stream(model="m", input="?") as stream:
         final = stream.get_final_response()
-    first, second = final.output
+    first, second = [item.to_dict() for item in final.output]
     assert final.output_text == "new"
-    assert (first.id, second.id, second["arguments"]) == (said["id"], "fc_1", '{"n":5}')
+    assert (first["id"], second["id"], second["arguments"]) == (said["id"], "fc_1", '{"n":5}')
