@@ -289,6 +289,10 @@ def _answered(call: Call, request: TranscriptionRequest, text: str, format: str)
 def _usage(request: TranscriptionRequest, text: str) -> dict[str, Any]:
     if request.model.startswith("whisper"):
         return {"type": "duration", "seconds": ceil(request.seconds)}
+    return _tokens(request, text)
+
+
+def _tokens(request: TranscriptionRequest, text: str) -> dict[str, Any]:
     heard, told = ceil(request.seconds * 10), tokens.count(request.prompt, request.model)
     written = tokens.count(text, request.model)
     return {
@@ -329,6 +333,6 @@ def _transcript_events(
     done: dict[str, Any] = {"type": "transcript.text.done", "text": transcript.text}
     if scored:
         done["logprobs"] = _logprobs(transcript.text, request.model)
-    done["usage"] = _usage(request, transcript.text)
+    done["usage"] = _tokens(request, transcript.text)
     yield _event(done)
     yield b"data: [DONE]\n\n"
