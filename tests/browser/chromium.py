@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -33,7 +34,8 @@ FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-port=0",
 )
-PATIENCE = 60.0
+PATIENCE = 90.0
+"""Seconds that anything may take: machines on which tests run are busy."""
 KEYS = {"Enter": (13, "\r"), "Escape": (27, ""), "ArrowUp": (38, ""), "Tab": (9, "")}
 
 
@@ -71,17 +73,25 @@ class Browser:
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.events: list[dict[str, Any]] = []
+        self.broken = False
+        """Whether it did not answer: then it never will."""
         self._number = 0
 
     def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
         self._number += 1
         number = self._number
-        message: dict[str, Any] = {"id": number, "method": method, "params": parameters}
+        message: dict[str, Any] | None = {"id": number, "method": method, "params": parameters}
         if session is not None:
             message["sessionId"] = session
-        self.socket.send(json.dumps(message))
         while True:
-            answer: dict[str, Any] = json.loads(self.socket.recv(PATIENCE))
+            try:
+                if message is not None:
+                    self.socket.send(json.dumps(message))
+                    message = None
+                answer: dict[str, Any] = json.loads(self.socket.recv(PATIENCE))
+            except (TimeoutError, ConnectionClosed):
+                self.broken = True
+                raise
             if answer.get("id") != number:
                 self.events.append(answer)
             elif "error" in answer:
@@ -103,8 +113,9 @@ class Browser:
         try:
             yield page
         finally:
-            self.call("Target.disposeBrowserContext", browserContextId=context)
-            self.events.clear()
+            if not self.broken:
+                self.call("Target.disposeBrowserContext", browserContextId=context)
+                self.events.clear()
 
 
 class Page:
@@ -221,11 +232,12 @@ def running() -> Generator[Browser]:
         )
         try:
             address = _address(process, Path(home) / "DevToolsActivePort")
-            with connect(address, max_size=None, open_timeout=PATIENCE, proxy=None) as socket:
+            with connect(address, max_size=None, open_timeout=PATIENCE, ping_interval=None, proxy=None) as socket:
                 browser = Browser(socket)
                 yield browser
-                with suppress(Exception):
-                    browser.call("Browser.close")
+                if not browser.broken:
+                    with suppress(Exception):
+                        browser.call("Browser.close")
         finally:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(5)

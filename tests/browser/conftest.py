@@ -26,12 +26,38 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(600))  # on a new machine the first of them installs Chromium
 
 
+class Keeper:
+    """Has a Chromium that answers: the same for all tests, and another after one that broke it."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._browser: Browser | None = None
+
+    def browser(self) -> Browser:
+        if self._browser is None or self._browser.broken:
+            self.close()
+            self._browser = self._stack.enter_context(running())
+        return self._browser
+
+    def close(self) -> None:
+        self._stack.close()
+        self._browser = None
+
+
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def keeper() -> Iterator[Keeper]:
     if os.environ.get("ANTIPHON_SKIP_BROWSER") == "1":
         pytest.skip("ANTIPHON_SKIP_BROWSER=1")
-    with running() as browser:
-        yield browser
+    keeper = Keeper()
+    try:
+        yield keeper
+    finally:
+        keeper.close()
+
+
+@pytest.fixture
+def chromium(keeper: Keeper) -> Browser:
+    return keeper.browser()
 
 
 @pytest.fixture

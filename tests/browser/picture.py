@@ -14,7 +14,7 @@ from PIL import Image
 from antiphon import FakeOpenAI
 from antiphon.router import AgentResource, OpenAIAPIRouter
 from antiphon.server.turns import ToolArguments, ToolCall
-from tests.browser.chromium import running
+from tests.browser.chromium import Browser, running
 from tests.browser.conftest import serving
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
@@ -70,11 +70,11 @@ def application() -> FastAPI:
     return app
 
 
-def take(directory: Path) -> list[Path]:
+def take(browser: Browser, directory: Path) -> list[Path]:
     """Take the pictures, and say where they are."""
     directory.mkdir(parents=True, exist_ok=True)
     taken: list[Path] = []
-    with running() as browser, serving(application()) as address:
+    with serving(application()) as address:
         for scheme in ("light", "dark"):
             with browser.page() as page:
                 size = {"width": 1080, "height": 760, "deviceScaleFactor": 1.5, "mobile": False}
@@ -92,5 +92,6 @@ def take(directory: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    for path in take(Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES):
-        sys.stdout.write(f"{path}\n")
+    with running() as chromium:
+        for path in take(chromium, Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES):
+            sys.stdout.write(f"{path}\n")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.browser.chromium import Browser, Page
+from tests.browser.chromium import Page
+from tests.browser.conftest import Keeper
 
 SHOWN = """
 function grown(pieces) {
@@ -37,9 +38,9 @@ function simple(root) {
 
 
 @pytest.fixture(scope="module")
-def blank(chromium: Browser) -> Iterator[Page]:
+def blank(keeper: Keeper) -> Iterator[Page]:
     """An empty page with the playground's Markdown in it."""
-    with chromium.page() as page:
+    with keeper.browser().page() as page:
         script = (files("antiphon.router.playground") / "markdown.js").read_text("utf-8")
         page.evaluate(f"{script}\n{SHOWN}\nObject.assign(globalThis, {{ Markdown, grown, simple }}); 1")
         yield page

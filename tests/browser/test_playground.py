@@ -438,6 +438,23 @@ def test_what_the_application_refuses_is_shown(page: Page, serve: Serve, upstrea
     assert "websocket" in page.text(".failure")
 
 
+def test_what_no_header_can_have_is_said(page: Page, serve: Serve, upstream: Upstream) -> None:
+    router = OpenAIAPIRouter(client=FakeOpenAI(engine=upstream))
+
+    @router.post("/chat")
+    def chat(owner: Annotated[str, Depends(tenant)]) -> ChatCompletionResource:
+        return ChatCompletionResource(stream=True)
+
+    router.playground()
+    app = FastAPI()
+    app.include_router(router)
+    page.open(f"{serve(app)}/")
+    page.type("Ada 東京", "#field-header-x-tenant")
+    ask(page, "Hello")
+    assert "x-tenant has characters that headers cannot have" in page.text(".failure")
+    assert page.complaints == []
+
+
 def test_a_server_that_is_gone(app: FastAPI, page: Page, upstream: Upstream) -> None:
     from tests.browser.conftest import serving
 
@@ -590,7 +607,8 @@ def test_raw_events_and_the_request(app: FastAPI, page: Page, serve: Serve, upst
     page.choose("#format", "openai")
     ask(page, "Hello")
     page.click(".raw summary")
-    events = page.evaluate("[...document.querySelectorAll('.raw li code')].map((each) => each.innerText)")
+    page.until("document.querySelector('.raw li')")
+    events = page.evaluate("[...document.querySelectorAll('.raw li code')].map((each) => each.textContent)")
     assert page.text(".raw summary") == f"Request and raw events ({len(events)})"
     assert events[-1] == "[DONE]"
     assert json.loads(events[0])["object"] == "chat.completion.chunk"
@@ -600,7 +618,7 @@ def test_raw_events_and_the_request(app: FastAPI, page: Page, serve: Serve, upst
     page.choose("#format", "lanarky")
     ask(page, "Hello")
     page.click(".raw summary")
-    assert page.evaluate("[...document.querySelectorAll('article:last-child .raw li b')][0].innerText") == "completion"
+    assert page.until("document.querySelector('article:last-child .raw li b')?.textContent") == "completion"
 
 
 def test_keys(app: FastAPI, page: Page, serve: Serve, upstream: Upstream) -> None:

@@ -35,6 +35,9 @@ class HTTPRoute {
 
   async ask({ address, headers, body, format }, turn) {
     this.abort = new AbortController();
+    for (const [name, value] of Object.entries(headers)) {
+      if (/[^\t -~\u00a0-\u00ff]/.test(value)) throw { message: `The header ${name} has characters that headers cannot have.` };
+    }
     let response;
     const { method } = this.route;
     let where = address;

@@ -150,7 +150,7 @@ function requestOf(messages) {
   if (place?.in === 'body') body[place.name] = ownSession();
   const secrets = new Set();
   for (const { field, value } of of('header')) {
-    headers[field.name] = field.scheme === 'Basic' ? `Basic ${btoa(value)}` : field.scheme ? `${field.scheme} ${value}` : value;
+    headers[field.name] = field.scheme === 'Basic' ? `Basic ${btoa(String.fromCharCode(...new TextEncoder().encode(value)))}` : field.scheme ? `${field.scheme} ${value}` : value;
     if (field.secret) secrets.add(field.name);
   }
   return { address: addressOf(route, values), headers, secrets, body: whole, format };
@@ -327,7 +327,7 @@ question.addEventListener('keydown', (event) => {
 });
 
 document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && current !== null) stop();
+  if (event.key === 'Escape' && !event.isComposing && current !== null) stop();
 });
 
 log.addEventListener('click', ({ target }) => {

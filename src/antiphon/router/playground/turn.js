@@ -56,7 +56,7 @@ class Turn {
     this.part = null; // of the answer, the one that grows: {kind, markdown}
     this.dirty = new Set();
 
-    this.body = make('div', { className: 'answer', dir: 'auto' });
+    this.body = make('div', { className: 'answer', dir: 'auto', role: 'group', ariaLabel: 'Answer' });
     this.sources = make('ol', { className: 'sources', ariaLabel: 'Sources', hidden: true });
     this.waiting = make('p', { className: 'waiting' }, make('span', { className: 'hidden' }, 'Waiting for the answer'));
     this.facts = make('p', { className: 'facts' });
