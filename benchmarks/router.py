@@ -242,7 +242,8 @@ def rates(
 ) -> Iterator[Row]:
     found: list[dict[str, list[float]]] = [{subject.title: [] for subject in subjects} for _ in range(3)]
     for turn in range(options.rounds + 1):
-        for subject in subjects:
+        first = 2 * turn % len(subjects)
+        for subject in [*subjects[first:], *subjects[:first]]:  # nobody always comes after the slowest
             port, pid = where[subject.application]
             figures = loaded(port, pid, f"{pace}/{subject.path}", seconds if turn else 0.2, in_flight)
             for metric, figure in zip(found, figures, strict=True):
