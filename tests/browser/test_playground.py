@@ -607,7 +607,7 @@ def test_raw_events_and_the_request(app: FastAPI, page: Page, serve: Serve, upst
     page.choose("#format", "openai")
     ask(page, "Hello")
     page.click(".raw summary")
-    page.until("document.querySelector('.raw li')")
+    page.until("document.querySelector('.raw li') !== null")
     events = page.evaluate("[...document.querySelectorAll('.raw li code')].map((each) => each.textContent)")
     assert page.text(".raw summary") == f"Request and raw events ({len(events)})"
     assert events[-1] == "[DONE]"
