@@ -425,6 +425,15 @@ _PLAIN: dict[Any, Callable[[Response], Any]] = {
 }
 
 
+def _holds_models(to: Any) -> bool:
+    """Whether models of pydantic are among the members of a type."""
+    return any(
+        _holds_models(each)
+        or (isinstance(each, type) and hasattr(each, "model_validate") and not issubclass(each, View))
+        for each in get_args(to)
+    )
+
+
 def read_as(response: Response, to: Any) -> Any:
     """A body that was read, as a type. Raises `TypeError` where nothing can be read as that.
 
@@ -457,6 +466,10 @@ def read_as(response: Response, to: Any) -> Any:
         value = response.json()
     if validate is not None:
         return validate(value)
+    if origin in (list, dict, Union, UnionType) and _holds_models(to):
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(to).validate_python(value)
     wrap = wrapper(to)
     result = value if wrap is None else wrap(value)
     if isinstance(result, View):

@@ -267,6 +267,9 @@ class Shape(pydantic.BaseModel):
         (b"[%b]" % MODEL, list[Model], [Model.of({"id": "m", "object": "model"})]),
         (b"null", Model | None, None),
         (MODEL, Shape, Shape(id="m")),
+        (b"[%b]" % MODEL, list[Shape], [Shape(id="m")]),
+        (b'{"a":[%b]}' % MODEL, dict[str, list[Shape]], {"a": [Shape(id="m")]}),
+        (b"null", Shape | None, None),
     ],
 )
 def test_types_to_read_as(body: bytes, to: Any, read: Any) -> None:
