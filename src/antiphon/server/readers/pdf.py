@@ -28,4 +28,5 @@ def text(data: bytes) -> str:
     except FileNotDecryptedError:
         raise Unreadable("invalid_file", "The PDF file is protected by a password.") from None
     except Exception as error:  # a broken file breaks the parser in ways of its own
-        raise Unreadable("invalid_file", f"The PDF file cannot be read: {str(error) or type(error).__name__}.") from None
+        why = str(error) or type(error).__name__
+        raise Unreadable("invalid_file", f"The PDF file cannot be read: {why}.") from None
