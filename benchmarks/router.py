@@ -292,9 +292,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--only", default=",".join(CASES), help=f"what is measured, of {', '.join(CASES)}")
     parser.add_argument("--applications", default="ours,floor,handwritten,lanarky")
+    parser.add_argument("--paths", help="which routes, of lanarky, openai, vercel, chat, shared, guide (all)")
     parser.add_argument("--markdown", action="store_true", help="print a table for docs/performance.md")
     options = parser.parse_args()
     options.only = options.only.split(",")
+    if options.paths:
+        global SUBJECTS
+        SUBJECTS = tuple(subject for subject in SUBJECTS if subject.path in options.paths.split(","))
     unknown = set(options.only) - set(CASES)
     if unknown:
         parser.error(f"there is no case {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
