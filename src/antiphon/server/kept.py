@@ -20,7 +20,7 @@ from ..kernel.errors import NotFoundError
 from .endpoint import endpoint, endpoints
 from .facts import deleted, fitted, made, properties
 from .ids import Ids
-from .paging import page
+from .paging import page_of
 from .samples import stream
 
 if TYPE_CHECKING:
@@ -253,15 +253,23 @@ class Keeper:
         each = self.each
         server = call.server
         self.seed(server, call.params)
-        docs = server.store.list(self.place(call.params))
-        for name, value in call.query.items():
-            if name not in _PAGING and value is not None:
-                docs = [doc for doc in docs if _selected(doc, each.filters.get(name, name), value)]
-        if each.hidden is not None:
-            docs = [doc for doc in docs if not each.hidden(call, doc)]
-        found = page(
-            docs,
+        hidden = each.hidden
+        wanted = [
+            (each.filters.get(name, name), value)
+            for name, value in call.query.items()
+            if name not in _PAGING and value is not None
+        ]
+
+        def keep(doc: Doc) -> bool:
+            if hidden is not None and hidden(call, doc):
+                return False
+            return all(_selected(doc, field, value) for field, value in wanted)
+
+        found = page_of(
+            server.store,
+            self.place(call.params),
             call.query,
+            keep=keep if wanted or hidden is not None else None,
             order=each.order,
             limit=each.limit,
             key=each.key,

@@ -6,6 +6,8 @@ A document that was put or got belongs to the store: to change one, put a change
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 from ..kernel.spool import Spooled, size_of
@@ -43,6 +45,13 @@ class Store(Protocol):
         """The documents of a collection, the oldest first."""
         ...
 
+    def walk(self, collection: str, after: str | None = None, *, backwards: bool = False) -> Iterator[dict[str, Any]]:
+        """The documents one by one, the oldest first or last, all or those that come behind `after`.
+
+        Raises `KeyError` for an `after` that is not there. What is put or deleted meanwhile may be seen or not.
+        """
+        ...
+
     def put_blob(self, id: str, data: bytes | Spooled, content_type: str = "application/octet-stream") -> None: ...
 
     def get_blob(self, id: str) -> tuple[bytes, str] | None:
@@ -73,29 +82,80 @@ class _State(NamedTuple):
     blobs: dict[str, Blob]
 
 
+class _Order:
+    """The ids of a collection in their order, so that a walk can begin anywhere. Deleted ones leave a gap."""
+
+    __slots__ = ("gaps", "ids", "place")
+
+    def __init__(self, ids: list[str]) -> None:
+        self.ids: list[str | None] = [*ids]
+        self.place = {name: at for at, name in enumerate(ids)}
+        self.gaps = 0
+
+    def add(self, id: str) -> None:
+        if id not in self.place:
+            self.place[id] = len(self.ids)
+            self.ids.append(id)
+
+    def remove(self, id: str) -> bool:
+        """Leave a gap; whether there are too many by now."""
+        at = self.place.pop(id, None)
+        if at is not None:
+            self.ids[at] = None
+            self.gaps += 1
+        return self.gaps > len(self.place) + 16
+
+
 class MemoryStore:
     """A store in this process's memory. Blobs that come in temporary files stay there; snapshots share the files."""
 
-    __slots__ = ("_blobs", "_collections")
+    __slots__ = ("_blobs", "_collections", "_lock", "_orders")
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._collections: dict[str, dict[str, dict[str, Any]]] = {}
+        self._orders: dict[str, _Order] = {}
+        """Of collections that were walked from the middle, or from their end."""
         self._blobs: dict[str, Blob] = {}
 
     def put(self, collection: str, id: str, doc: dict[str, Any]) -> None:
-        self._collections.setdefault(collection, {})[id] = doc
+        with self._lock:
+            self._collections.setdefault(collection, {})[id] = doc
+            order = self._orders.get(collection)
+            if order is not None:
+                order.add(id)
 
     def get(self, collection: str, id: str) -> dict[str, Any] | None:
         documents = self._collections.get(collection)
         return None if documents is None else documents.get(id)
 
     def delete(self, collection: str, id: str) -> bool:
-        documents = self._collections.get(collection)
-        return documents is not None and documents.pop(id, None) is not None
+        with self._lock:
+            documents = self._collections.get(collection)
+            if documents is None or documents.pop(id, None) is None:
+                return False
+            order = self._orders.get(collection)
+            if order is not None and order.remove(id):
+                del self._orders[collection]  # it is made anew when it is needed
+            return True
 
     def list(self, collection: str) -> list[dict[str, Any]]:
         documents = self._collections.get(collection)
         return [] if documents is None else list(documents.values())
+
+    def walk(self, collection: str, after: str | None = None, *, backwards: bool = False) -> Iterator[dict[str, Any]]:
+        with self._lock:
+            documents = self._collections.get(collection, {})
+            order = self._orders.get(collection)
+            if order is None:
+                order = self._orders[collection] = _Order([*documents])
+        ids = order.ids
+        if after is None:
+            places = range(len(ids) - 1, -1, -1) if backwards else range(len(ids))
+        else:
+            at = order.place[after]
+            places = range(at - 1, -1, -1) if backwards else range(at + 1, len(ids))
+        return _found(documents, ids, places)
 
     def put_blob(self, id: str, data: bytes | Spooled, content_type: str = "application/octet-stream") -> None:
         self._blobs[id] = Blob(data, content_type)
@@ -122,8 +182,20 @@ class MemoryStore:
         import orjson
 
         self._collections = orjson.loads(state.documents)
+        self._orders = {}
         self._blobs = dict(state.blobs)
 
     def clear(self) -> None:
         self._collections = {}
+        self._orders = {}
         self._blobs = {}
+
+
+def _found(
+    documents: dict[str, dict[str, Any]], ids: list[str | None], places: Iterable[int]
+) -> Iterator[dict[str, Any]]:
+    for at in places:
+        name = ids[at]
+        doc = documents.get(name) if name is not None else None
+        if doc is not None:
+            yield doc

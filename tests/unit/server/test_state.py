@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from antiphon.kernel.errors import BadRequestError, NotFoundError
 from antiphon.server.clock import RealClock, VirtualClock
 from antiphon.server.ids import Ids
-from antiphon.server.paging import page
+from antiphon.server.paging import page, page_of
 from antiphon.server.store import MemoryStore
 
 # Ids
@@ -183,3 +183,51 @@ def test_following_the_cursor_gives_every_item_once(count: int, limit: int, orde
             break
         query["after"] = found["last_id"] if style == "ids" else found["next"]
     assert seen == [item["id"] for item in (items if order == "asc" else items[::-1])]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["put", "put", "put", "delete", "walk"]), st.integers(0, 30)), max_size=60),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "limit": st.integers(0, 8),
+            "order": st.sampled_from(["asc", "desc"]),
+            "after": st.integers(0, 30).map(str),
+            "before": st.integers(0, 30).map(str),
+        },
+    ),
+    st.booleans(),
+)
+def test_a_page_of_a_collection_is_the_page_of_its_list(
+    changes: list[tuple[str, int]], query: dict[str, Any], odd: bool
+) -> None:
+    store = MemoryStore()
+    for what, number in changes:
+        if what == "put":
+            store.put("c", str(number), {"id": str(number), "odd": number % 2})
+        elif what == "delete":
+            store.delete("c", str(number))
+        else:
+            list(store.walk("c", backwards=bool(number % 2)))
+    assert list(store.walk("c")) == store.list("c")
+    assert list(store.walk("c", backwards=True)) == store.list("c")[::-1]
+    query = {name: value for name, value in query.items() if name not in ("after", "before") or store.get("c", value)}
+    if odd:
+        query = {name: value for name, value in query.items() if name not in ("after", "before")}
+    keep = (lambda doc: bool(doc["odd"])) if odd else None
+    kept = [doc for doc in store.list("c") if keep is None or keep(doc)]
+    assert page_of(store, "c", query, keep=keep) == page(kept, query)
+
+
+def test_a_cursor_that_names_nothing() -> None:
+    store = MemoryStore()
+    for number in range(3):
+        store.put("c", str(number), {"id": str(number)})
+    for name in ("after", "before"):
+        with pytest.raises(NotFoundError) as caught:
+            page_of(store, "c", {name: "9"})
+        assert caught.value.param == name
+        assert len(page_of(store, "c", {name: "9"}, lenient=True)["data"]) == 3
+    with pytest.raises(BadRequestError):
+        page_of(store, "c", {"order": "sideways"})
+    assert page_of(store, "nothing", {})["data"] == []

@@ -12,7 +12,7 @@ from ...api.chat.completions.messages import Messages
 from ...kernel.errors import NotFoundError
 from ...kernel.http import Response
 from ..behaviour import Call, serves
-from ..paging import page
+from ..paging import page_of
 from ..renderings.chat import Answer, Choice, StreamedChoice
 from ..renderings.chat_request import chat_request
 from ..renderings.chunks import chunks
@@ -173,13 +173,13 @@ def list_stored(call: Call) -> Reply:
     """Stored completions, by model and metadata. Follows https://platform.openai.com/docs/api-reference/chat/list"""
     query = call.query
     model, metadata = query.get("model"), query.get("metadata") or {}
-    found = [
-        doc
-        for doc in call.server.store.list(STORED)
-        if (model is None or doc["model"] == model)
-        and all((doc["metadata"] or {}).get(key) == value for key, value in metadata.items())
-    ]
-    return page(found, query, order="asc", lenient=call.server.conjures)
+
+    def keep(doc: dict[str, Any]) -> bool:
+        if model is not None and doc["model"] != model:
+            return False
+        return all((doc["metadata"] or {}).get(key) == value for key, value in metadata.items())
+
+    return page_of(call.server.store, STORED, query, keep=keep, order="asc", lenient=call.server.conjures)
 
 
 @serves(Completions.delete)
@@ -199,5 +199,5 @@ def delete(call: Call) -> Reply:
 def messages(call: Call) -> Reply:
     """The messages a stored completion answered. Follows https://platform.openai.com/docs/api-reference/chat/getMessages"""
     _stored(call)
-    found = call.server.store.list(f"{STORED}/{call.params['completion_id']}/messages")
-    return page(found, call.query, order="asc", lenient=call.server.conjures)
+    place = f"{STORED}/{call.params['completion_id']}/messages"
+    return page_of(call.server.store, place, call.query, order="asc", lenient=call.server.conjures)

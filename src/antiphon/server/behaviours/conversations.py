@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...api.conversations import Conversations
 from ...api.conversations.items import Items
-from ...kernel.errors import NotFoundError
+from ...kernel.errors import BadRequestError, NotFoundError
 from ..behaviour import Call, serves
 from ..context import check_unlocked, given_items, items_of
 from ..kept import family
-from ..paging import page
+from ..paging import page_of
 from ..renderings.response_items import shown
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def create(call: Call) -> Reply:
 
     Follows https://platform.openai.com/docs/api-reference/conversations/create
     """
-    items = given_items(call.server, call.body.get("items"), [], param="items")
+    items = _given(call, [])
     facts = {"metadata": call.body.get("metadata") or {}}
     conversation: Item = family("conversations").add(call, {}, facts)
     _put(call, conversation["id"], items)
@@ -72,7 +72,7 @@ def create_items(call: Call) -> Reply:
         if not call.server.conjures:
             check_unlocked(call.server, key)
         known = call.server.store.list(items_of(key))
-        items = given_items(call.server, call.body.get("items"), known, param="items")
+        items = _given(call, known)
         _put(call, key, items)
     include = call.query.get("include") or ()
     return {
@@ -91,7 +91,7 @@ def list_items(call: Call) -> Reply:
     Follows https://platform.openai.com/docs/api-reference/conversations/list-items
     """
     key = _conversation(call)["id"]
-    found = page(call.server.store.list(items_of(key)), call.query, order="desc", lenient=call.server.conjures)
+    found = page_of(call.server.store, items_of(key), call.query, lenient=call.server.conjures)
     include = call.query.get("include") or ()
     found["data"] = [shown(item, include) for item in found["data"]]
     return found
@@ -122,6 +122,20 @@ def delete_item(call: Call) -> Reply:
     if not call.server.store.delete(items_of(conversation["id"]), item) and not call.server.conjures:
         raise _no_item(item, conversation["id"])
     return conversation
+
+
+def _given(call: Call, known: list[Item]) -> list[Item]:
+    """The items of the request. A conversation keeps no triggers: they ask a Response for something."""
+    items = given_items(call.server, call.body.get("items"), known, param="items")
+    for index, item in enumerate(items):
+        if item["type"] == "compaction_trigger" and not call.server.conjures:
+            where = f"items[{index}].type"
+            raise BadRequestError.because(
+                f"Invalid value: 'compaction_trigger' cannot be added to a conversation ('{where}').",
+                param=where,
+                code="invalid_value",
+            )
+    return [item for item in items if item["type"] != "compaction_trigger"]
 
 
 def _conversation(call: Call) -> dict[str, Any]:
