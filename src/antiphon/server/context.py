@@ -179,7 +179,7 @@ def _referenced(server: Server, item: Item, before: list[Item], strict: bool, pa
                 return dict(found)
     if strict:
         raise NotFoundError.because(f"Item with id '{item['id']}' not found.", param=param)
-    return item
+    return {"id": item["id"], "type": "message", "role": "user", "status": "completed", "content": []}
 
 
 def full_output(response: Mapping[str, Any], full: Mapping[str, Item]) -> list[Item]:
@@ -193,7 +193,7 @@ def keep(server: Server, body: Mapping[str, Any], context: Context, response: It
     output = [item for item in full_output(response, full) if "id" in item]
     ended = response["status"] not in ("queued", "in_progress")
     if context.conversation is not None and ended:
-        for item in (*context.items, *output):
+        for item in (*(each for each in context.items if each["type"] != "compaction_trigger"), *output):
             store.put(items_of(context.conversation), item["id"], item)
     if body.get("store") is False:
         return

@@ -118,11 +118,16 @@ def check(grader: Mapping[str, Any], where: str = "grader") -> None:
         text = grader.get(name)
         if isinstance(text, str):
             _check_template(text, f"{where}.{name}")
+    bounds = grader.get("range")
+    if bounds and (len(bounds) != 2 or bounds[0] > bounds[1]):
+        raise _invalid(f"{where}.range", "it is two numbers, the least and the largest score")
     if grader["type"] == "python":
         try:
             tree = ast.parse(grader["source"])
         except SyntaxError as error:
             raise _invalid(f"{where}.source", f"line {error.lineno}: {error.msg}") from None
+        except (ValueError, RecursionError, MemoryError):
+            raise _invalid(f"{where}.source", "it cannot be read as Python") from None
         if not any(isinstance(node, ast.FunctionDef) and node.name == "grade" for node in tree.body):
             raise _invalid(f"{where}.source", "it has no function `grade(sample, item)`")
     if grader["type"] == "multi":
@@ -218,7 +223,9 @@ def _text_similarity(grader: Mapping[str, Any], subject: _Subject, parts: Any) -
 
 
 def _score_model(grader: Mapping[str, Any], subject: _Subject, parts: Any) -> Flow[float]:
-    low, high = grader.get("range") or (0, 1)
+    # Where nothing is refused, what is no range is none.
+    bounds = grader.get("range") or ()
+    low, high = bounds if len(bounds) == 2 and bounds[0] <= bounds[1] else (0, 1)
     number = {"type": "number", "minimum": low, "maximum": high}
     answer = yield from _judged(grader, subject, {"result": number})
     result = answer.get("result")
@@ -236,7 +243,13 @@ def _multi(grader: Mapping[str, Any], subject: _Subject, parts: dict[str, Any]) 
     for name, each in _members(grader).items():
         found = _KINDS[each["type"]](each, subject, {})
         parts[name] = (yield from found) if isinstance(found, GeneratorType) else found
-    return float(_calculated(_parsed(grader["calculate_output"]), parts))
+    try:
+        reward = float(_calculated(_parsed(grader["calculate_output"]), parts))
+    except (OverflowError, RecursionError):
+        raise _Failed("other_error") from None
+    if not math.isfinite(reward):
+        raise _Failed("other_error")
+    return reward
 
 
 def _members(grader: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -383,7 +396,7 @@ _BINARY: Final[dict[type, Callable[[Any, Any], Any]]] = {
 def _parsed(formula: str) -> ast.expr:
     try:
         return ast.parse(formula.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _Failed("formula_parse_error") from None
 
 
@@ -402,7 +415,7 @@ def _calculated(node: ast.expr, values: Mapping[str, float]) -> Any:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             try:
                 return _BINARY[type(op)](_calculated(left, values), _calculated(right, values))
-            except ZeroDivisionError:
+            except ArithmeticError:
                 raise _Failed("other_error") from None
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
             try:

@@ -90,7 +90,9 @@ def stream_chat(arguments: dict[str, Any], name: str) -> Any:
     given.update(stream=True, response_format=type_to_response_format_param(response_format), tools=tools)
     _with_headers(given, {HELPER_METHOD: name})
     manager: Any = AsyncChatCompletionStreamManager if client_of(resource)._is_async else ChatCompletionStreamManager
-    return manager(requester(resource, Completions.create, _in_order(given)), response_format=response_format, input_tools=tools)
+    return manager(
+        requester(resource, Completions.create, _in_order(given)), response_format=response_format, input_tools=tools
+    )
 
 
 # Responses

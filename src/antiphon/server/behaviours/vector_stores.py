@@ -255,7 +255,10 @@ def content(call: Call) -> Reply:
     doc = family("vector_stores.files").found(call)
     text = ""
     if doc["status"] == "completed" and call.server.store.get("files", doc["id"]) is not None:
-        text = text_of(call.server, doc).text
+        try:
+            text = text_of(call.server, doc).text
+        except Unreadable:
+            text = ""
     return {"object": "vector_store.file_content.page", "data": [{"type": "text", "text": text}] if text else []}
 
 

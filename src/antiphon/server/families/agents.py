@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...kernel.errors import BadRequestError
 from ..kept import Kept, family, now
 
 if TYPE_CHECKING:
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def _files(call: Call) -> list[Any]:
-    return (call.body.get("environment") or {}).get("files") or []
+    """The files an environment is made with. Raises `BadRequestError` for one that cannot be read."""
+    files: list[Any] = (call.body.get("environment") or {}).get("files") or []
+    for index, file in enumerate(files):
+        _bytes(call, file, f"environment.files[{index}].data")
+    return files
 
 
 def _environment_type(call: Call) -> str:
@@ -55,11 +60,16 @@ def keep_bytes(call: Call, environment_id: str, file: Mapping[str, Any]) -> None
     call.server.store.put_blob(blob_of(environment_id, file["path"]), _bytes(call, file))
 
 
-def _bytes(call: Call, file: Mapping[str, Any]) -> bytes:
+def _bytes(call: Call, file: Mapping[str, Any], where: str = "data") -> bytes:
     from base64 import b64decode
 
     if file.get("type") == "inline":
-        return b64decode(file.get("data") or "")
+        try:
+            return b64decode(file.get("data") or "")
+        except ValueError:
+            raise BadRequestError.because(
+                f"Invalid '{where}': expected base64-encoded data.", param=where, code="invalid_base64"
+            ) from None
     found = call.server.store.get_blob(file.get("file_id") or "")
     return b"" if found is None else found[0]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...kernel.errors import BadRequestError
 from ...kernel.spool import size_of
 from ..kept import Kept, family, later, now
 
@@ -53,8 +54,19 @@ def _drop_blob(call: Call, doc: dict[str, Any]) -> None:
 
 
 def _skill_files(call: Call) -> list[Any]:
-    files = call.body.get("files") or []
-    return files if isinstance(files, list) else [files]
+    """The files of a skill. Raises `BadRequestError` where two have one name."""
+    given = call.body.get("files") or []
+    files: list[Any] = given if isinstance(given, list) else [given]
+    names: set[str] = set()
+    for file in files:
+        if file.filename in names:
+            raise BadRequestError.because(
+                f"Invalid 'files': there are two files with the name '{file.filename}'.",
+                param="files",
+                code="duplicate_file_name",
+            )
+        names.add(file.filename)
+    return files
 
 
 def _front_matter(call: Call) -> dict[str, str]:
@@ -82,7 +94,8 @@ def _keep_skill(call: Call, skill: dict[str, Any]) -> None:
 
 
 def _next_version(call: Call) -> str:
-    return str(len(call.server.store.list(f"skills/{call.params['skill_id']}/versions")) + 1)
+    versions = call.server.store.list(f"skills/{call.params['skill_id']}/versions")
+    return str(max((int(each["version"]) for each in versions), default=0) + 1)
 
 
 def _keep_version(call: Call, version: dict[str, Any]) -> None:

@@ -75,8 +75,8 @@ def input_items(given: Any, ids: Ids | None = None) -> list[Item]:
 
 
 def _full(item: Mapping[str, Any], ids: Ids | None) -> Item:
-    kind = item.get("type") or "message"
-    full: Item = dict(item)
+    kind = item.get("type") or ("message" if "role" in item else "item_reference")
+    full: Item = {**item, "type": kind}
     if kind == "message":
         content = item.get("content")
         if isinstance(content, str):
@@ -84,11 +84,33 @@ def _full(item: Mapping[str, Any], ids: Ids | None) -> Item:
             if part["type"] == "output_text":
                 part["annotations"] = []
             content = [part]
-        full = {**full, "type": "message", "status": item.get("status") or "completed", "content": content}
+        full["content"] = _detailed(content)
+    elif kind in ("function_call_output", "custom_tool_call_output"):
+        full["output"] = _detailed(item.get("output"))
+    if kind in _HAVE_STATUS:
+        full["status"] = item.get("status") or "completed"
+    if kind in ("tool_search_call", "tool_search_output"):
+        full["execution"] = item.get("execution") or "client"
     if ids is not None and not full.get("id") and kind != "item_reference":
         full["id"] = ids.new(_PREFIXES.get(kind, "msg_"))
     return full
 
+
+def _detailed(parts: Any) -> Any:
+    """Parts with the detail of every picture said."""
+    if not isinstance(parts, list):
+        return parts
+    return [
+        {**part, "detail": part.get("detail") or "auto"} if part.get("type") == "input_image" else part
+        for part in parts
+    ]
+
+
+_HAVE_STATUS: Final = frozenset(
+    """message function_call function_call_output computer_call_output tool_search_call tool_search_output shell_call
+    shell_call_output""".split()
+)
+"""Kinds of items that always have a status, whether or not the caller says one."""
 
 _PREFIXES: Final = {
     "message": "msg_",
