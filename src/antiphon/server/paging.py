@@ -54,7 +54,7 @@ def page(
         found = found if at is None else found[:at]
     has_more = len(found) > size
     # Going backwards, the page is the one that ends next to the cursor.
-    data = found[-size:] if before and not after else found[:size]
+    data = found[max(0, len(found) - size) :] if before and not after else found[:size]
     return _told(data, has_more, key, style)
 
 
@@ -117,6 +117,10 @@ def _told(data: list[dict[str, Any]], has_more: bool, key: str, style: str) -> d
     return {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": has_more}
 
 
+_MOST = 1 << 31
+"""So many items are on a page at the most, and nowhere."""
+
+
 def _size(asked: Any, default: int) -> int:
     if asked is None:
         return default
@@ -134,7 +138,7 @@ def _size(asked: Any, default: int) -> int:
             param="limit",
             code="integer_below_min_value",
         )
-    return size
+    return min(size, _MOST)
 
 
 def _index(items: list[dict[str, Any]], cursor: Any, key: str, name: str, lenient: bool) -> int | None:
