@@ -278,8 +278,14 @@ def list_input_items(call: Call) -> Reply:
     if found is not None:
         context = call.server.store.get(CONTEXTS, key) or {"items": [], "previous": None}
         before = [] if context["previous"] is None else history(call.server, context["previous"], strict=False)
-        items = [*before, *context["items"]]
+        given = [*before, *context["items"]]
+        items = [_told(item) for item in given if item.get("type") != "compaction_trigger"]
     return page(items, call.query, order="desc", lenient=call.server.conjures)
+
+
+def _told(item: Item) -> Item:
+    """An item as it is listed: calls of custom tools have a status there only."""
+    return {**item, "status": "completed"} if item.get("type") == "custom_tool_call" else item
 
 
 @serves(InputTokens.count, BetaInputTokens.count)

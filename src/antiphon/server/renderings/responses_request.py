@@ -85,6 +85,8 @@ def _full(item: Mapping[str, Any], ids: Ids | None) -> Item:
                 part["annotations"] = []
             content = [part]
         full["content"] = _detailed(content)
+    elif kind == "agent_message":
+        full["content"] = _detailed(item.get("content"))
     elif kind in ("function_call_output", "custom_tool_call_output"):
         full["output"] = _detailed(item.get("output"))
     if kind in _HAVE_STATUS:
@@ -108,7 +110,7 @@ def _detailed(parts: Any) -> Any:
 
 _HAVE_STATUS: Final = frozenset(
     """message function_call function_call_output computer_call_output tool_search_call tool_search_output shell_call
-    shell_call_output""".split()
+    shell_call_output custom_tool_call custom_tool_call_output""".split()
 )
 """Kinds of items that always have a status, whether or not the caller says one."""
 
