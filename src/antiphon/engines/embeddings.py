@@ -12,7 +12,6 @@ import re
 from array import array
 from functools import lru_cache
 from hashlib import shake_128
-from inspect import isawaitable, iscoroutinefunction, isgeneratorfunction, signature
 from math import log2, sqrt
 from sys import byteorder
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -20,10 +19,11 @@ from unicodedata import normalize
 from zlib import crc32
 
 from ..kernel.errors import BadRequestError
-from ..kernel.flow import Await, Call
+from ..kernel.flow import Call
+from .wrapping import Wrapped, wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from ..kernel.flow import Flow
     from ..server.engine import EmbeddingEngine, EmbeddingRequest
@@ -146,7 +146,7 @@ def shortened(vector: Sequence[float], dimensions: int | None) -> Sequence[float
     return vector if dimensions is None or dimensions >= len(vector) else _unit(vector[:dimensions])
 
 
-class EmbeddingFunction:
+class EmbeddingFunction(Wrapped):
     """An engine made of a function from texts to vectors. It may block or be async.
 
     `function` gets the inputs of one request and gives a vector for each, in order. `dimensions` of a request are
@@ -154,33 +154,10 @@ class EmbeddingFunction:
     model's own). A function whose first parameter is named `request` gets the whole `EmbeddingRequest` instead.
     """
 
-    never_blocks: ClassVar[bool] = True
-
-    def __init__(self, function: Callable[..., Vectors | Awaitable[Vectors]], *, blocks: bool = True) -> None:
-        """`blocks`: whether the function may take long, so that it has to run on a thread of its own."""
-        self.function = function
-        self._in_thread = blocks and not iscoroutinefunction(function)
-        parameters = parameters_of(function)
-        self._takes_request = parameters[:1] == ["request"]
-        self._takes_dimensions = "dimensions" in parameters
-
     def __call__(self, request: EmbeddingRequest) -> Flow[Vectors]:
-        asked: Any = request if self._takes_request else list(request.inputs)
-        options = {"dimensions": request.dimensions} if self._takes_dimensions else {}
-        found = (yield Call(self.function, asked, **options)) if self._in_thread else self.function(asked, **options)
-        vectors: Vectors = (yield Await(found)) if isawaitable(found) else found
+        options = {"dimensions": request.dimensions} if "dimensions" in self._parameters else {}
+        vectors: Vectors = yield from self._asked(request, list(request.inputs), **options)
         return [list(shortened(vector, request.dimensions)) for vector in vectors]
-
-    def __repr__(self) -> str:
-        return f"EmbeddingFunction({getattr(self.function, '__name__', self.function)!r})"
-
-
-def parameters_of(function: Callable[..., object]) -> list[str]:
-    """The names of a function's parameters; none for a function that does not say."""
-    try:
-        return list(signature(function).parameters)
-    except (TypeError, ValueError):  # some functions written in C
-        return []
 
 
 def embedding_engine(source: Any = None) -> EmbeddingEngine:
@@ -191,10 +168,4 @@ def embedding_engine(source: Any = None) -> EmbeddingEngine:
     """
     if source is None:
         return HashEmbeddings()
-    if not callable(source):
-        raise TypeError(f"an embedding engine is a function of texts, not {source!r}")
-    function: Any = source
-    if getattr(function, "never_blocks", False) or isgeneratorfunction(function):
-        engine: EmbeddingEngine = function
-        return engine
-    return EmbeddingFunction(function)
+    return wrapped(source, EmbeddingFunction, "an embedding engine is a function of texts")

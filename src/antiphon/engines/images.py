@@ -8,13 +8,12 @@ Needs pillow, which is part of `antiphon[server]`.
 
 from __future__ import annotations
 
-from inspect import isawaitable, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from ..kernel.flow import Await, Call
+from ..kernel.flow import Call
 from ..server.pictures import decoded, encoded
-from .embeddings import parameters_of
 from .scenes import Disc, Scene, compose
+from .wrapping import Wrapped, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -236,7 +235,7 @@ def _opaque(image: Image) -> Image:
     return PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, (255, 255, 255, 255)), image).convert("RGB")
 
 
-class ImageFunction:
+class ImageFunction(Wrapped):
     """An engine made of a function from a prompt to a picture: encoded bytes, or an image of pillow's.
 
     The function may block or be async, and is called once for each picture. One whose first parameter is named
@@ -244,29 +243,17 @@ class ImageFunction:
     are passed on as they are.
     """
 
-    never_blocks: ClassVar[bool] = True
-
-    def __init__(self, function: Callable[..., Any], *, blocks: bool = True) -> None:
-        """`blocks`: whether the function may take long, so that it has to run on a thread of its own."""
-        self.function = function
-        self._in_thread = blocks and not iscoroutinefunction(function)
-        self._takes_request = parameters_of(function)[:1] == ["request"]
-
     def __call__(self, request: ImageRequest) -> Flow[list[bytes]]:
         files: list[bytes] = []
-        asked: Any = request if self._takes_request else request.prompt
         while len(files) < request.n:
-            made = (yield Call(self.function, asked)) if self._in_thread else self.function(asked)
-            if isawaitable(made):
-                made = yield Await(made)
+            made = yield from self._asked(request, request.prompt)
             pictures: list[Any] = made if isinstance(made, list) else [made]
+            if not pictures:
+                raise ValueError("a function of pictures gave an empty list")
             files += [_file(picture, request) for picture in pictures]
             if self._takes_request:
                 break
         return files
-
-    def __repr__(self) -> str:
-        return f"ImageFunction({getattr(self.function, '__name__', self.function)!r})"
 
 
 def _file(picture: Any, request: ImageRequest) -> bytes:
@@ -281,10 +268,4 @@ def image_engine(source: Any = None, *, seed: int | str = 0) -> ImageEngine:
     """
     if source is None:
         return DrawnImages(seed)
-    if not callable(source):
-        raise TypeError(f"an image engine is a function of a prompt, not {source!r}")
-    function: Any = source
-    if getattr(function, "never_blocks", False) or isgeneratorfunction(function):
-        engine: ImageEngine = function
-        return engine
-    return ImageFunction(function)
+    return wrapped(source, ImageFunction, "an image engine is a function of a prompt")

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from inspect import isawaitable, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
-from ..kernel.flow import Await, Call
-from .embeddings import parameters_of
+from .wrapping import Wrapped, wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from ..kernel.flow import Flow
     from ..server.engine import ModerationEngine, ModerationRequest
@@ -126,30 +124,15 @@ def _known(category: str) -> None:
         raise ValueError(f"there is no category {category!r}; there are {', '.join(CATEGORIES)}")
 
 
-class ModerationFunction:
+class ModerationFunction(Wrapped):
     """An engine made of a function from a text to scores by category. It may block or be async.
 
     It may also answer a boolean, which is `harassment` or nothing, or the names of the categories that are flagged.
     A function whose parameter is named `request` gets the whole `ModerationRequest` instead.
     """
 
-    never_blocks: ClassVar[bool] = True
-
-    def __init__(self, function: Callable[..., Any], *, blocks: bool = True) -> None:
-        """`blocks`: whether the function may take long, so that it has to run on a thread of its own."""
-        self.function = function
-        self._in_thread = blocks and not iscoroutinefunction(function)
-        self._takes_request = parameters_of(function)[:1] == ["request"]
-
     def __call__(self, request: ModerationRequest) -> Flow[Mapping[str, float]]:
-        asked: Any = request if self._takes_request else request.text
-        found = (yield Call(self.function, asked)) if self._in_thread else self.function(asked)
-        if isawaitable(found):
-            found = yield Await(found)
-        return _scores(found)
-
-    def __repr__(self) -> str:
-        return f"ModerationFunction({getattr(self.function, '__name__', self.function)!r})"
+        return _scores((yield from self._asked(request, request.text)))
 
 
 def _scores(found: Any) -> dict[str, float]:
@@ -175,10 +158,4 @@ def moderation_engine(source: Any = None) -> ModerationEngine:
     """
     if source is None:
         return WordListModeration()
-    if not callable(source):
-        raise TypeError(f"a moderation engine is a function of a text, not {source!r}")
-    function: Any = source
-    if getattr(function, "never_blocks", False) or isgeneratorfunction(function):
-        engine: ModerationEngine = function
-        return engine
-    return ModerationFunction(function)
+    return wrapped(source, ModerationFunction, "a moderation engine is a function of a text")

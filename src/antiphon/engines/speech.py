@@ -15,18 +15,15 @@ import sys
 from array import array
 from functools import lru_cache
 from importlib.util import find_spec
-from inspect import isawaitable, iscoroutinefunction, isgeneratorfunction
 from math import pi, sin
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from zlib import crc32
 
-from ..kernel.flow import Await, Call
+from ..kernel.flow import Call
 from ..server.sounds import RATE, Sound, read
-from .embeddings import parameters_of
+from .wrapping import Wrapped, wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..kernel.flow import Flow
     from ..server.engine import SpeechEngine, SpeechRequest
 
@@ -149,29 +146,15 @@ def _espeak(text: str, language: str, pitch: int, speed: float) -> Sound:
     return Sound(samples, int.from_bytes(done.stdout[:4], "little"))
 
 
-class SpeechFunction:
+class SpeechFunction(Wrapped):
     """An engine made of a function from a text to a sound: bytes of a file, or a `Sound`. It may block or be async.
 
     A function whose first parameter is named `request` gets the whole `SpeechRequest` instead.
     """
 
-    never_blocks: ClassVar[bool] = True
-
-    def __init__(self, function: Callable[..., Any], *, blocks: bool = True) -> None:
-        """`blocks`: whether the function may take long, so that it has to run on a thread of its own."""
-        self.function = function
-        self._in_thread = blocks and not iscoroutinefunction(function)
-        self._takes_request = parameters_of(function)[:1] == ["request"]
-
     def __call__(self, request: SpeechRequest) -> Flow[Sound]:
-        asked: Any = request if self._takes_request else request.input
-        found = (yield Call(self.function, asked)) if self._in_thread else self.function(asked)
-        if isawaitable(found):
-            found = yield Await(found)
+        found = yield from self._asked(request, request.input)
         return found if isinstance(found, Sound) else read(bytes(found))
-
-    def __repr__(self) -> str:
-        return f"SpeechFunction({getattr(self.function, '__name__', self.function)!r})"
 
 
 def speech_engine(source: Any = None) -> SpeechEngine:
@@ -183,10 +166,4 @@ def speech_engine(source: Any = None) -> SpeechEngine:
     """
     if source is None:
         return Synthesizer() if find_spec("espeakng_loader") is not None else Tones()
-    if not callable(source):
-        raise TypeError(f"a speech engine is a function of a text, not {source!r}")
-    function: Any = source
-    if getattr(function, "never_blocks", False) or isgeneratorfunction(function):
-        engine: SpeechEngine = function
-        return engine
-    return SpeechFunction(function)
+    return wrapped(source, SpeechFunction, "a speech engine is a function of a text")

@@ -10,18 +10,15 @@ What the same server has spoken is recognized word for word, whatever engine tra
 from __future__ import annotations
 
 from importlib.util import find_spec
-from inspect import isawaitable, iscoroutinefunction, isgeneratorfunction
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from zlib import crc32
 
-from ..kernel.flow import Await, Call
-from .embeddings import parameters_of
+from ..kernel.flow import Call
 from .text import filler
+from .wrapping import Wrapped, wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..kernel.flow import Flow
     from ..server.engine import TranscriptionEngine, TranscriptionRequest
 
@@ -74,29 +71,14 @@ def _heard(audio: bytes) -> str:
     return "" if found is None else str(found.hypstr)
 
 
-class TranscriptionFunction:
+class TranscriptionFunction(Wrapped):
     """An engine made of a function from the bytes of a file to a text. It may block or be async.
 
     A function whose first parameter is named `request` gets the whole `TranscriptionRequest` instead.
     """
 
-    never_blocks: ClassVar[bool] = True
-
-    def __init__(self, function: Callable[..., Any], *, blocks: bool = True) -> None:
-        """`blocks`: whether the function may take long, so that it has to run on a thread of its own."""
-        self.function = function
-        self._in_thread = blocks and not iscoroutinefunction(function)
-        self._takes_request = parameters_of(function)[:1] == ["request"]
-
     def __call__(self, request: TranscriptionRequest) -> Flow[str]:
-        asked: Any = request if self._takes_request else request.audio
-        found = (yield Call(self.function, asked)) if self._in_thread else self.function(asked)
-        if isawaitable(found):
-            found = yield Await(found)
-        return str(found)
-
-    def __repr__(self) -> str:
-        return f"TranscriptionFunction({getattr(self.function, '__name__', self.function)!r})"
+        return str((yield from self._asked(request, request.audio)))
 
 
 def transcription_engine(source: Any = None, *, seed: int | str = 0) -> TranscriptionEngine:
@@ -109,10 +91,5 @@ def transcription_engine(source: Any = None, *, seed: int | str = 0) -> Transcri
         return MadeUp(seed)
     if isinstance(source, str):
         return TranscriptionFunction(lambda audio: source, blocks=False)
-    if not callable(source):
-        raise TypeError(f"a transcription engine is a text, or a function of the bytes of a recording, not {source!r}")
-    function: Any = source
-    if getattr(function, "never_blocks", False) or isgeneratorfunction(function):
-        engine: TranscriptionEngine = function
-        return engine
-    return TranscriptionFunction(function)
+    expected = "a transcription engine is a text, or a function of the bytes of a recording"
+    return wrapped(source, TranscriptionFunction, expected)

@@ -136,6 +136,12 @@ def test_functions_in_both_colours() -> None:
             assert asyncio.run(arun(engine(request), World())) == [b"p", b"p"]
 
 
+@pytest.mark.parametrize("blocks", [True, False])
+def test_a_function_without_pictures_is_told_so_and_not_asked_for_ever(blocks: bool) -> None:
+    with pytest.raises(ValueError, match="empty list"):
+        run(ImageFunction(lambda prompt: [], blocks=blocks)(ImageRequest("m", "p", n=2)), World())
+
+
 def test_what_stands_for_an_engine() -> None:
     def whole(request: ImageRequest) -> list[Any]:
         return [b"%d" % at for at in range(request.n)]
