@@ -11,6 +11,11 @@ from antiphon.kernel.flow import World, iterate, run
 from antiphon.kernel.http import Handler, Headers, Request, Response
 
 KEY = {"authorization": "Bearer test"}
+PNG = b"\x89PNG\r\n\x1a\n" + bytes.fromhex(
+    "0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6364f8cf500f0003860180"
+    "5a347d6b0000000049454e44ae426082"
+)
+"""A picture of one pixel."""
 
 
 class Said(NamedTuple):
@@ -69,3 +74,12 @@ def form(fields: list[tuple[str, Any]], boundary: str = "xYzZY") -> tuple[bytes,
             parts.append(f"{head}\r\n\r\n{value}\r\n".encode())
     body = b"".join(parts) + f"--{boundary}--\r\n".encode()
     return body, {**KEY, "content-type": f"multipart/form-data; boundary={boundary}"}
+
+
+def fields(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    """The fields of a form that say what a JSON value says. Files are pairs, as `form` takes them."""
+    if isinstance(value, dict):
+        return [pair for name, item in value.items() for pair in fields(f"{prefix}[{name}]" if prefix else name, item)]
+    if isinstance(value, list):
+        return [pair for item in value for pair in fields(f"{prefix}[]", item)]
+    return [(prefix, str(value).lower() if isinstance(value, bool) else value)]

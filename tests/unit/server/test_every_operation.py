@@ -20,13 +20,9 @@ from antiphon.server.clock import VirtualClock
 from antiphon.server.endpoint import LEGACY, Endpoint, endpoint, endpoints
 from antiphon.server.instance import instance
 from antiphon.server.kept import Kept, families, family
-from tests.unit.server.door import Said, ask, form
+from tests.unit.server.door import PNG, Said, ask, fields, form
 
 ROOT = Path(__file__).parents[3]
-PNG = b"\x89PNG\r\n\x1a\n" + bytes.fromhex(
-    "0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6364f8cf500f0003860180"
-    "5a347d6b0000000049454e44ae426082"
-)
 NOT_LISTS = {
     "vector_stores.files.content": "vector_store.file_content.page",
 }
@@ -50,14 +46,6 @@ def addressed(at: Endpoint, params: dict[str, str]) -> str:
     query += [f"{name}={instance(field, now=1e9)}" for name, field in required.items()]
     path = "/v1" + re.sub(r"{(\w+)}", lambda match: params.get(match[1], f"{match[1]}_x"), at.path)
     return path + ("?" + "&".join(query) if query else "")
-
-
-def fields(prefix: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [pair for name, item in value.items() for pair in fields(f"{prefix}[{name}]" if prefix else name, item)]
-    if isinstance(value, list):
-        return [pair for item in value for pair in fields(f"{prefix}[]", item)]
-    return [(prefix, str(value).lower() if isinstance(value, bool) else value)]
 
 
 def call(server: Any, name: str, params: dict[str, str] | None = None, **changes: Any) -> Said:
