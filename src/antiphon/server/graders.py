@@ -25,7 +25,7 @@ import orjson
 
 from ..kernel.errors import BadRequestError
 from ..kernel.flow import Call
-from ..kernel.http import Headers, Request
+from .asking import asked
 from .similarity import MEASURES
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ("Grade", "check", "grade")
 
-_HEADERS: Final = Headers.of([("content-type", "application/json")])
 _HOLE: Final = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 _PYTHON_SECONDS: Final = 10
 
@@ -224,7 +223,7 @@ def _text_similarity(grader: Mapping[str, Any], subject: _Subject, parts: Any) -
 
 def _score_model(grader: Mapping[str, Any], subject: _Subject, parts: Any) -> Flow[float]:
     # Where nothing is refused, what is no range is none.
-    bounds = grader.get("range") or ()
+    bounds: list[float] = list(grader.get("range") or ())
     low, high = bounds if len(bounds) == 2 and bounds[0] <= bounds[1] else (0, 1)
     number = {"type": "number", "minimum": low, "maximum": high}
     answer = yield from _judged(grader, subject, {"result": number})
@@ -361,9 +360,7 @@ def _content(content: Any, subject: _Subject) -> Any:
 
 def _asked(subject: _Subject, path: str, body: dict[str, Any]) -> Flow[dict[str, Any]]:
     """What this server answers to a request of a grader's."""
-    answer: Any = subject.server.inner(Request("POST", path, "", _HEADERS, orjson.dumps(body)))
-    if isinstance(answer, GeneratorType):
-        answer = yield from answer
+    answer = yield from asked(subject.server, path, body)
     found: dict[str, Any] = orjson.loads(answer.content)
     if answer.status >= 400:
         raise _Failed("model_grader_server_error", model_grader_server_error_details=found["error"]["message"])
