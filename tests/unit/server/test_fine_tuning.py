@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -54,6 +55,29 @@ def test_a_job_takes_its_time() -> None:
     done = scene.job
     assert done.finished_at == began + 80
     assert [event.created_at for event in scene.events] == sorted(event.created_at for event in scene.events)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("n_epochs", 0, "below minimum value. Expected a value >= 1"),
+        ("n_epochs", 1 << 62, "above maximum value. Expected a value <= 50"),
+        ("batch_size", 0, "below minimum value. Expected a value >= 1"),
+        ("batch_size", 257, "above maximum value. Expected a value <= 256"),
+    ],
+)
+def test_hyperparameters_have_bounds(name: str, value: int, why: str) -> None:
+    with pytest.raises(antiphon.BadRequestError, match=why) as caught:
+        Scene(hyperparameters={name: value})
+    assert caught.value.param == f"hyperparameters.{name}"
+    with pytest.raises(antiphon.BadRequestError, match=why) as caught:
+        Scene(method={"type": "supervised", "supervised": {"hyperparameters": {name: value}}})
+    assert caught.value.param == f"method.supervised.hyperparameters.{name}"
+    client = (fake := FakeOpenAI(clock=VirtualClock(), unknown_ids="conjure")).client(max_retries=0)
+    file = client.files.create(file=("in.jsonl", lines(10)), purpose="fine-tune")
+    job = client.fine_tuning.jobs.create(model="gpt-4o-mini", training_file=file.id, hyperparameters={name: value})  # type: ignore[arg-type]
+    fake.clock.advance("1h")
+    assert client.fine_tuning.jobs.retrieve(job.id).status == "succeeded"
 
 
 def test_hyperparameters_of_ones_own_and_many_steps() -> None:

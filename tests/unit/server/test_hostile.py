@@ -266,4 +266,4 @@ def test_whatever_comes_in(unknown_ids: str) -> None:
 @pytest.mark.parametrize("unknown_ids", ["error", "conjure"])
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_comes_in_for_long(seed: int, unknown_ids: str) -> None:
-    check(conversation(f"long {seed}", 60, unknown_ids=unknown_ids))
+    check(conversation(f"long {seed}", 25, unknown_ids=unknown_ids))

@@ -23,7 +23,7 @@ from ..jobs import Again, Job, job
 from ..kept import check_reference, family
 from ..training_data import examples
 from ..vocabulary import known_models
-from .files import keep_file
+from .files import keep_file, require_between
 from .models import TUNED
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..app import Server
     from ..behaviour import Reply
 
-__all__ = ("OVER",)
+__all__ = ("MOST", "OVER")
 
 JOBS: Final = "fine_tuning.jobs"
 OVER: Final = frozenset(("succeeded", "failed", "cancelled"))
@@ -44,6 +44,8 @@ _KEPT_CHECKPOINTS: Final = 3
 _TUNABLE: Final = ("gpt-4", "gpt-3.5-turbo", "o4-mini", "babbage-002", "davinci-002", "ft:")
 _UNTUNABLE: Final = re.compile(r"audio|realtime|search|transcribe|tts|image|vision")
 _SUFFIX: Final = 64
+MOST: Final = {"n_epochs": 50, "batch_size": 256}
+"""The largest values of hyperparameters; the least are 1."""
 
 
 @serves(Jobs.create)
@@ -59,6 +61,7 @@ def create(call: Call) -> Reply:
     for field in ("training_file", "validation_file"):
         _check_file(call, field)
     method = _method(body)
+    _check_hyperparameters(call, method)
     moment = int(server.clock.now())
     facts = {
         "id": server.ids.new("ftjob-"),
@@ -134,6 +137,15 @@ def _method(body: Mapping[str, Any]) -> dict[str, Any]:
         **(details.get("hyperparameters") or {}),
     }
     return {"type": kind, kind: details}
+
+
+def _check_hyperparameters(call: Call, method: Mapping[str, Any]) -> None:
+    given, path = method[method["type"]]["hyperparameters"], ("method", method["type"], "hyperparameters")
+    if not call.body.get("method"):
+        path = ("hyperparameters",)
+    for name, most in MOST.items():
+        if isinstance(given[name], int):
+            require_between(call, given[name], 1, most, ".".join((*path, name)))
 
 
 def _hyperparameters(method: Mapping[str, Any]) -> dict[str, Any]:
@@ -251,7 +263,9 @@ def _chosen(doc: Mapping[str, Any], count: int) -> dict[str, Any]:
     """The hyperparameters, those chosen for the caller among them."""
     auto = {"n_epochs": 3, "batch_size": max(1, ceil(count / 500)), "learning_rate_multiplier": 2.0}
     given: dict[str, Any] = doc["hyperparameters"]
-    return {name: auto[name] if given[name] in ("auto", None) else given[name] for name in auto}
+    chosen = {name: auto[name] if given[name] in ("auto", None) else given[name] for name in auto}
+    # Where nothing was refused, the work is bounded all the same.
+    return {**chosen, **{name: max(1, min(most, chosen[name])) for name, most in MOST.items()}}
 
 
 @job("fine_tuning.train")

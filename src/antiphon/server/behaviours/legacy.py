@@ -5,7 +5,6 @@ API reference: https://platform.openai.com/docs/deprecations
 
 from __future__ import annotations
 
-from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -14,14 +13,16 @@ from ...api.edits import Edits
 from ...api.fine_tunes import FineTunes
 from ...kernel.errors import BadRequestError, NotFoundError
 from ...kernel.flow import Pause
-from ...kernel.http import Headers, Request, Response
+from ...kernel.http import Response
+from ..asking import asked
 from ..behaviour import Call, serves
 from ..ids import Ids
 from ..jobs import Again, Job, job
 from ..kept import check_reference, now
-from ..renderings.sinks import EVENT_STREAM
+from ..renderings.sinks import EVENT_STREAM, settled
 from ..training_data import examples
-from .files import keep_file
+from .files import keep_file, require_between
+from .fine_tuning import MOST
 from .models import TUNED
 
 if TYPE_CHECKING:
@@ -42,24 +43,19 @@ _DEFAULT: Final = "curie"
 @serves(Edits.create)
 def edit(call: Call) -> Reply:
     """The input as the chat engine has it, which is asked with the instruction as the system's message."""
+    return settled(_edited(call))
+
+
+def _edited(call: Call) -> Flow[Any]:
     body = call.body
     messages = [
         {"role": "system", "content": body["instruction"]},
         {"role": "user", "content": body.get("input") or ""},
     ]
     given = {name: body[name] for name in ("n", "temperature", "top_p") if body.get(name) is not None}
-    asked = orjson.dumps({"model": body["model"], "messages": messages, **given})
-    headers = Headers.of([("content-type", "application/json")])
-    request = Request("POST", "/v1/chat/completions", "", headers, asked, call.origin)
-    answer = call.server.inner(request)
-    return _edited_later(answer) if isinstance(answer, GeneratorType) else _edited(answer)  # type: ignore[arg-type]
-
-
-def _edited_later(flow: Flow[Response]) -> Flow[Any]:
-    return _edited((yield from flow))
-
-
-def _edited(answer: Response) -> Any:
+    answer = yield from asked(
+        call.server, "/v1/chat/completions", {"model": body["model"], "messages": messages, **given}
+    )
     if answer.status >= 400:
         return answer
     found = orjson.loads(answer.content)
@@ -79,6 +75,8 @@ def create(call: Call) -> Reply:
     server, body = call.server, call.body
     for field in ("training_file", "validation_file"):
         check_reference(call, field, "files")
+    if body.get("n_epochs") is not None:
+        require_between(call, body["n_epochs"], 1, MOST["n_epochs"], "n_epochs")
     moment = now(call)
     defaults = {
         "n_epochs": 4,
@@ -183,7 +181,7 @@ def tune(server: Server, due: Job) -> Again | None:
             changes["status"] = "running"
             _tell(server, kept["id"], at, "Fine-tune started")
     elif step < _STEPS:
-        epochs = kept["hyperparams"]["n_epochs"]
+        epochs = _epochs(kept)
         _tell(server, kept["id"], at, f"Completed epoch {max(1, epochs * step // (_STEPS - 1))}/{epochs}")
     else:
         changes |= _finished(server, kept, due)
@@ -216,9 +214,13 @@ def _finished(server: Server, kept: dict[str, Any], due: Job) -> dict[str, Any]:
     return {"status": "succeeded", "fine_tuned_model": name, "result_files": [results]}
 
 
+def _epochs(kept: dict[str, Any]) -> int:
+    """How often the examples are gone through: within bounds, also where nothing was refused."""
+    return max(1, min(MOST["n_epochs"], kept["hyperparams"]["n_epochs"]))
+
+
 def _results(kept: dict[str, Any]) -> bytes:
-    epochs = kept["hyperparams"]["n_epochs"]
-    rows = (f"{epoch},{0.3 + 1.2 / epoch:.4f}\n" for epoch in range(1, epochs + 1))
+    rows = (f"{epoch},{0.3 + 1.2 / epoch:.4f}\n" for epoch in range(1, _epochs(kept) + 1))
     return ("epoch,training_loss\n" + "".join(rows)).encode()
 
 
