@@ -123,6 +123,8 @@ class ComputerUseError(RuntimeError):
 
 # One call
 
+_UNFINISHED = "a call that the model has not completed cannot be carried out"
+
 
 class _Policy:
     """Who is asked, and told, along the way."""
@@ -133,8 +135,8 @@ class _Policy:
         self.approve, self.before, self.cancelled, self.observer = approve, before, cancelled, observer
 
 
-def _cancelled() -> ComputerUseError:
-    return ComputerUseError("Computer run was cancelled")
+def _cancelled(response: Response | None = None) -> ComputerUseError:
+    return ComputerUseError("this was cancelled before it was done", response)
 
 
 def _owned(call: Any) -> JSON:
@@ -158,7 +160,7 @@ def _carried_out(handlers: dict[str, Any], call: JSON, policy: _Policy) -> Flow[
     from ..types.responses import ResponseComputerToolCall
 
     if call.get("type") != "computer_call" or call.get("status") != "completed":
-        raise ComputerUseError("Computer call did not complete")
+        raise ComputerUseError(_UNFINISHED)
     fault = computer_fault(call)
     if fault is not None:
         raise ComputerUseError(fault)
@@ -167,7 +169,7 @@ def _carried_out(handlers: dict[str, Any], call: JSON, policy: _Policy) -> Flow[
     watch.check()
     view = ResponseComputerToolCall.of(call)
     if call.get("pending_safety_checks"):
-        yield from _approved(watch, policy.approve, view, None, "Computer safety checks require explicit approval")
+        yield from _approved(watch, policy.approve, view, None, "the call's safety checks were not approved")
     actions: list[Any] = list(view.actions if view.actions is not None else [view.action])
     for action in actions:
         yield from _done(watch, handlers, action, policy)
@@ -192,7 +194,7 @@ def _done(watch: Watch, handlers: dict[str, Any], action: Any, policy: _Policy) 
     """One action. The screen is shown once, when all are done."""
     watch.check()
     if policy.before is not None:
-        yield from _approved(watch, policy.before, action, action.type, "Computer action was not approved")
+        yield from _approved(watch, policy.before, action, action.type, f"the action {action.type!r} was not approved")
     watch.check()
     if action.type != "screenshot":
         yield from _acted(watch, action.type, handlers[action.type], deepcopy(action))
@@ -302,10 +304,10 @@ class _Known:
         """Take an item in; what is wrong where it was there before."""
         if item["type"] == "computer_call":
             if item["call_id"] in self.calls:
-                return "Response has a duplicate computer call identity"
+                return f"the call {item['call_id']!r} of the computer comes twice"
             self.calls.add(item["call_id"])
         if item["id"] in self.items:
-            return "Response has a duplicate output item identity"
+            return f"the item {item['id']!r} comes twice"
         self.items.add(item["id"])
         return None
 
@@ -314,10 +316,10 @@ def _fault(item: JSON) -> str | None:
     """What keeps an item from being replayed, or a call from being carried out."""
     kind = item.get("type")
     if kind == "computer_call":
-        return computer_fault(item) if item.get("status") == "completed" else "Computer call did not complete"
+        return computer_fault(item) if item.get("status") == "completed" else _UNFINISHED
     if kind not in _REPLAYED:
-        return "Response requires a tool this toolset does not handle"
-    return None if _REPLAYED[kind](item) else f"Response has a {kind} that cannot be replayed: it is not as the API's"
+        return f"the response has an item of type {kind!r}, which no ComputerToolset can answer"
+    return None if _REPLAYED[kind](item) else f"the response has a {kind} unlike the API's: it cannot be sent again"
 
 
 _REPLAYED: dict[Any, Callable[[Any], bool]] = {
@@ -330,7 +332,7 @@ _REPLAYED: dict[Any, Callable[[Any], bool]] = {
 def _calls(response: Response, known: _Known, *, last: bool) -> list[JSON]:
     """The calls of a response, all of which can be carried out. Raises for whatever else it asks for."""
     if response.status != "completed":
-        raise ComputerUseError("Response did not complete", response)
+        raise ComputerUseError(f"the response is {response.status}, not completed", response)
     items: list[JSON] = response["output"]
     for item in items:
         fault = _fault(item) or known.add(item)
@@ -340,9 +342,9 @@ def _calls(response: Response, known: _Known, *, last: bool) -> list[JSON]:
     known.items.discard("")
     calls = [item for item in items if item["type"] == "computer_call"]
     if calls and last:
-        raise ComputerUseError("Computer run reached max_steps before completion", response)
+        raise ComputerUseError("the model wants to go on, but max_steps is used up", response)
     if not calls and not any(_is_final(item) for item in items):
-        raise ComputerUseError("Response has no final message or computer call", response)
+        raise ComputerUseError("the response neither calls the computer nor ends with a message", response)
     return calls
 
 
@@ -390,7 +392,7 @@ def _rounds(handlers: dict[str, Any], client: Any, request: JSON, max_steps: int
 
 def _check(policy: _Policy, response: Response | None) -> None:
     if policy.cancelled is not None and policy.cancelled():
-        raise ComputerUseError("Computer run was cancelled", response)
+        raise _cancelled(response)
 
 
 def _handlers(driver: object, *, asynchronous: bool) -> dict[str, Callable[..., Any]]:
@@ -403,7 +405,7 @@ def _handlers(driver: object, *, asynchronous: bool) -> dict[str, Callable[..., 
         found = is_async(method)
         if found is not None and found is not asynchronous:
             correct = "AsyncComputerToolset" if found else "ComputerToolset"
-            raise ValueError(f"Computer member {member!r} has the wrong method flavor; use {correct}")
+            raise ValueError(f"{member!r} of the driver is {'a' if found else 'no'} coroutine function: use {correct}")
         handlers[member] = method
     return handlers
 

@@ -32,6 +32,12 @@ WORDINGS: tuple[tuple[str, str], ...] = (
     (r"^string (id|call_id)$", r"needs an? \1|needs a \1"),
     (r"^Invalid computer action$", r"invalid action"),
     (r"^safety checks$", r"safety checks"),
+    (r"^require explicit approval$", r"safety checks were not approved"),
+    (r"^duplicate computer call identity$", r"of the computer comes twice"),
+    (r"^duplicate output item identity$", r"the item .* comes twice"),
+    (r"^identity$", r"identity|comes twice"),
+    (r"^Computer member\.\*method flavor$", r"of the driver is (a|no) coroutine function"),
+    (r"^Terminal WebSocket event is missing response$", r"ends a response and has none"),
     (r"^Expected a non-empty value for `(\w+)` but received ''$", r"needs a value for '\1', .* it was ''"),
     (
         r"^`default_(\w+)` and `set_default_\1` arguments are mutually exclusive$",

@@ -284,7 +284,7 @@ class Run:
         if self.last_step:
             raise self.error(_LIMIT)
         if not text(call_id) or call_id in seen:
-            raise self.error("Response has a tool call whose id is missing or duplicate.")
+            raise self.error(f"Each tool call needs a call_id of its own: {call_id!r:.100} is a duplicate or none.")
         seen.add(call_id)
 
     def _server_item(self, kind: str, item: JSON, seen: set[str]) -> bool:

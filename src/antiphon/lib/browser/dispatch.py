@@ -112,7 +112,7 @@ def _check_colour(method: Any, name: str, asynchronous: bool) -> None:
     found = is_async(method) if callable(method) else None
     if found is not None and found is not asynchronous:
         correct = "AsyncBrowserToolset" if found else "BrowserToolset"
-        raise ValueError(f"Browser member {name!r} has the wrong method flavor; use {correct}")
+        raise ValueError(f"{name!r} of the driver is {'a' if found else 'no'} coroutine function: use {correct}")
 
 
 class Dispatch:

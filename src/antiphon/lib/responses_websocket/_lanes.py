@@ -61,7 +61,7 @@ class _Collected:
         self._size += size
         response = field(event, "response")
         if ends and not isinstance(response, dict):
-            self._fail(ValueError(f"Terminal WebSocket event is missing response: {kind} has none"))
+            self._fail(ValueError(f"the event {kind} ends a response and has none"))
         elif self._limit is not None and self._size > self._limit:
             self._fail(ResponsesWebSocketBufferError(f"the response is more than max_response_bytes, {self._limit}"))
         elif ends:
