@@ -6,14 +6,13 @@ API reference: https://platform.openai.com/docs/api-reference/assistants
 from __future__ import annotations
 
 from collections.abc import Generator
-from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from ...api.beta.assistants import Assistants
 from ...kernel.errors import BadRequestError, NotFoundError
-from ...kernel.http import Headers, Request
+from ..asking import asked
 from ..behaviour import Call, serves
 from ..kept import family
 from ..renderings.sinks import settled
@@ -25,14 +24,13 @@ if TYPE_CHECKING:
     from ..app import Server
     from ..behaviour import Reply
 
-__all__ = ("asked", "check_length", "check_model", "check_resources", "resources_of")
+__all__ = ("check_length", "check_model", "check_resources", "granted", "resources_of")
 
 Doc = dict[str, Any]
 
 TEXT: Final = 256_000
 """Characters of instructions and of messages, at the most."""
 _FILES: Final = 20
-_HEADERS: Final = Headers.of([("content-type", "application/json")])
 
 
 @serves(Assistants.create)
@@ -150,17 +148,15 @@ def resources_of(server: Server, resources: Mapping[str, Any]) -> Generator[Any,
     if search is not None:
         keys = list(search.get("vector_store_ids") or ())
         for described in search.pop("vector_stores", None) or ():
-            store = yield from asked(server, "/v1/vector_stores", described)
+            store = yield from granted(server, "/v1/vector_stores", described)
             keys.append(store["id"])
         search["vector_store_ids"] = keys
     return found
 
 
-def asked(server: Server, path: str, body: Mapping[str, Any]) -> Generator[Any, Any, Doc]:
+def granted(server: Server, path: str, body: Mapping[str, Any]) -> Generator[Any, Any, Doc]:
     """What this server answers to a request of its own. Raises `BadRequestError` where it refuses."""
-    answer: Any = server.inner(Request("POST", path, "", _HEADERS, orjson.dumps(body)))
-    if isinstance(answer, GeneratorType):
-        answer = yield from answer
+    answer = yield from asked(server, path, body)
     found: Doc = orjson.loads(answer.content)
     if answer.status >= 400:
         error = found["error"]

@@ -10,7 +10,6 @@ API reference: https://platform.openai.com/docs/api-reference/batch
 from __future__ import annotations
 
 from math import ceil
-from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -18,7 +17,7 @@ import orjson
 from ...api.batches import Batches
 from ...kernel.errors import BadRequestError, ConflictError
 from ...kernel.flow import Pause
-from ...kernel.http import Headers, Request
+from ..asking import asked
 from ..behaviour import Call, serves
 from ..facts import made
 from ..jobs import Again, Job, job
@@ -44,7 +43,6 @@ _PARTS: Final = 8
 _BREATH: Final = 100
 """After so many lines whoever else waits for the server gets a turn."""
 _OVER: Final = frozenset(("completed", "failed", "expired", "cancelled", "cancelling"))
-_HEADERS: Final = Headers.of([("content-type", "application/json")])
 
 
 class _Line(NamedTuple):
@@ -266,9 +264,7 @@ def _response(server: Server, endpoint: str, line: _Line, origin: str) -> Flow[d
     if line.body.get("stream"):
         error = BadRequestError.because("Streaming is not supported in the Batch API.", param="stream")
         return {"status_code": 400, "request_id": server.ids.new("req_"), "body": {"error": error.body}}
-    answer: Any = server.inner(Request("POST", endpoint, "", _HEADERS, orjson.dumps(line.body), origin))
-    if isinstance(answer, GeneratorType):
-        answer = yield from answer
+    answer = yield from asked(server, endpoint, line.body, origin)
     body = orjson.loads(answer.content)
     return {"status_code": answer.status, "request_id": answer.headers["x-request-id"], "body": body}
 

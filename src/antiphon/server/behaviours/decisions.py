@@ -7,7 +7,6 @@ API reference: https://platform.openai.com/docs/api-reference/decisions
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
@@ -15,7 +14,7 @@ import orjson
 
 from ...api.decisions import Decisions
 from ...kernel.errors import BadRequestError
-from ...kernel.http import Headers, Request
+from ..asking import asked
 from ..behaviour import Call, serves
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ __all__ = ("create",)
 SURE: Final = 0.9
 """How sure a decision is that an engine has named; the others share the rest."""
 
-_HEADERS: Final = Headers.of([("content-type", "application/json")])
 _YES: Final = frozenset(("yes", "true", "1"))
 _NO: Final = frozenset(("no", "false", "0"))
 
@@ -65,18 +63,16 @@ def _decided(call: Call, questions: Sequence[Mapping[str, Any]]) -> Flow[dict[st
     answers: list[dict[str, Any]] = []
     spent: list[Mapping[str, Any]] = []
     for question in questions:
-        answer: Any = call.server.inner(Request("POST", "/v1/responses", "", _HEADERS, _question(call, question)))
-        if isinstance(answer, GeneratorType):
-            answer = yield from answer
+        answer = yield from asked(call.server, "/v1/responses", _question(call, question))
         response: dict[str, Any] = orjson.loads(answer.content)
         if answer.status >= 400:
-            return answer  # type: ignore[no-any-return]
+            return answer
         spent.append(response.get("usage") or {})
         answers.append({**_answer(question, response), **({"name": question["name"]} if "name" in question else {})})
     return {"model": call.body["model"], "answers": answers, "usage": _usage(spent)}
 
 
-def _question(call: Call, question: Mapping[str, Any]) -> bytes:
+def _question(call: Call, question: Mapping[str, Any]) -> dict[str, Any]:
     """A question as a request of responses, after the input it is about."""
     asked = call.body["input"]
     items = [{"role": "user", "content": asked}] if isinstance(asked, str) else list(asked)
@@ -90,7 +86,7 @@ def _question(call: Call, question: Mapping[str, Any]) -> bytes:
     }
     wanted = {"type": "json_schema", "name": "answer", "strict": True, "schema": schema}
     body = {"model": call.body["model"], "input": items, "instructions": words, "store": False}
-    return orjson.dumps({**body, "text": {"format": wanted}})
+    return {**body, "text": {"format": wanted}}
 
 
 def _choices(question: Mapping[str, Any]) -> dict[str, Any]:

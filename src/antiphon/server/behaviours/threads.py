@@ -16,7 +16,7 @@ from ..families.assistants import blocks
 from ..kept import check_parents, family
 from ..renderings.sinks import settled
 from ..runs import active
-from .assistants import asked, check_length, check_resources, resources_of
+from .assistants import check_length, check_resources, granted, resources_of
 
 if TYPE_CHECKING:
     from ..app import Server
@@ -166,11 +166,11 @@ def attach(server: Server, thread_id: str, messages: Iterable[Mapping[str, Any]]
         stores: list[str] = (resources.get("file_search") or {}).get("vector_store_ids") or []
         if stores:
             for key in files["file_search"]:
-                yield from asked(server, f"/v1/vector_stores/{stores[0]}/files", {"file_id": key})
+                yield from granted(server, f"/v1/vector_stores/{stores[0]}/files", {"file_id": key})
         else:
             expiry = {"anchor": "last_active_at", "days": _DAYS}
             described = {"file_ids": files["file_search"], "expires_after": expiry}
-            stores = [(yield from asked(server, "/v1/vector_stores", described))["id"]]
+            stores = [(yield from granted(server, "/v1/vector_stores", described))["id"]]
         resources["file_search"] = {"vector_store_ids": stores}
     if files["code_interpreter"]:
         known = (resources.get("code_interpreter") or {}).get("file_ids") or []
