@@ -125,13 +125,11 @@ def activation(active: bool) -> Callable[[Call], dict[str, Any]]:
 
     def behave(call: Call) -> dict[str, Any]:
         keeper = family("admin.organization.certificates")
-        changed: list[dict[str, Any]] = []
-        for each in call.body["certificate_ids"]:
-            with call.server.lock:
-                doc = {**keeper.get(call, call.params, each), "active": active}
-                call.server.store.put(keeper.place(call.params), each, doc)
-            changed.append({**doc, "object": "organization.certificate"})
-        return {"object": "list", "data": changed}
+        with call.server.lock:
+            docs = [{**keeper.get(call, call.params, each), "active": active} for each in call.body["certificate_ids"]]
+            for doc in docs:
+                call.server.store.put(keeper.place(call.params), str(doc["id"]), doc)
+        return {"object": "list", "data": [{**doc, "object": "organization.certificate"} for doc in docs]}
 
     return behave
 

@@ -67,13 +67,11 @@ def _activation(active: bool) -> Callable[[Call], dict[str, Any]]:
         check_parents(call)
         certificates = family("admin.organization.certificates")
         place = family("admin.organization.projects.certificates").place(call.params)
-        changed: list[dict[str, Any]] = []
-        for each in call.body["certificate_ids"]:
-            found = certificates.get(call, call.params, each)
-            doc = {**found, "active": active, "object": "organization.project.certificate"}
-            call.server.store.put(place, each, doc)
-            changed.append(doc)
-        return {"object": "list", "data": changed}
+        found = [certificates.get(call, call.params, each) for each in call.body["certificate_ids"]]
+        docs = [{**each, "active": active, "object": "organization.project.certificate"} for each in found]
+        for doc in docs:
+            call.server.store.put(place, str(doc["id"]), doc)
+        return {"object": "list", "data": docs}
 
     return behave
 
