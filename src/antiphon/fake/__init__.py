@@ -22,7 +22,11 @@ from ..engines.paced import Paced
 from ..engines.speech import speech_engine
 from ..engines.transcription import transcription_engine
 from ..server.app import Server
+from ..server.clock import RealClock
 from ..server.engine import Engines
+from . import asserts
+from .asked import exactly
+from .journal import Journal
 
 if TYPE_CHECKING:
     from ..client import AsyncOpenAI, OpenAI
@@ -44,7 +48,7 @@ if TYPE_CHECKING:
     from ..server.store import Store
     from ..transports.httpx2 import HandlerTransport
 
-__all__ = ("PORT", "FakeOpenAI")
+__all__ = ("PORT", "FakeOpenAI", "exactly")
 
 PORT = 45674
 """The port a fake is started on unless told otherwise."""
@@ -85,7 +89,7 @@ class FakeOpenAI:
         `organization` is the name in the answers' headers, `max_body` the largest request body in bytes. `rate_limits`
         are requests and tokens a minute, for each key and model: a `RateLimit`, or a mapping from models. `filters`
         wrap the whole, the first outermost. `python_graders` lets graders run the Python that callers send, on this
-        machine.
+        machine. `journal` is how many of the last exchanges are kept in `fake.journal`, 0 for none.
 
     Raises `ValueError` for a built-in engine that does not exist and `TypeError` for what cannot be an engine.
     """
@@ -112,7 +116,11 @@ class FakeOpenAI:
         filters: Iterable[Filter] = (),
         job_seconds: float = 0.1,
         python_graders: bool = False,
+        journal: int = 1000,
     ) -> None:
+        clock = RealClock() if clock is None else clock
+        self.journal = Journal(clock, journal)
+        """What was asked and answered."""
         first, each = latency if isinstance(latency, tuple) else (latency, 0.0)
 
         def answering(source: Answers) -> ChatEngine:
@@ -142,6 +150,7 @@ class FakeOpenAI:
             max_body=max_body,
             rate_limits=rate_limits,
             filters=filters,
+            around=self.journal,
             job_seconds=job_seconds,
             python_graders=python_graders,
         )
@@ -184,8 +193,30 @@ class FakeOpenAI:
         self.server.restore(state)
 
     def reset(self) -> None:
-        """Forget everything and begin anew with the seed."""
+        """Forget everything, the journal too, and begin anew with the seed."""
         self.server.reset()
+        self.journal.clear()
+
+    # What was asked
+
+    def assert_called(self, *, times: int | None = None, **query: Any) -> None:
+        """See that something was asked, `times` times or at all; `query` is one of `journal.calls`.
+
+        Raises `AssertionError` with what was asked, and why each was not meant.
+        """
+        asserts.called(self.journal, times, query)
+
+    def assert_not_called(self, **query: Any) -> None:
+        """See that something was not asked; without a query, that nothing was. Raises `AssertionError`."""
+        asserts.not_called(self.journal, query)
+
+    def assert_called_in_order(self, *queries: Mapping[str, Any]) -> None:
+        """See that these were asked one after the other, whatever came between. Raises `AssertionError`."""
+        asserts.in_order(self.journal, queries)
+
+    def assert_tokens_at_most(self, most: int, **query: Any) -> None:
+        """See that what was asked and answered has no more tokens in all. Raises `AssertionError`."""
+        asserts.tokens_at_most(self.journal, most, query)
 
     # Ways to it
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from functools import partial
 from math import inf
 from random import Random
 from time import perf_counter
@@ -61,8 +62,9 @@ class Server:
     `models` names the models that exist; without it those the engines name and those of the API do. `max_body` is
     the largest request body in bytes: a file of 512 MiB in its form. `rate_limits` (`server.limits`) are kept for each
     key and model. `filters` wrap the handler, the first outermost, within the API's headers and outside of
-    authentication. `job_seconds` is how long, by the clock, a job takes from its creation to its end: a background
-    response, a batch, a fine-tuning job.
+    authentication. `around` is one about all of it: what it is given raises nothing, and its answers have the API's
+    headers; requests of the server's own, such as the lines of a batch, do not pass it. `job_seconds` is how long, by
+    the clock, a job takes from its creation to its end: a background response, a batch, a fine-tuning job.
     `python_graders` lets graders run the Python that callers send, on this machine.
     """
 
@@ -79,6 +81,7 @@ class Server:
         max_body: int = 513 * MIB,
         rate_limits: RateLimits | None = None,
         filters: Iterable[Filter] = (),
+        around: Filter | None = None,
         job_seconds: float = 0.1,
         python_graders: bool = False,
     ) -> None:
@@ -118,7 +121,9 @@ class Server:
         handler = linked(self.store, authenticated(handler))
         for each in reversed(list(filters)):
             handler = each(handler)
-        self._handler = handler
+        self._answered: Handler = partial(self._answer, handler)
+        if around is not None:
+            self._answered = around(self._answered)
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
         """Answer a request. What needs the outside (a slow engine, latency) comes back as a flow to be driven."""
@@ -126,7 +131,7 @@ class Server:
             due = self.jobs.advance()
             if due is not None:
                 return self._after(due, request)
-        return self._answer(self._handler, request)
+        return self._answered(request)
 
     def dialogue(self, request: Request) -> Dialogue | Response:
         """Open a websocket, or refuse to. Each message that asks for something is then answered as a request is."""
@@ -144,7 +149,7 @@ class Server:
 
     def _after(self, due: Flow[None], request: Request) -> Flow[Response]:
         yield from due
-        answer = self._answer(self._handler, request)
+        answer = self._answered(request)
         return (yield from answer) if answer.__class__ is GeneratorType else answer  # type: ignore[misc, return-value]
 
     def _answer(self, handler: Handler, request: Request) -> Response | Flow[Response]:

@@ -1,0 +1,307 @@
+"""What a request asks, in the words that rules and queries of the journal use, and conditions on it.
+
+    Conditions(model="gpt-5*", text=re.compile("weather|rain"), tools=["get_weather"])
+
+A condition that does not hold says why, in a sentence to be shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from ..kernel.http import Headers
+from ..server.engine import text_of
+
+if TYPE_CHECKING:
+    from ..server.engine import ChatRequest
+
+__all__ = ("Asked", "Conditions", "Words", "exactly", "masked")
+
+MASK: Final = "<masked>"
+_SECRET: Final = re.compile(r"authorization|cookie|key|token|secret|password|signature|credential")
+_SHOWN: Final = 80
+
+
+class exactly(str):  # noqa: N801  # read in a sentence: text=exactly("Hello")
+    """A text that has to be the whole, where a plain `str` only has to be in it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"exactly({super().__repr__()})"
+
+
+Words: TypeAlias = "str | re.Pattern[str]"
+"""What a text has to be: a `str` that is in it, `exactly(...)` all of it, or a pattern that is found in it."""
+
+
+def masked(headers: Headers) -> Headers:
+    """Headers in which what might be a secret is not to be read."""
+    return Headers.of([(name, MASK if _SECRET.search(name) else value) for name, value in headers.pairs])
+
+
+class Asked:
+    """What a request asks."""
+
+    def __init__(
+        self,
+        operation: str,
+        model: str,
+        body: Mapping[str, Any],
+        headers: Headers,
+        chat: ChatRequest | None = None,
+        subject: str = "",
+    ) -> None:
+        self.operation = operation
+        """The operation's name, such as `chat.completions.create`."""
+        self.model = model
+        self.body = body
+        """The body as it came."""
+        self.headers = headers
+        self.chat = chat
+        """The conversation, where the request is one."""
+        self._subject = subject
+
+    @cached_property
+    def text(self) -> str:
+        """What the user says last; of other requests, what they are about: the input or the prompt."""
+        return self._subject if self.chat is None else self.chat.user_text
+
+    @cached_property
+    def system(self) -> str:
+        """What system and developer messages say."""
+        return "" if self.chat is None else self.chat.instructions
+
+    @cached_property
+    def tools(self) -> list[str]:
+        """The names of the tools that are offered; of those without a name, the type."""
+        if self.chat is None:
+            return []
+        hosted = [str(tool.get("server_label") or tool.get("type")) for tool in self.chat.hosted_tools]
+        return [*(tool.name for tool in self.chat.tools), *hosted]
+
+    @cached_property
+    def tool_result(self) -> str | None:
+        """What tools have answered since the user spoke last, joined with line breaks; `None` where they did not."""
+        found: list[str] = []
+        for message in reversed(() if self.chat is None else self.chat.messages):
+            if message.get("role") == "user":
+                break
+            if message.get("role") in ("tool", "function"):
+                found.append(text_of(message))
+        return "\n".join(reversed(found)) if found else None
+
+    @cached_property
+    def turn(self) -> int:
+        """Which answer of the conversation is asked for, the first being 1."""
+        messages = () if self.chat is None else self.chat.messages
+        return 1 + len([message for message in messages if message.get("role") == "assistant"])
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The request's metadata."""
+        found: Any = self.body.get("metadata")
+        return found if isinstance(found, Mapping) else {}
+
+    @cached_property
+    def response_format(self) -> tuple[str, str | None]:
+        """What the answer has to be (`text`, `json_object`, `json_schema`), and the schema's name."""
+        if self.chat is None:
+            return "text", None
+        return self.chat.response_format.kind, self.chat.response_format.name
+
+    def __str__(self) -> str:
+        told = [self.operation, self.model, shown(self.text)]
+        if self.tool_result is not None:
+            told.append(f"with a tool's result {shown(self.tool_result)}")
+        if self.tools:
+            told.append(f"offering {', '.join(self.tools)}")
+        return " ".join(each for each in told if each)
+
+
+def shown(text: str) -> str:
+    """A text as it stands in a sentence: short and quoted."""
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
+
+
+class _Condition(NamedTuple):
+    weight: int
+    """3 for one thing only, 2 for a pattern of things, 1 for whatever has something in it."""
+    differs: Callable[[Asked], str | None]
+    """Why a request is not meant; `None` where it is."""
+
+
+def _words(name: str, wanted: Any) -> _Condition:
+    weight, differs = _comparison(name, wanted)
+    return _Condition(weight, lambda asked: differs(getattr(asked, name), name))
+
+
+def _comparison(name: str, wanted: Any) -> tuple[int, Callable[[str | None, str], str | None]]:
+    if isinstance(wanted, re.Pattern):
+        pattern: re.Pattern[str] = wanted
+
+        def unlike(found: str | None, what: str) -> str | None:
+            if found is not None and pattern.search(found):
+                return None
+            return f"{_is(what, found)}, in which {pattern.pattern!r} is not found"
+
+        return 2, unlike
+    if not isinstance(wanted, str):
+        raise TypeError(f"{name} is a str, exactly(...) or a pattern of `re`, not {wanted!r}")
+    text: str = wanted
+    if isinstance(wanted, exactly):
+        plain = str.__str__(wanted)
+        return 3, lambda found, what: None if found == plain else f"{_is(what, found)}, not {shown(plain)}"
+
+    def lacks(found: str | None, what: str) -> str | None:
+        if found is None:
+            return f"there is no {what}"
+        return None if text in found else f"{_is(what, found)}, which has no {shown(text)} in it"
+
+    return 1, lacks
+
+
+def _is(what: str, found: str | None) -> str:
+    return f"there is no {what}" if found is None else f"{what} is {shown(found)}"
+
+
+def _named(name: str, wanted: Any) -> _Condition:
+    if isinstance(wanted, re.Pattern):
+        return _words(name, wanted)
+    if not isinstance(wanted, str):
+        raise TypeError(f"{name} is a name, a pattern such as 'gpt-4o*' or one of `re`, not {wanted!r}")
+    patterned = any(c in "*?[" for c in wanted)
+
+    def differs(asked: Asked) -> str | None:
+        found = getattr(asked, name)
+        same = fnmatchcase(found, wanted) if patterned else found == wanted
+        return None if same else f"{name} is {shown(found)}, not {wanted!r}"
+
+    return _Condition(2 if patterned else 3, differs)
+
+
+def _tools(name: str, wanted: Any) -> _Condition:
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+
+    def differs(asked: Asked) -> str | None:
+        missing = [each for each in names if each not in asked.tools]
+        if not missing:
+            return None
+        return f"tools offered are {', '.join(asked.tools) or 'none'}, without {', '.join(missing)}"
+
+    return _Condition(3, differs)
+
+
+def _tool_result(name: str, wanted: Any) -> _Condition:
+    if isinstance(wanted, bool):
+
+        def differs(asked: Asked) -> str | None:
+            if (asked.tool_result is not None) is wanted:
+                return None
+            return f"there is {'no' if wanted else 'a'} tool's result"
+
+        return _Condition(1, differs)
+    return _words(name, wanted)
+
+
+def _turn(name: str, wanted: Any) -> _Condition:
+    if not isinstance(wanted, int) or wanted < 1:
+        raise ValueError(f"turn is a number, 1 for the first answer of a conversation, not {wanted!r}")
+    return _Condition(3, lambda asked: None if asked.turn == wanted else f"turn is {asked.turn}, not {wanted}")
+
+
+def _mapping(name: str, wanted: Any) -> _Condition:
+    if not isinstance(wanted, Mapping):
+        raise TypeError(f"{name} is a mapping of names to what they have to be, not {wanted!r}")
+    each = {
+        key: _comparison(f"{name}[{key!r}]", exactly(value) if type(value) is str else value)[1]
+        for key, value in wanted.items()
+    }
+
+    def differs(asked: Asked) -> str | None:
+        held: Mapping[str, Any] = getattr(asked, name)
+        for key, compare in each.items():
+            secret = name == "headers" and _SECRET.search(key.lower())
+            difference = compare(held.get(key), f"{name}[{key!r}]")
+            if difference is not None:
+                return f"{name}[{key!r}] is another" if secret else difference
+        return None
+
+    return _Condition(3, differs)
+
+
+def _response_format(name: str, wanted: Any) -> _Condition:
+    if not isinstance(wanted, str):
+        raise TypeError(f"response_format is 'text', 'json_object', 'json_schema' or a schema's name, not {wanted!r}")
+
+    def differs(asked: Asked) -> str | None:
+        kind, schema = asked.response_format
+        if wanted in (kind, schema):
+            return None
+        return f"response_format is {kind!r}{f' with the schema {schema!r}' if schema else ''}, not {wanted!r}"
+
+    return _Condition(3, differs)
+
+
+def _predicate(name: str, wanted: Any) -> _Condition:
+    if not callable(wanted):
+        raise TypeError(f"predicate is a function of what is asked, not {wanted!r}")
+    said = getattr(wanted, "__name__", repr(wanted))
+    return _Condition(2, lambda asked: None if wanted(asked) else f"the predicate {said} says no")
+
+
+_KINDS: Final[dict[str, Callable[[str, Any], _Condition]]] = {
+    "operation": _named,
+    "model": _named,
+    "text": _words,
+    "system": _words,
+    "tools": _tools,
+    "tool_result": _tool_result,
+    "turn": _turn,
+    "headers": _mapping,
+    "metadata": _mapping,
+    "response_format": _response_format,
+    "predicate": _predicate,
+}
+
+
+class Conditions:
+    """Conditions on a request that have to hold all together. Raises `TypeError` for what cannot be one."""
+
+    __slots__ = ("_conditions", "given", "rank")
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.given = {name: value for name, value in given.items() if value is not None}
+        unknown = [name for name in self.given if name not in _KINDS]
+        if unknown:
+            raise TypeError(f"there is no condition {unknown[0]!r}; there are {', '.join(_KINDS)}")
+        self._conditions = [_KINDS[name](name, value) for name, value in self.given.items()]
+        self.rank = (len(self._conditions), sum(each.weight for each in self._conditions))
+        """How specific they are: so many conditions, and how narrow these are. More is more specific."""
+
+    def hold(self, asked: Asked) -> bool:
+        """Whether a request is meant."""
+        return all(each.differs(asked) is None for each in self._conditions)
+
+    def differences(self, asked: Asked) -> list[str]:
+        """What keeps a request from being meant, a sentence for each condition that does not hold."""
+        return [why for each in self._conditions if (why := each.differs(asked)) is not None]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}={_told(value)}" for name, value in self.given.items())
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, re.Pattern):
+        return f"re.compile({value.pattern!r})"
+    if callable(value):
+        return getattr(value, "__name__", repr(value))
+    if isinstance(value, str) or not isinstance(value, (Sequence, Mapping)):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return repr({name: MASK if _SECRET.search(str(name).lower()) else each for name, each in value.items()})
+    return repr(list(value))

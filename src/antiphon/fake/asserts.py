@@ -1,0 +1,90 @@
+"""What tests say of a journal: that something was asked, or was not. What does not hold is told beside what was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from .asked import Conditions
+from .journal import differences
+
+if TYPE_CHECKING:
+    from .journal import Exchange, Journal
+
+__all__ = ("called", "in_order", "not_called", "tokens_at_most")
+
+_LISTED: Final = 20
+
+
+class _Query:
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.given = {name: value for name, value in given.items() if value is not None}
+        self.tool = self.given.get("tool")
+        self.status = self.given.get("status")
+        self.asked = Conditions({n: value for n, value in self.given.items() if n not in ("tool", "status")})
+
+    def differences(self, exchange: Exchange) -> list[str]:
+        return differences(exchange, self.asked, self.tool, self.status)
+
+    def __str__(self) -> str:
+        own = [f"{name}={self.given[name]!r}" for name in ("tool", "status") if name in self.given]
+        return ", ".join(filter(None, [str(self.asked), *own])) or "anything"
+
+
+def _listed(exchanges: Iterable[Exchange], query: _Query | None = None) -> str:
+    """Exchanges, one to a line, and what keeps them from being meant."""
+    lines: list[str] = []
+    every = list(exchanges)
+    for number, each in enumerate(every[-_LISTED:], max(0, len(every) - _LISTED)):
+        lines.append(f"  [{number}] {each!r}")
+        lines += [f"        {why}" for why in (query.differences(each) if query is not None else ())]
+    if len(every) > _LISTED:
+        lines.insert(0, f"  … {len(every) - _LISTED} before these")
+    return "\n".join(lines)
+
+
+def _asked(exchanges: list[Exchange], query: _Query | None = None) -> str:
+    return f"The fake was asked:\n{_listed(exchanges, query)}" if exchanges else "The fake was asked nothing."
+
+
+def called(journal: Journal, times: int | None, given: Mapping[str, Any]) -> None:
+    """See that something was asked, so many times or at all."""
+    query, every = _Query(given), list(journal)
+    found = sum(not query.differences(each) for each in every)
+    if found if times is None else found == times:
+        return
+    wanted = "a request" if times is None else f"{times} request{'' if times == 1 else 's'}"
+    raise AssertionError(f"expected {wanted} with {query}, and there were {found or 'none'}.\n{_asked(every, query)}")
+
+
+def not_called(journal: Journal, given: Mapping[str, Any]) -> None:
+    """See that something was not asked."""
+    query = _Query(given)
+    found = [each for each in journal if not query.differences(each)]
+    if found:
+        raise AssertionError(f"expected no request with {query}, and there were {len(found)}:\n{_listed(found)}")
+
+
+def in_order(journal: Journal, several: Iterable[Mapping[str, Any]]) -> None:
+    """See that there were requests one after the other, whatever was between them."""
+    every = list(journal)
+    place = 0
+    for number, given in enumerate(several):
+        query = _Query(given)
+        start = place
+        while place < len(every) and query.differences(every[place]):
+            place += 1
+        if place == len(every):
+            since = "" if start == 0 else f" after [{start - 1}]"
+            raise AssertionError(f"expected request {number + 1} of the order, with {query}{since}.\n{_asked(every)}")
+        place += 1
+
+
+def tokens_at_most(journal: Journal, most: int, given: Mapping[str, Any]) -> None:
+    """See that requests and their answers had no more tokens together."""
+    query = _Query(given)
+    found = [each for each in journal if not query.differences(each)]
+    each_of = [each.tokens.total for each in found]
+    if sum(each_of) > most:
+        told = "\n".join(f"  {count:>6} {each!r}" for count, each in zip(each_of, found, strict=True))
+        raise AssertionError(f"expected {most} tokens at most with {query}, and there were {sum(each_of)}:\n{told}")

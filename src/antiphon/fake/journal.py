@@ -1,0 +1,488 @@
+"""What a fake was asked and what it answered, request by request.
+
+    fake.journal[-1].text                              what the last request said
+    fake.journal.calls(model="gpt-5", status=429)      all that are meant
+
+Requests are written down as they come, in process, over HTTP and over websockets alike. While they are answered
+nothing is worked out: what an `Exchange` tells, it reads when it is asked.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextvars import ContextVar
+from functools import cached_property
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
+
+from ..kernel.errors import APIStatusError
+from ..kernel.spool import Spooled
+from ..server.behaviour import UploadedFile
+from ..server.endpoint import routes
+from ..server.engine import ChatRequest
+from ..server.intake import read_form
+from ..server.renderings.chat_request import chat_request
+from ..server.renderings.responses_request import input_items, responses_request
+from .asked import Asked, Conditions, masked, shown
+from .said import Called, Said, said
+
+if TYPE_CHECKING:
+    from ..kernel.flow import Flow, Step
+    from ..kernel.http import Handler, Headers, Request, Response
+    from ..server.clock import Clock
+
+__all__ = ("Exchange", "Journal", "Tokens", "under_way")
+
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of bodies that a journal keeps; the oldest exchanges make room."""
+
+_LIGHT: Final = 16 * 1024
+"""Bytes of an exchange that are not counted: those of a thousand such are few."""
+
+_LAST: Final = frozenset(
+    """
+    response.completed response.failed response.incomplete error image_generation.completed image_edit.completed
+    speech.audio.done transcript.text.done
+    """.split()
+)
+"""Events after which a stream has no other."""
+
+under_way: ContextVar[Exchange | None] = ContextVar("antiphon.fake.under_way", default=None)
+"""The exchange that is being answered, for those who answer."""
+
+
+class Tokens(NamedTuple):
+    """Tokens of an exchange."""
+
+    input: int
+    output: int
+
+    @property
+    def total(self) -> int:
+        return self.input + self.output
+
+
+class Exchange:
+    """One request and its answer."""
+
+    _answer: Response | None = None
+    _size = 0
+    ended: float | None = None
+    """When the answer was complete, or was left, in Unix time by the fake's clock; `None`: not yet."""
+    left_early = False
+    """Whether the caller went away before the answer was complete."""
+
+    def __init__(self, request: Request, began: float) -> None:
+        self._request = request
+        self.began = began
+        """When the request came, in Unix time by the fake's clock."""
+        self._pieces: list[tuple[float, bytes]] | None = None
+
+    # The request
+
+    @property
+    def method(self) -> str:
+        return self._request.method
+
+    @property
+    def path(self) -> str:
+        return self._request.path
+
+    @cached_property
+    def operation(self) -> str:
+        """The name of the operation, such as `chat.completions.create`; empty where there is none at the address."""
+        try:
+            return routes().match(self._request.method, self._request.path, self._request.query)[0].name
+        except APIStatusError:
+            return ""
+
+    @cached_property
+    def headers(self) -> Headers:
+        """The request's headers; keys, tokens and cookies are masked."""
+        return masked(self._request.headers)
+
+    @cached_property
+    def body(self) -> Any:
+        """The request's body: decoded JSON, the fields of a form, or bytes; `None` for none and for one above 1 MiB."""
+        body: Any = self._request.body
+        kind = self._request.headers.get("content-type") or ""
+        if not isinstance(body, bytes) or not body:
+            return None
+        if kind.startswith("multipart/form-data"):
+            try:
+                return dict(read_form(body, kind))
+            except APIStatusError:
+                return body
+        return _decoded(body)
+
+    @cached_property
+    def asked(self) -> Asked:
+        """What the request asks, as rules see it."""
+        body: Mapping[str, Any] = self.body if isinstance(self.body, Mapping) else {}
+        model = body.get("model")
+        read = _CONVERSATIONS.get(self.operation)
+        chat: ChatRequest | None = None
+        if read is not None:
+            try:
+                chat = read(body)
+            except Exception:  # a body that the API refuses is not read further
+                chat = None
+        subject = _subject(body)
+        name = model if isinstance(model, str) else ""
+        return Asked(self.operation, name, body, self._request.headers, chat, subject)
+
+    @property
+    def model(self) -> str:
+        """The model that was asked; empty where none was named."""
+        return self.asked.model
+
+    @property
+    def text(self) -> str:
+        """What the user says last; of other requests, the input or the prompt."""
+        return self.asked.text
+
+    @property
+    def system(self) -> str:
+        """What system and developer messages say."""
+        return self.asked.system
+
+    # The answer
+
+    @property
+    def status(self) -> int | None:
+        """The status of the answer; `None` while there is none."""
+        return None if self._answer is None else self._answer.status
+
+    @property
+    def answer_headers(self) -> Mapping[str, str]:
+        """The answer's headers."""
+        return {} if self._answer is None else masked(self._answer.headers)
+
+    @property
+    def request_id(self) -> str | None:
+        """The `x-request-id` of the answer."""
+        return None if self._answer is None else self._answer.headers.get("x-request-id")
+
+    @property
+    def pieces(self) -> list[tuple[float, bytes]]:
+        """What was sent of the body, piece by piece: seconds since the request came, and bytes."""
+        if self._pieces is not None:
+            return [(at - self.began, data) for at, data in self._pieces]
+        whole = None if self._answer is None else self._answer.body
+        return [((self.ended or self.began) - self.began, whole)] if isinstance(whole, bytes) and whole else []
+
+    @property
+    def answer(self) -> Any:
+        """The answer's body: decoded JSON or bytes; of a stream of events, and of a file, `None`."""
+        whole = None if self._answer is None else self._answer.body
+        return None if self._is_events or not isinstance(whole, bytes) or not whole else _decoded(whole)
+
+    @property
+    def events(self) -> list[Any]:
+        """The events of a stream as far as they were sent, decoded; the last may be the text `[DONE]`."""
+        if not self._is_events:
+            return []
+        from ..kernel.sse import Decoder
+
+        return [_decoded(data) for data, _ in Decoder().data(b"".join(piece for _, piece in self.pieces))]
+
+    @property
+    def _is_events(self) -> bool:
+        return self._answer is not None and (self._answer.headers.get("content-type") or "").startswith("text/event")
+
+    def _is_told(self) -> bool:
+        """Whether the last event that was sent is the last there is: readers stop there and do not wait for more."""
+        events = self.events
+        last: Any = events[-1] if events else None
+        return last == "[DONE]" or (isinstance(last, dict) and last.get("type") in _LAST)
+
+    @property
+    def said(self) -> Said:
+        """What the answer says: its text, the tools it calls, the tokens it tells."""
+        return said(self.answer, self.events)
+
+    @property
+    def output_text(self) -> str:
+        """The text of the answer."""
+        return self.said.text
+
+    @property
+    def tool_calls(self) -> list[Called]:
+        """The tools that the answer calls."""
+        return list(self.said.tools)
+
+    @property
+    def tokens(self) -> Tokens:
+        """Tokens as the answer tells them; those of the texts where it does not."""
+        from ..server.tokens import count
+
+        told = self.said
+        given, made = told.input_tokens, told.output_tokens
+        if self.status is None or self.status >= 400:
+            return Tokens(given or 0, made or 0)
+        return Tokens(
+            count(self.system + self.text) if given is None else given, count(told.text) if made is None else made
+        )
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, by the fake's clock; `None` where it has not ended."""
+        return None if self.ended is None else self.ended - self.began
+
+    def __repr__(self) -> str:
+        told = str(self.asked) if self.operation else f"{self.method} {self.path}"
+        said = f" {shown(self.output_text)}" if self.output_text else ""
+        calls = "".join(f" {call.name}({call.arguments})" for call in self.tool_calls)
+        left = ", left early" if self.left_early else "" if self.ended is not None else ", not ended"
+        return f"<{told} -> {'no answer' if self.status is None else self.status}{said}{calls}{left}>"
+
+
+def _decoded(data: bytes) -> Any:
+    import orjson
+
+    try:
+        return orjson.loads(data)
+    except ValueError:
+        return data.decode() if data == b"[DONE]" else data
+
+
+def _completion_request(body: Mapping[str, Any]) -> ChatRequest:
+    prompt: Any = body.get("prompt")
+    text = prompt if isinstance(prompt, str) else "\n".join(each for each in prompt or () if isinstance(each, str))
+    return ChatRequest(body["model"], [{"role": "user", "content": text}], body, "completions")
+
+
+_CONVERSATIONS: Final[dict[str, Callable[[Mapping[str, Any]], ChatRequest]]] = {
+    "chat.completions.create": lambda body: chat_request(body, strict=False),
+    "completions.create": _completion_request,
+    "responses.create": lambda body: responses_request(
+        body, input_items(body.get("input")), body.get("model") or "", strict=False
+    ),
+}
+
+
+def _subject(body: Mapping[str, Any]) -> str:
+    for name in ("input", "prompt"):
+        given: Any = body.get(name)
+        if isinstance(given, str):
+            return given
+        if isinstance(given, list):
+            parts = (each if isinstance(each, str) else each.get("text") for each in given if _tells(each))
+            return "\n".join(part for part in parts if isinstance(part, str))
+    file: Any = body.get("file")
+    return file.filename if isinstance(file, UploadedFile) else ""
+
+
+def _tells(part: Any) -> bool:
+    return isinstance(part, (str, Mapping))
+
+
+class Journal:
+    """The exchanges of a fake in the order the requests came in, the last `size` of them."""
+
+    def __init__(self, clock: Clock, size: int) -> None:
+        if size.__class__ is not int or size < 0:
+            raise ValueError(f"journal is the number of exchanges that are kept, 0 for none, not {size!r}")
+        self.size = size
+        self._clock = clock
+        self._now = clock.now
+        self._kept: deque[Exchange] = deque()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    # Reading
+
+    def calls(
+        self,
+        *,
+        operation: Any = None,
+        model: Any = None,
+        text: Any = None,
+        tool: str | None = None,
+        status: int | None = None,
+        **others: Any,
+    ) -> list[Exchange]:
+        """Those exchanges for which everything holds, in order.
+
+        `tool` is one that the answer calls, `status` the answer's. The rest, `others` too, are conditions of
+        `FakeOpenAI.when`. Raises `TypeError` for another.
+        """
+        asked = Conditions({"operation": operation, "model": model, "text": text, **others})
+        return [each for each in self if not differences(each, asked, tool, status)]
+
+    @overload
+    def __getitem__(self, place: int) -> Exchange: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Exchange]: ...
+    def __getitem__(self, place: int | slice) -> Exchange | list[Exchange]:
+        kept = list(self._kept)
+        if isinstance(place, slice):
+            return kept[place]
+        try:
+            return kept[place]
+        except IndexError:
+            raise IndexError(f"the journal has {len(kept)} exchanges, and none at {place}") from None
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return iter(list(self._kept))
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return f"<Journal of {len(self)} exchanges>"
+
+    def clear(self) -> None:
+        """Forget all exchanges."""
+        with self._lock:
+            self._kept.clear()
+            self._bytes = 0
+
+    # Writing
+
+    def __call__(self, handler: Handler) -> Handler:
+        """The handler, with its requests written down: a filter."""
+        now, enter, leave, kept, size = self._now, under_way.set, under_way.reset, self._kept, self.size
+        keep, drop = kept.append, kept.popleft
+
+        def observed(request: Request) -> Response | Flow[Response]:
+            # This is on the way of every request: what can be found out later is.
+            sent = request.body
+            if sent.__class__ is not bytes:  # a large body stays in its file, which is gone with the request
+                request_kept, weight = request._replace(body=b""), 0
+            else:
+                request_kept, weight = request, len(sent)  # type: ignore[arg-type]
+            exchange = Exchange(request_kept, now())
+            if size:
+                keep(exchange)
+                if len(kept) > size and (gone := drop()._size):
+                    self._lighten(gone)
+            token = enter(exchange)
+            try:
+                answer: Any = handler(request)
+            finally:
+                leave(token)
+            if answer.__class__ is GeneratorType:
+                return self._followed(answer, exchange)
+            if answer.body.__class__ is not bytes:
+                return self._told(exchange, answer)
+            exchange._answer = answer
+            exchange.ended = now()
+            weight += len(answer.body)
+            if weight > _LIGHT:
+                self._weigh(exchange, weight)
+            return answer  # type: ignore[no-any-return]
+
+        return observed
+
+    def _told(self, exchange: Exchange, answer: Response) -> Response:
+        body: Any = answer.body
+        if body.__class__ is bytes:
+            exchange._answer = answer
+            exchange.ended = self._now()
+            size = len(body)
+        elif isinstance(body, Spooled):
+            exchange._answer = answer._replace(body=b"")
+            exchange.ended = self._now()
+            size = 0
+        else:
+            exchange._answer = answer._replace(body=b"")
+            exchange._pieces = []
+            return answer._replace(body=_Watched(self, exchange, iter(body)))
+        self._weigh(exchange, size + len(exchange._request.body))  # type: ignore[arg-type]
+        return answer
+
+    def _followed(self, flow: Flow[Response], exchange: Exchange) -> Flow[Response]:
+        watched: Any = _Watched(self, exchange, flow, body=False)
+        answer: Response = yield from watched
+        return self._told(exchange, answer)
+
+    def _weigh(self, exchange: Exchange, size: int) -> None:
+        if size <= _LIGHT or not self.size:
+            return
+        exchange._size = size
+        with self._lock:
+            self._bytes += size
+            while self._bytes > MOST_BYTES and len(self._kept) > 1:
+                self._bytes -= self._kept.popleft()._size
+
+    def _lighten(self, size: int) -> None:
+        with self._lock:
+            self._bytes -= size
+
+
+class _Watched(Generator["bytes | Step[Any]", Any, Any]):
+    """A body, or a flow, whose exchange is under way whenever it goes on. What it sends is written down."""
+
+    __slots__ = ("_body", "_exchange", "_iterator", "_journal")
+
+    def __init__(self, journal: Journal, exchange: Exchange, iterator: Any, *, body: bool = True) -> None:
+        self._journal = journal
+        self._exchange = exchange
+        self._iterator = iterator
+        self._body = body
+
+    def __next__(self) -> Any:
+        return self._go(next, self._iterator)
+
+    def send(self, value: Any, /) -> Any:
+        send = getattr(self._iterator, "send", None)
+        return self._go(next, self._iterator) if send is None else self._go(send, value)
+
+    def throw(self, error: Any, value: Any = None, traceback: Any = None, /) -> Any:
+        throw = getattr(self._iterator, "throw", None)
+        if throw is None:
+            raise error
+        return self._go(throw, error)
+
+    def close(self) -> None:
+        exchange = self._exchange
+        if exchange.ended is None:
+            exchange.left_early = not (self._body and exchange._is_told())
+            self._end()
+        close = getattr(self._iterator, "close", None)
+        if close is not None:
+            close()
+
+    def __del__(self) -> None:
+        # What was never begun is not closed by those who hold it.
+        if self._body and self._exchange.ended is None:
+            self.close()
+
+    def _go(self, act: Callable[[Any], Any], value: Any) -> Any:
+        token = under_way.set(self._exchange)
+        try:
+            piece = act(value)
+        except BaseException as error:
+            if self._body and self._exchange.ended is None:
+                self._exchange.left_early = isinstance(error, GeneratorExit)
+                self._end()
+            raise
+        finally:
+            under_way.reset(token)
+        if self._body and piece.__class__ is bytes and self._exchange._pieces is not None:
+            self._exchange._pieces.append((self._journal._now(), piece))
+        return piece
+
+    def _end(self) -> None:
+        exchange, journal = self._exchange, self._journal
+        exchange.ended = journal._now()
+        made = sum(len(data) for _, data in exchange._pieces or ())
+        journal._weigh(exchange, made + len(exchange._request.body))  # type: ignore[arg-type]
+
+
+def differences(exchange: Exchange, asked: Conditions, tool: str | None, status: int | None) -> list[str]:
+    """What keeps an exchange from being meant by a query."""
+    found = asked.differences(exchange.asked)
+    if status is not None and exchange.status != status:
+        found.append(f"status is {exchange.status}, not {status}")
+    if tool is not None:
+        names = [call.name for call in exchange.tool_calls]
+        if tool not in names:
+            found.append(f"the answer calls {', '.join(names) or 'no tool'}, not {tool}")
+    return found
