@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...kernel.errors import BadRequestError
 from ...kernel.spool import size_of
+from ..behaviours.videos import begin as begin_video
 from ..kept import Kept, family, later, now
 
 if TYPE_CHECKING:
@@ -276,16 +277,19 @@ FAMILIES = (
         forced={"version": _next_version},
         created=_keep_version,
     ),
-    Kept("videos", "video_", missing="Video with id '{id}' not found.", new=_VIDEO),
+    Kept("videos", "video_", missing="Video with id '{id}' not found.", new=_VIDEO, created=begin_video),
     Kept("videos.characters", "char_", ops={"create": "videos.create_character", "retrieve": "videos.get_character"}),
-    Kept("videos.edits", "video_", ops={"create": "videos.edit"}, new=_DERIVED, home="videos"),
-    Kept("videos.extensions", "video_", ops={"create": "videos.extend"}, new=_DERIVED, home="videos"),
+    Kept("videos.edits", "video_", ops={"create": "videos.edit"}, new=_DERIVED, home="videos", created=begin_video),
+    Kept(
+        "videos.extensions", "video_", ops={"create": "videos.extend"}, new=_DERIVED, home="videos", created=begin_video
+    ),
     Kept(
         "videos.remixes",
         "video_",
         ops={"create": "videos.remix"},
         new={**_DERIVED, "remixed_from_video_id": _remixed},
         home="videos",
+        created=begin_video,
     ),
     Kept("safety.cases", "case_", noun="safety case"),
     Kept("safety.alerts", "alert_", noun="safety alert"),
