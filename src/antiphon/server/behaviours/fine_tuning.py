@@ -140,12 +140,12 @@ def _method(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_hyperparameters(call: Call, method: Mapping[str, Any]) -> None:
-    given, path = method[method["type"]]["hyperparameters"], ("method", method["type"], "hyperparameters")
-    if not call.body.get("method"):
-        path = ("hyperparameters",)
+    kind: str = method["type"]
+    given = method[kind]["hyperparameters"]
+    where = f"method.{kind}.hyperparameters" if call.body.get("method") else "hyperparameters"
     for name, most in MOST.items():
         if isinstance(given[name], int):
-            require_between(call, given[name], 1, most, ".".join((*path, name)))
+            require_between(call, given[name], 1, most, f"{where}.{name}")
 
 
 def _hyperparameters(method: Mapping[str, Any]) -> dict[str, Any]:

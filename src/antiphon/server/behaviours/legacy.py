@@ -216,7 +216,8 @@ def _finished(server: Server, kept: dict[str, Any], due: Job) -> dict[str, Any]:
 
 def _epochs(kept: dict[str, Any]) -> int:
     """How often the examples are gone through: within bounds, also where nothing was refused."""
-    return max(1, min(MOST["n_epochs"], kept["hyperparams"]["n_epochs"]))
+    asked: int = kept["hyperparams"]["n_epochs"]
+    return max(1, min(MOST["n_epochs"], asked))
 
 
 def _results(kept: dict[str, Any]) -> bytes:
