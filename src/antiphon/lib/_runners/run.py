@@ -412,20 +412,18 @@ class Run:
         if not same_output(self.items, output):
             raise self.error("Response differs from what was acted on before it was complete.")
         self.items = output
-        if not self.outputs:
-            if any(_answers(item) for item in output):
-                return True
+        if self.outputs:
+            self._remember(output)
+            return False
+        if not any(map(_answers, output)):
             raise self.error("Response has neither a final message nor a tool call.")
-        if (
-            self.budget is not None
-            and self.ledger is None
-            and self.history
-            and self.history[-1].get("type") == "compaction_trigger"
-        ):
-            self.history.pop()
-        self.history.extend(owned(output))
-        self.history.extend(self.outputs)
-        return False
+        return True
+
+    def _remember(self, output: list[JSON]) -> None:
+        last = self.history[-1:]
+        if self.budget is not None and self.ledger is None and last and last[0].get("type") == "compaction_trigger":
+            del self.history[-1]  # what it asked for is in the response
+        self.history += [*owned(output), *self.outputs]
 
     # Turns
 
