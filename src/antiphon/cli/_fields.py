@@ -158,7 +158,8 @@ def read(name: str, texts: Sequence[str], schema: Schema, files: Files) -> Any:
     return values
 
 
-def _one(name: str, text: str, shape: Shape, files: Files) -> Any:
+def _one(name: str, text: str, shape: Shape, files: Files, *, listed: bool = False) -> Any:
+    """A value of a shape; `listed` where it is one item, and the whole list might have stood there."""
     inner = shape_of(shape.items) if shape.items is not None else None
     if shape.binary:
         return files.upload(text.removeprefix("@"))
@@ -190,8 +191,9 @@ def _one(name: str, text: str, shape: Shape, files: Files) -> Any:
     if "string" in kinds:
         return _sendable(name, text)
     if inner is not None:
-        return [_one(name, text, inner, files)]
-    raise Problem(f"--{name} takes {_takes(shape)}, not {text!r}", USAGE)
+        return [_one(name, text, inner, files, listed=True)]
+    many = "a list in JSON, or for each item of it " if listed else ""
+    raise Problem(f"--{name} takes {many}{_takes(shape)}, not {text!r}", USAGE)
 
 
 def _content(name: str, file: str, files: Files) -> str:

@@ -105,7 +105,7 @@ def read_stdin() -> bytes:
     return sys.stdin.buffer.read()
 
 
-def read_text(argument: str) -> str:
+def read_text(argument: str, empty: str = "the text is empty") -> str:
     """A text of the command line: `-` stands for stdin. Raises `Problem` for one that is not UTF-8, or empty."""
     try:
         text = read_stdin().decode() if argument == "-" else argument
@@ -113,7 +113,7 @@ def read_text(argument: str) -> str:
     except UnicodeError:
         raise Problem("the text is not UTF-8", USAGE) from None
     if not text.strip():
-        raise Problem("the text is empty", USAGE)
+        raise Problem(empty, USAGE)
     return text
 
 

@@ -53,6 +53,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     connection(parser)
 
 
+def _question(prompt: str | None) -> str:
+    text = read_text("-", "there is no question: give it with -p, or on stdin") if prompt is None else read_text(prompt)
+    return text.strip("\n")
+
+
 def run(options: argparse.Namespace) -> int:
     """Talk, or answer the one question there is."""
     from ..client.chat import Chat
@@ -60,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
 
     once = options.prompt is not None or sys.stdin is None or not sys.stdin.isatty()
     parts = [attachment(source) for source in options.attach]
-    question = read_text("-" if options.prompt is None else options.prompt).strip("\n") if once else None
+    question = _question(options.prompt) if once else None
     client, model = connect(options, options.model or os.environ.get("ANTIPHON_MODEL"), _MODEL)
     given = {
         "temperature": options.temperature,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..kernel.errors import OpenAIError
@@ -505,12 +506,19 @@ class BaseClient:
 
 def _timeout(value: Any) -> float | Timeout | None:
     """A timeout in the forms people have: seconds, ours, httpx's, a tuple of (connect, read, write, pool)."""
-    if value is None or isinstance(value, (int, float, Timeout)):
+    if value is None or isinstance(value, Timeout):
+        return value
+    if isinstance(value, (int, float)):
+        if not 0 <= value < inf:
+            raise ValueError(f"timeout is a number of seconds, or None for no limit; it was {value}")
         return value
     if isinstance(value, tuple):
         connect, read, write, pool = (*value, None, None, None, None)[:4]
         return Timeout(connect=connect, read=read, write=write, pool=pool)
-    return Timeout(connect=value.connect, read=value.read, write=value.write, pool=value.pool)
+    try:
+        return Timeout(connect=value.connect, read=value.read, write=value.write, pool=value.pool)
+    except AttributeError:
+        raise TypeError(f"timeout is a number of seconds, a Timeout, or None for no limit; it was {value!r}") from None
 
 
 def _usual_timeout(transport: Any) -> float | Timeout | None:

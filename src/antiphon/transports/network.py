@@ -111,7 +111,7 @@ class NetworkTransport:
             except _NoRuntimeError:
                 return self._standing_in().send(request, timeout, stream)
         try:
-            builder = client.request(request.method, request.url).headers(request.headers.pairs)
+            builder = _begun(client, request)
             body = request.body
             if isinstance(body, bytes):
                 if body:
@@ -174,7 +174,7 @@ class NetworkTransport:
             except _NoRuntimeError:
                 return await self._standing_in().asend(request, timeout, stream)
         try:
-            builder = client.request(request.method, request.url).headers(request.headers.pairs)
+            builder = _begun(client, request)
             body = request.body
             if isinstance(body, bytes):
                 if body:
@@ -386,6 +386,18 @@ def _identity(cert: Any) -> bytes:
         with open(path, "rb") as file:
             pieces.append(file.read())
     return b"\n".join(pieces)
+
+
+def _begun(client: Any, request: Request) -> Any:
+    """What builds a request, with its headers. A header that cannot be sent raises `ValueError`, without its value."""
+    try:
+        return client.request(request.method, request.url).headers(request.headers.pairs)
+    except ValueError:
+        for name, value in request.headers.pairs:
+            if any((each < " " and each != "\t") or each == "\x7f" for each in value):
+                message = f"the value of the header {name} cannot be sent: there is a line break in it, or the like"
+                raise ValueError(message) from None
+        raise
 
 
 def _upload_time(timeout: Any, length: int | None) -> timedelta:

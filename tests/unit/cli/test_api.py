@@ -100,6 +100,10 @@ def test_what_there_is(antiphon: Run) -> None:
         (("chat.completions.create", "--model", "--n", "2"), "--model needs a value"),
         (("chat.completions.create", "--model", "m", "--model", "n"), "--model was given 2 times"),
         (("chat.completions.create", "--n", "two"), "--n takes a whole number, not 'two'"),
+        (
+            ("chat.completions.create", "--messages", "hi"),
+            "--messages takes a list in JSON, or for each item of it an object in JSON, not 'hi'",
+        ),
         (("chat.completions.create", "--messages", "[{"), "--messages is not JSON"),
         (("chat.completions.create", "x"), "'x' is one too many"),
         (("chat.completions", "x"), "chat.completions is a resource"),

@@ -131,6 +131,7 @@ def test_upload_and_files(antiphon: Run, tmp_path: Path) -> None:
         (("models", "--provider", "groq", "--base-url", "http://x"), 2, "give one"),
         (("models", "--timeout", "-1"), 2, "a number of seconds was expected"),
         (("chat", "-p", " "), 2, "the text is empty"),
+        (("chat", "Hello"), 2, "there is no question: give it with -p, or on stdin"),
         (("chat", "groq:llama", "-p", "x"), 1, "set GROQ_API_KEY"),
         (("chat", "--attach", "no.png", "-p", "x"), 2, "no.png: No such file"),
         (("chat", "--load", "no.json", "-p", "x"), 1, "no.json: No such file"),

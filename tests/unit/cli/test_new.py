@@ -48,7 +48,7 @@ def test_the_client_says_in_a_line_what_is_wrong(antiphon: Run, tmp_path: Path) 
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "client.py: Connection error.\n"
+    assert done.stderr == "client.py: http://127.0.0.1:1: Connection error.\n"
 
 
 @pytest.mark.parametrize("name", ["app.py", "notes.txt"])

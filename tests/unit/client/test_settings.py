@@ -206,6 +206,16 @@ def test_numbers_of_retries_that_are_none(kind: Any, value: Any) -> None:
 
 
 @KINDS
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "3", [1, 2]])
+def test_timeouts_that_are_none(kind: Any, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="timeout is a number of seconds"):
+        kind(api_key="k", timeout=value)
+    (error,) = both(lambda c: c.models.retrieve("m", timeout=value), kind(api_key="k", transport=lambda request: OK))
+    assert isinstance(error, (TypeError, ValueError))
+    assert str(error).startswith("timeout is a number of seconds")
+
+
+@KINDS
 def test_timeouts_in_every_form(kind: Any) -> None:
     class Sees:
         def send(self, request: Any, timeout: Any, stream: bool) -> Any:

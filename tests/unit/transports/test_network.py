@@ -47,6 +47,16 @@ def asked(kind: Any, base: str, **options: Any) -> Any:
 
 
 @KINDS
+@pytest.mark.parametrize("key", ["sk-secret\n", "sk-\r\nsecret", "sk-secret\x7f"])
+def test_a_key_with_a_line_break_is_not_shown(kind: Any, key: str) -> None:
+    error = asked(kind, "http://127.0.0.1:9/v1", api_key=key)
+    assert type(error) is ValueError
+    assert str(error).lower().startswith("the value of the header authorization cannot be sent")
+    assert "secret" not in str(error)
+    assert error.__suppress_context__
+
+
+@KINDS
 def test_nobody_listens(kind: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
