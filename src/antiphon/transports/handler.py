@@ -52,6 +52,8 @@ class HandlerTransport:
             return response._replace(body=b"".join(pieces), request=request)
         except APIStatusError as error:
             return error.to_response()._replace(request=request)
+        except _OutOfPatience:
+            raise APITimeoutError(request) from None
 
     async def asend(self, request: Request, timeout: Any, stream: bool) -> Response:
         """`send` in the running event loop."""
@@ -71,6 +73,8 @@ class HandlerTransport:
             return response._replace(body=b"".join([piece async for piece in pieces]), request=request)
         except APIStatusError as error:
             return error.to_response()._replace(request=request)
+        except _OutOfPatience:
+            raise APITimeoutError(request) from None
 
     @property
     def dialogue(self) -> Callable[[Request], Dialogue | Response] | None:
@@ -107,6 +111,10 @@ def _comes(body: Upload, handler: Any) -> bool:
     return not isinstance(body, Spooled) and (most is None or body.length is None or body.length <= most)
 
 
+class _OutOfPatience(BaseException):
+    """The client has left. No `Exception`, so that a handler does not answer it as a failure of its own."""
+
+
 class _Patient(World):
     """Lets time pass in another world, but no longer than the read timeout without a byte."""
 
@@ -126,13 +134,13 @@ class _Patient(World):
         left = self._left(seconds)
         self.world.sleep(left)
         if left < seconds:
-            raise APITimeoutError(self.request)
+            raise _OutOfPatience
 
     async def asleep(self, seconds: float) -> None:
         left = self._left(seconds)
         await self.world.asleep(left)
         if left < seconds:
-            raise APITimeoutError(self.request)
+            raise _OutOfPatience
 
     def _left(self, seconds: float) -> float:
         if self.patience is None:
@@ -156,7 +164,10 @@ class _Pieces:
 
     def __next__(self) -> bytes:
         self._world.waited = 0.0
-        return next(self._pieces)
+        try:
+            return next(self._pieces)
+        except _OutOfPatience:
+            raise APITimeoutError(self._world.request) from None
 
     def close(self) -> None:
         self._pieces.close()  # type: ignore[attr-defined]
@@ -176,7 +187,10 @@ class _AsyncPieces:
 
     async def __anext__(self) -> bytes:
         self._world.waited = 0.0
-        return await anext(self._pieces)
+        try:
+            return await anext(self._pieces)
+        except _OutOfPatience:
+            raise APITimeoutError(self._world.request) from None
 
     async def aclose(self) -> None:
         await self._pieces.aclose()  # type: ignore[attr-defined]

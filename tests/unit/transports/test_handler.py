@@ -13,6 +13,7 @@ from antiphon import APITimeoutError, AsyncOpenAI, FakeOpenAI, NotFoundError, Op
 from antiphon.kernel.flow import Await, Call, Flow, Pause, World, run
 from antiphon.kernel.http import Headers, Request, Response, Upload, json_response
 from antiphon.kernel.spool import Spooled
+from antiphon.server.clock import VirtualClock
 from antiphon.transports import AsyncTransport, Transport, async_transport, transport
 from antiphon.transports.handler import HandlerTransport
 from tests.unit.client.worlds import MODEL, OK, Virtual, both
@@ -202,3 +203,13 @@ def test_a_server_reads_a_body_in_pieces_by_itself() -> None:
     flow: Any = fake(Request("POST", "/v1/files", "", headers, Upload(lambda: iter(pieces))))
     made = run(flow, fake.world).json()
     assert fake.client().files.content(made["id"]).content == data
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_fake_that_is_too_slow_times_out_instead_of_answering_that_it_failed(
+    stream: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = FakeOpenAI(latency=60, clock=VirtualClock()).client(timeout=1, max_retries=0)
+    with pytest.raises(APITimeoutError):
+        list(client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "hi"}], stream=stream))
+    assert not caplog.records
