@@ -23,7 +23,7 @@ test: $(VENV)/.dev ## Run all tests (ARGS=… for pytest)
 	@$(RUN) -m pytest -n 2 --dist worksteal $(ARGS)
 
 coverage: $(VENV)/.dev ## Run the kernel's tests and show what they do not reach
-	@$(RUN) -m pytest tests/unit/kernel --cov --cov-report=term-missing $(ARGS)
+	@$(RUN) -m pytest -p no:antiphon tests/unit/kernel --cov --cov-report=term-missing $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and the directions of imports
 	@$(RUN) -m ruff check --quiet .
