@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..kernel.spool import Spooled, size_of
 
-__all__ = ("Blob", "MemoryStore", "Store")
+__all__ = ("Blob", "MemoryStore", "Store", "bytes_of")
 
 
 class Blob(NamedTuple):
@@ -104,6 +104,12 @@ class _Order:
             self.ids[at] = None
             self.gaps += 1
         return self.gaps > len(self.place) + 16
+
+
+def bytes_of(store: Store, id: str) -> bytes:
+    """The bytes kept under an id; none where nothing is."""
+    found = store.get_blob(id)
+    return b"" if found is None else found[0]
 
 
 class MemoryStore:

@@ -85,7 +85,6 @@ class StreamingResource(Resource):
     """A resource whose answers may come in pieces, and in any wire format."""
 
     request_model: ClassVar[type[BaseModel]] = ChatRequest
-    answer_name: ClassVar[str] = "chat completion"
 
     @classmethod
     def request_parameters(cls, *, bodiless: bool) -> list[inspect.Parameter]:

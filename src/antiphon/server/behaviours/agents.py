@@ -26,6 +26,7 @@ from ..kept import check_parents, check_reference, family
 from ..renderings.agents import AgentTurn, agent_request, user_items
 from ..renderings.sinks import EVENT_STREAM, driven, settled
 from ..samples import stream as samples_of
+from ..store import bytes_of
 
 if TYPE_CHECKING:
     from ...kernel.flow import Flow, Step
@@ -162,8 +163,8 @@ def put_file(call: Call) -> Reply:
 def artifact(call: Call) -> Reply:
     """The bytes of an artifact."""
     doc = family("beta.agents.sessions.artifacts").found(call)
-    found = call.server.store.get_blob(str(doc["id"]))
-    return Response(200, Headers.of([("content-type", "application/octet-stream")]), b"" if found is None else found[0])
+    data = bytes_of(call.server.store, str(doc["id"]))
+    return Response(200, Headers.of([("content-type", "application/octet-stream")]), data)
 
 
 # A session

@@ -22,6 +22,7 @@ from ..behaviour import Call, serves
 from ..facts import made
 from ..jobs import Again, Job, job
 from ..kept import check_reference, family
+from ..store import bytes_of
 from .files import keep_file
 
 if TYPE_CHECKING:
@@ -293,14 +294,9 @@ def _add(used: dict[str, Any], body: Any) -> None:
     used["total_tokens"] += read + written
 
 
-def _data(server: Server, batch: dict[str, Any]) -> bytes:
-    blob = server.store.get_blob(batch["input_file_id"])
-    return b"" if blob is None else blob[0]
-
-
 def _texts(server: Server, batch: dict[str, Any]) -> list[bytes]:
     """The lines of an input file that was found to be right."""
-    return [text for text in _data(server, batch).split(b"\n") if text.strip()]
+    return [text for text in bytes_of(server.store, batch["input_file_id"]).split(b"\n") if text.strip()]
 
 
 def _line(text: bytes) -> _Line:
@@ -310,7 +306,7 @@ def _line(text: bytes) -> _Line:
 
 def _read(server: Server, batch: dict[str, Any]) -> tuple[list[_Line], list[dict[str, Any]]]:
     """The lines of a batch's input file, and what is wrong with it."""
-    data = _data(server, batch)
+    data = bytes_of(server.store, batch["input_file_id"])
     if len(data) > MOST_BYTES:
         message = f"The input file is {len(data)} bytes large; {MOST_BYTES} are allowed."
         return [], [_error("file_too_large", message, None, None)]

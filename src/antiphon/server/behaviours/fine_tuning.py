@@ -21,6 +21,7 @@ from ..facts import made
 from ..ids import Ids
 from ..jobs import Again, Job, job
 from ..kept import check_reference, family
+from ..store import bytes_of
 from ..training_data import examples
 from ..vocabulary import known_models
 from .files import keep_file, require_between
@@ -234,7 +235,9 @@ def validate(server: Server, due: Job) -> None:
     moment = int(due.at)
     kind: str = doc["method"]["type"]
     found = {
-        field: examples(_data(server, doc[field]), kind, doc["model"], least=1 if field == "validation_file" else 10)
+        field: examples(
+            bytes_of(server.store, doc[field]), kind, doc["model"], least=1 if field == "validation_file" else 10
+        )
         for field in ("training_file", "validation_file")
         if doc[field]
     }
@@ -392,11 +395,6 @@ def _results(doc: Mapping[str, Any], steps: int) -> bytes:
 
 def _kept(server: Server, id: str) -> dict[str, Any] | None:
     return server.store.get("fine_tuning/jobs", id)
-
-
-def _data(server: Server, file: str) -> bytes:
-    blob = server.store.get_blob(file)
-    return b"" if blob is None else blob[0]
 
 
 def _changed(server: Server, id: str, **fields: Any) -> None:

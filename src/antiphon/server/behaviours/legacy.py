@@ -20,6 +20,7 @@ from ..ids import Ids
 from ..jobs import Again, Job, job
 from ..kept import check_reference, now
 from ..renderings.sinks import EVENT_STREAM, settled
+from ..store import bytes_of
 from ..training_data import examples
 from .files import keep_file, require_between
 from .fine_tuning import MOST
@@ -194,8 +195,7 @@ def tune(server: Server, due: Job) -> Again | None:
 
 def _wrong(server: Server, kept: dict[str, Any]) -> str | None:
     for file in kept["training_files"]:
-        blob = server.store.get_blob(file["id"])
-        found = examples(b"" if blob is None else blob[0], "supervised", "davinci-002", least=1)
+        found = examples(bytes_of(server.store, file["id"]), "supervised", "davinci-002", least=1)
         if found.wrong:
             return found.wrong[0]
     return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...kernel.errors import BadRequestError
 from ..kept import Kept, family, now
+from ..store import bytes_of
 
 if TYPE_CHECKING:
     from ..behaviour import Call
@@ -70,8 +71,7 @@ def _bytes(call: Call, file: Mapping[str, Any], where: str = "data") -> bytes:
             raise BadRequestError.because(
                 f"Invalid '{where}': expected base64-encoded data.", param=where, code="invalid_base64"
             ) from None
-    found = call.server.store.get_blob(file.get("file_id") or "")
-    return b"" if found is None else found[0]
+    return bytes_of(call.server.store, file.get("file_id") or "")
 
 
 def _add_files(call: Call, environment: dict[str, Any]) -> None:
