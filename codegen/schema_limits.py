@@ -147,12 +147,14 @@ DEFINITIONS: dict[str, dict[str, Keywords]] = {
 
 OPEN: dict[str, str] = {
     "responses.function_tool_param.FunctionToolParam": "strict,parameters",
+    "responses.response_input_image_param.ResponseInputImageParam": "detail",
+    "beta.beta_response_input_image_param.BetaResponseInputImageParam": "detail",
     **{
         f"responses.{name}.LocalShellCallOutput": "id"
         for name in ("response_input_item_param", "response_input_param", "response_input_item")
     },
 }
-"""Members the types require and the API does not (measured: a function tool without `strict` is taken)."""
+"""Members the types require and the API does not: a function tool goes without `strict`, a picture without `detail`."""
 
 ALSO: dict[str, dict[str, Keywords]] = {
     # The message of a chat completion can be sent back as it came, though the types of messages know no annotations.

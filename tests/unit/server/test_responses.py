@@ -309,6 +309,17 @@ def test_retrieve_and_delete() -> None:
         client.responses.retrieve(made["id"])
 
 
+@pytest.mark.parametrize("path", ["/responses", "/responses?beta=true"])
+def test_a_picture_goes_without_its_detail(path: str) -> None:
+    server = serve()
+    content = [{"type": "input_text", "text": "What is it?"}, {"type": "input_image", "image_url": "https://x.test/a"}]
+    given = [{"role": "user", "content": content}]
+    answer = ask(server, "POST", path, {"model": "gpt-5", "input": given})
+    assert answer.status == 200
+    items = ask(server, "GET", f"/responses/{answer.json['id']}/input_items").json["data"]
+    assert items[0]["content"][1]["detail"] == "auto"
+
+
 def test_input_items_of_the_whole_conversation_page() -> None:
     server = serve(Memory())
     first = respond(server, "one").json
