@@ -29,7 +29,7 @@ from antiphon.lib.beta.agents import (
 )
 from antiphon.lib.beta.agents import _arguments as arguments_module
 from antiphon.lib.beta.agents._files import Selection, checked_destination, checked_destinations, directory_files
-from antiphon.lib.streaming.agents._streams import _TurnState
+from antiphon.lib.streaming.agents._streams import _Recent
 from antiphon.server.clock import VirtualClock
 from antiphon.types.beta.agent_session_idle_event import AgentSessionIdleEvent
 
@@ -221,10 +221,10 @@ def test_a_result_that_was_closed_away_says_so(client: OpenAI) -> None:
 
 @given(st.lists(st.integers(0, 3000), max_size=4000))
 def test_an_event_counts_once_while_it_is_remembered(numbers: list[int]) -> None:
-    state, last = _TurnState(), {}
+    recent, last = _Recent(), {}
     for at, number in enumerate(numbers):
         event = AgentSessionIdleEvent.of({"type": "agent.session.in_progress", "event_id": str(number)})
-        new = state.accept(event)
+        new = recent.is_new(event)
         seen_before = number in last and at - last[number] <= 1024
         if seen_before:
             assert not new
@@ -232,7 +232,7 @@ def test_an_event_counts_once_while_it_is_remembered(numbers: list[int]) -> None
             assert new
         if new:
             last[number] = at
-        assert len(state.event_ids) == len(state.recent_events) <= 1024
+        assert len(recent.event_ids) == len(recent.recent_events) <= 1024
 
 
 # Slow engines

@@ -35,7 +35,6 @@ __all__ = ("AgentSessionStream", "AsyncAgentSessionStream")
 
 _REMEMBERED = 1024
 """So many events are known by their ids, in case one comes twice."""
-_ENDS = frozenset(f"agent.session.turn.{end}" for end in ("completed", "failed", "cancelled"))
 _CUT = "the events of the session ended before its turn did"
 
 
@@ -57,37 +56,50 @@ def _key(given: str | Omit, headers: Headers | None) -> Any:
     return str(uuid4()) if isinstance(given, Omit) else given
 
 
-class _TurnState:
-    """Where the turn stands."""
+class _Recent:
+    """The ids of the events that came last: what comes twice is told once."""
 
     def __init__(self) -> None:
-        self.turn_id: str | None = None
-        self.turn_ended = False
+        # Named as the official suite looks for them.
         self.event_ids: set[str] = set()
-        self.recent_events: deque[str] = deque()
+        self.recent_events: deque[str] = deque(maxlen=_REMEMBERED)
 
-    def accept(self, event: Any) -> bool:
-        """Take an event; whether it is new."""
+    def is_new(self, event: Any) -> bool:
+        """Whether an event has not come before, as far as is remembered. One without an id is always new."""
         name = event._data.get("event_id")
-        if isinstance(name, str):
-            if name in self.event_ids:
-                return False
-            if len(self.recent_events) == _REMEMBERED:
-                self.event_ids.discard(self.recent_events.popleft())
-            self.recent_events.append(name)
-            self.event_ids.add(name)
-        kind = event["type"]
-        if kind == "agent.session.turn.created":
-            if self.turn_id is None and getattr(event.turn, "subagent_id", None) is None:
-                self.turn_id = event.turn_id
-        elif isinstance(kind, str) and kind in _ENDS and self.turn_id is not None and event.turn_id == self.turn_id:
-            self.turn_ended = True
+        if not isinstance(name, str):
+            return True
+        if name in self.event_ids:
+            return False
+        if len(self.recent_events) == _REMEMBERED:
+            self.event_ids.remove(self.recent_events[0])
+        self.recent_events.append(name)  # the oldest makes room
+        self.event_ids.add(name)
         return True
 
-    def ends_with(self, event: Any) -> bool:
-        """Whether nothing comes after an event that belongs to the turn."""
-        kind = event["type"]
-        return kind == "agent.session.failed" or (kind == "agent.session.idle" and self.turn_ended)
+
+class _Course:
+    """How far the turn has come: the first one that is created and is no subagent's."""
+
+    def __init__(self) -> None:
+        self._turn: Any = None
+        self._ended = False
+
+    def follow(self, event: Any) -> bool:
+        """Take an event; whether it is the last one that belongs to the turn."""
+        match event["type"]:
+            case "agent.session.turn.created" if self._turn is None:
+                if getattr(event.turn, "subagent_id", None) is None:
+                    self._turn = event.turn_id
+            case "agent.session.turn.completed" | "agent.session.turn.failed" | "agent.session.turn.cancelled":
+                self._ended = self._ended or (self._turn is not None and event.turn_id == self._turn)
+            case "agent.session.idle":
+                return self._ended
+            case "agent.session.failed":
+                return True
+            case _:
+                pass
+        return False
 
 
 class _Step(NamedTuple):
@@ -119,7 +131,7 @@ class _Turn(Generic[OutputT]):
         self._dispatcher = dispatcher
         self._idempotency_key = _key(idempotency_key, extra_headers)
         self._options = own_options(extra_headers, timeout)
-        self._state = _TurnState()
+        self._state, self._course = _Recent(), _Course()
         self._collection: AgentTurnResultCollection[OutputT] = AgentTurnResultCollection(session_id, output_type)
         self._entered = False
         self._closed = False
@@ -157,10 +169,10 @@ class _Turn(Generic[OutputT]):
         """Take an event; `None` where it came before."""
         if not isinstance(event, View) or "type" not in event:
             return _Step(last=False, call=None)
-        if not self._state.accept(event):
+        if not self._state.is_new(event):
             return None
         self._collection.accept(cast("AgentSessionEvent", event))
-        return _Step(self._state.ends_with(event), self._dispatcher.prepare(event))
+        return _Step(self._course.follow(event), self._dispatcher.prepare(event))
 
     def with_result_collection(self) -> Self:
         """Keep what the result is made of while events are read. Called before the first is; gives this stream.
