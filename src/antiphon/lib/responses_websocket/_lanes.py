@@ -99,14 +99,57 @@ def _is_done(kind: str) -> bool:
     return kind == "response.completed"
 
 
+class _Load:
+    """How many events wait, and of how many bytes."""
+
+    __slots__ = ("bytes", "events")
+
+    def __init__(self) -> None:
+        self.events = self.bytes = 0
+
+    def change(self, events: int, size: int) -> None:
+        self.events += events
+        self.bytes += size
+
+    def fits(self, size: int, most_events: int, most_bytes: int) -> bool:
+        """Whether there is room for one more event."""
+        return self.events < most_events and self.bytes + size <= most_bytes
+
+
+class _Backlog:
+    """The events that wait in a lane, which the load of the whole session counts, too."""
+
+    __slots__ = ("_events", "_session", "load")
+
+    def __init__(self, session: _Load) -> None:
+        self.load, self._session = _Load(), session
+        self._events: deque[tuple[Any, int]] = deque()
+
+    def _change(self, events: int, size: int) -> None:
+        self.load.change(events, size)
+        self._session.change(events, size)
+
+    def put(self, event: Any, size: int) -> None:
+        self._events.append((event, size))
+        self._change(1, size)
+
+    def take(self) -> tuple[Any, int]:
+        event, size = self._events.popleft()
+        self._change(-1, -size)
+        return event, size
+
+    def drop(self) -> None:
+        self._change(-self.load.events, -self.load.bytes)
+        self._events.clear()
+
+
 class Lane:
     """What waits for one receiver."""
 
-    def __init__(self, stream_id: str | None, limit: int | None) -> None:
+    def __init__(self, stream_id: str | None, limit: int | None, session: _Load) -> None:
         self.stream_id = stream_id
         self.changed: Callable[[], object] = lambda: None
-        self.queue: deque[tuple[Any, int]] = deque()
-        self.size = 0
+        self.backlog = _Backlog(session)
         self.closed = False
         self.closed_over = -1
         """Which connection it was closed over."""
@@ -124,7 +167,7 @@ class Lane:
 
     def holds(self, limits: ResponsesWebSocketLimits, size: int) -> bool:
         """Whether an event of this size has room in it."""
-        return len(self.queue) < limits.max_events_per_lane and self.size + size <= limits.max_bytes_per_lane
+        return self.backlog.load.fits(size, limits.max_events_per_lane, limits.max_bytes_per_lane)
 
 
 class Lanes:
@@ -140,8 +183,7 @@ class Lanes:
         self._connections = connections
         self._isolated = isolate_lane_overflow
         self._lanes: dict[str | None, Lane] = {}
-        self._events = 0
-        self._size = 0
+        self._load = _Load()
         self.default = self.register(None)
 
     # Lanes
@@ -162,7 +204,7 @@ class Lanes:
                 raise ValueError(f"the lane {stream_id!r} is already registered, closed or not")
             if len(self._lanes) >= self.limits.max_lanes:
                 raise ResponsesWebSocketBufferError(f"the session has all of its max_lanes, {self.limits.max_lanes}")
-            lane = self._lanes[stream_id] = Lane(stream_id, self.limits.max_response_bytes)
+            lane = self._lanes[stream_id] = Lane(stream_id, self.limits.max_response_bytes, self._load)
             if stream_id is None:
                 self.default = lane
             return lane
@@ -178,10 +220,7 @@ class Lanes:
                 return
             lane.closed = True
             lane.closed_over = self._connections()
-            self._events -= len(lane.queue)
-            self._size -= lane.size
-            lane.queue.clear()
-            lane.size = 0
+            lane.backlog.drop()
             lane.collected = _Collected(self.limits.max_response_bytes)
             self._notify(lane)
 
@@ -221,23 +260,18 @@ class Lanes:
             lane = self._lane_of(event)
             if lane is None:
                 return
+            most_events, most_bytes = self.limits.max_events, self.limits.max_bytes
+            room = lane.holds(self.limits, size)
             if self._isolated:
-                if not lane.holds(self.limits, size) or size > self.limits.max_bytes:
+                if not room or size > most_bytes:
                     self._fail(lane)
                     return
-            elif (
-                not lane.holds(self.limits, size)
-                or self._events >= self.limits.max_events
-                or self._size + size > self.limits.max_bytes
-            ):
+            elif not room or not self._load.fits(size, most_events, most_bytes):
                 raise ResponsesWebSocketBufferError("the session exceeded the limits of its buffered events")
             if field(event, "type") == "response.created" and lane.owns(event):
                 lane.begun += 1
                 lane.in_flight = True
-            lane.queue.append((event, size))
-            lane.size += size
-            self._events += 1
-            self._size += size
+            lane.backlog.put(event, size)
             self._make_room(lane, size)
             self._notify(lane)
 
@@ -253,11 +287,12 @@ class Lanes:
 
     def _make_room(self, newest: Lane, size: int) -> None:
         """Give up the lanes that were furthest behind already, where all of them together hold too much."""
-        while self._events > self.limits.max_events or self._size > self.limits.max_bytes:
-            heavy = self._size > self.limits.max_bytes
+        while self._load.events > self.limits.max_events or self._load.bytes > self.limits.max_bytes:
+            heavy = self._load.bytes > self.limits.max_bytes
 
             def behind(lane: Lane, heavy: bool = heavy) -> int:
-                waits, newly = (lane.size, size) if heavy else (len(lane.queue), 1)
+                load = lane.backlog.load
+                waits, newly = (load.bytes, size) if heavy else (load.events, 1)
                 return waits - newly if lane is newest else waits
 
             furthest = max(self._lanes.values(), key=behind)
@@ -272,14 +307,11 @@ class Lanes:
             raise lane.failure
         if lane.closed:
             raise EOFError("the lane is detached: it was closed")
-        if not lane.queue:
+        if not lane.backlog.load.events:
             if not self.ended:
                 return None
             raise self.error or EOFError("The WebSocket connection closed")
-        event, size = lane.queue.popleft()
-        lane.size -= size
-        self._size -= size
-        self._events -= 1
+        event, size = lane.backlog.take()
         if lane.owns(event):
             lane.collected.add(event, size)
             kind = field(event, "type")
