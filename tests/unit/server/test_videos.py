@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon import FakeOpenAI
+from antiphon import FakeOpenAI, NotFoundError
 from antiphon.server.clock import VirtualClock
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -50,6 +50,20 @@ def test_a_video_that_was_deleted_stays_away() -> None:
     client.videos.delete(video.id)
     fake.clock.advance(10)
     assert client.videos.list().data == []
+
+
+def test_only_videos_that_are_there_are_remixed_edited_and_extended() -> None:
+    client = FakeOpenAI().client()
+    for begin in (
+        lambda: client.videos.remix("video_none", prompt="x"),
+        lambda: client.videos.edit(prompt="x", video={"id": "video_none"}),
+        lambda: client.videos.extend(prompt="x", seconds="4", video={"id": "video_none"}),
+    ):
+        with pytest.raises(NotFoundError, match="Video with id 'video_none' not found"):
+            begin()
+    assert client.videos.list().data == []
+    conjuring = FakeOpenAI(unknown_ids="conjure").client()
+    assert conjuring.videos.edit(prompt="x", video={"id": "video_none"}).status == "queued"
 
 
 def test_a_snapshot_has_the_videos_under_way() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...kernel.errors import BadRequestError
+from ...kernel.errors import BadRequestError, NotFoundError
 from ...kernel.spool import size_of
 from ..behaviours.videos import begin as begin_video
 from ..kept import Kept, family, later, now
@@ -140,6 +140,8 @@ def _original(field: str, default: Any) -> Any:
         named = call.body.get("video")
         original = call.params.get("video_id") or (named.get("id") if isinstance(named, dict) else None) or ""
         video = call.server.store.get("videos", original)
+        if video is None and original and not call.server.conjures:
+            raise NotFoundError.because(f"Video with id '{original}' not found.")
         return default if video is None else video[field]
 
     return value
