@@ -36,8 +36,9 @@ from .text import Echo, LoremIpsum, ReverseInput
 
 if TYPE_CHECKING:
     from ..server.engine import ChatEngine, ChatRequest
+    from ..server.turns import Turn
 
-__all__ = ("BUILT_IN", "Function", "engine", "never_blocks")
+__all__ = ("BUILT_IN", "Function", "Saying", "engine", "never_blocks")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -98,6 +99,30 @@ class Function:
 
     def __repr__(self) -> str:
         return f"Function({getattr(self.function, '__name__', self.function)!r})"
+
+
+class Saying:
+    """An engine that says one thing whatever it is asked: anything that a function may answer.
+
+    Raises `TypeError` for what cannot be said.
+    """
+
+    never_blocks: ClassVar[bool] = True
+
+    def __init__(self, value: Any) -> None:
+        from ..server.engine import ChatRequest
+
+        self.value = value
+        if not isinstance(value, str):
+            for _ in _said(value, ChatRequest("", ())):
+                pass
+
+    def __call__(self, request: ChatRequest) -> Turn:
+        value = self.value
+        return value if value.__class__ is str else _said(value, request)
+
+    def __repr__(self) -> str:
+        return f"Saying({self.value!r})"
 
 
 def _said(value: Any, request: ChatRequest) -> Generator[Any, Any, None]:

@@ -26,9 +26,12 @@ from ..server.clock import RealClock
 from ..server.engine import Engines
 from . import asserts
 from .asked import exactly
-from .journal import Journal
+from .journal import Exchange, Journal
+from .rules import Rule, Ruled, Rules, asked_by, called_at
 
 if TYPE_CHECKING:
+    from re import Pattern
+
     from ..client import AsyncOpenAI, OpenAI
     from ..hosting.asgi import ASGI
     from ..hosting.run import Running
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from ..server.clock import Clock
     from ..server.engine import (
         ChatEngine,
+        ChatRequest,
         EmbeddingEngine,
         ImageEngine,
         ModerationEngine,
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from ..server.limits import RateLimits
     from ..server.store import Store
     from ..transports.httpx2 import HandlerTransport
+    from .asked import Asked, Words
 
 __all__ = ("PORT", "FakeOpenAI", "exactly")
 
@@ -90,6 +95,7 @@ class FakeOpenAI:
         are requests and tokens a minute, for each key and model: a `RateLimit`, or a mapping from models. `filters`
         wrap the whole, the first outermost. `python_graders` lets graders run the Python that callers send, on this
         machine. `journal` is how many of the last exchanges are kept in `fake.journal`, 0 for none.
+        With `strict` a conversation that no rule answers (`when`) is a 404 with the code `no_rule`.
 
     Raises `ValueError` for a built-in engine that does not exist and `TypeError` for what cannot be an engine.
     """
@@ -117,14 +123,17 @@ class FakeOpenAI:
         job_seconds: float = 0.1,
         python_graders: bool = False,
         journal: int = 1000,
+        strict: bool = False,
     ) -> None:
+        self.rules = Rules(strict=strict)
+        """What `when` was told."""
         clock = RealClock() if clock is None else clock
         self.journal = Journal(clock, journal)
         """What was asked and answered."""
         first, each = latency if isinstance(latency, tuple) else (latency, 0.0)
 
         def answering(source: Answers) -> ChatEngine:
-            found = made(source, seed=seed)
+            found = Ruled(self.rules, made(source, seed=seed))
             return Paced(found, first, each) if first or each else found
 
         others: Any = {} if engines is None else engines
@@ -193,11 +202,64 @@ class FakeOpenAI:
         self.server.restore(state)
 
     def reset(self) -> None:
-        """Forget everything, the journal too, and begin anew with the seed."""
+        """Forget everything, the journal and the rules too, and begin anew with the seed."""
         self.server.reset()
         self.journal.clear()
+        self.rules.clear()
+
+    # What it answers
+
+    def when(
+        self,
+        *,
+        operation: str | Pattern[str] | None = None,
+        model: str | Pattern[str] | None = None,
+        text: Words | None = None,
+        system: Words | None = None,
+        tools: str | Iterable[str] | None = None,
+        tool_result: Words | bool | None = None,
+        turn: int | None = None,
+        headers: Mapping[str, Words] | None = None,
+        metadata: Mapping[str, Words] | None = None,
+        response_format: str | None = None,
+        predicate: Callable[[Asked], object] | None = None,
+        times: int | None = None,
+    ) -> Rule:
+        """Begin a rule for conversations that meet all of these; its methods say what is answered.
+
+        `text` is what the user says last; a `str` has to be in it, `exactly(...)` to be all of it, a pattern to be
+        found in it. `times` is how many requests the rule answers at most. Of several rules the most specific answers,
+        and of equally specific ones the last. Raises `TypeError` or `ValueError` for a condition that cannot be one.
+        """
+        given = {
+            "operation": operation,
+            "model": model,
+            "text": text,
+            "system": system,
+            "tools": tools,
+            "tool_result": tool_result,
+            "turn": turn,
+            "headers": headers,
+            "metadata": metadata,
+            "response_format": response_format,
+            "predicate": predicate,
+        }
+        return self.rules.add(given, times, called_at(1))
+
+    def explain(self, asked: Exchange | ChatRequest | Mapping[str, Any]) -> str:
+        """What each rule makes of a request, as the rules stand now, and why.
+
+        `asked` is an exchange of the journal, a request to an engine, or the body of a chat completion, a completion
+        or a Response. Of an exchange it says who answered it then. Raises `TypeError` for something else.
+        """
+        told = self.rules.explain(asked_by(asked))
+        return f"answered by {asked.answered_by}\n{told}" if isinstance(asked, Exchange) else told
 
     # What was asked
+
+    def assert_all_rules_used(self) -> None:
+        """See that every rule has answered something. Raises `AssertionError` with those that have not."""
+        asserts.all_used(self.rules, self.journal)
 
     def assert_called(self, *, times: int | None = None, **query: Any) -> None:
         """See that something was asked, `times` times or at all; `query` is one of `journal.calls`.

@@ -10,8 +10,9 @@ from .journal import differences
 
 if TYPE_CHECKING:
     from .journal import Exchange, Journal
+    from .rules import Rules
 
-__all__ = ("called", "in_order", "not_called", "tokens_at_most")
+__all__ = ("all_used", "called", "in_order", "not_called", "tokens_at_most")
 
 _LISTED: Final = 20
 
@@ -88,3 +89,13 @@ def tokens_at_most(journal: Journal, most: int, given: Mapping[str, Any]) -> Non
     if sum(each_of) > most:
         told = "\n".join(f"  {count:>6} {each!r}" for count, each in zip(each_of, found, strict=True))
         raise AssertionError(f"expected {most} tokens at most with {query}, and there were {sum(each_of)}:\n{told}")
+
+
+def all_used(rules: Rules, journal: Journal) -> None:
+    """See that every rule has answered something."""
+    unused = rules.unused()
+    if unused:
+        told = "\n".join(f"  {rule}" for rule in unused)
+        raise AssertionError(
+            f"expected every rule to answer something, and these did not:\n{told}\n{_asked(list(journal))}"
+        )

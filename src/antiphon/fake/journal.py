@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from ..kernel.flow import Flow, Step
     from ..kernel.http import Handler, Headers, Request, Response
     from ..server.clock import Clock
+    from .rules import Rule
 
-__all__ = ("Exchange", "Journal", "Tokens", "under_way")
+__all__ = ("Exchange", "Journal", "Tokens", "asked_of", "under_way")
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Bytes of bodies that a journal keeps; the oldest exchanges make room."""
@@ -73,6 +74,12 @@ class Exchange:
     """When the answer was complete, or was left, in Unix time by the fake's clock; `None`: not yet."""
     left_early = False
     """Whether the caller went away before the answer was complete."""
+
+    rule: Rule | None = None
+    """The rule that answered."""
+    engine: Any = None
+    """The engine that answered, where no rule did and one was asked."""
+    given: Any = None  # what the rule gave, for the further choices of the same request
 
     def __init__(self, request: Request, began: float) -> None:
         self._request = request
@@ -121,17 +128,7 @@ class Exchange:
     def asked(self) -> Asked:
         """What the request asks, as rules see it."""
         body: Mapping[str, Any] = self.body if isinstance(self.body, Mapping) else {}
-        model = body.get("model")
-        read = _CONVERSATIONS.get(self.operation)
-        chat: ChatRequest | None = None
-        if read is not None:
-            try:
-                chat = read(body)
-            except Exception:  # a body that the API refuses is not read further
-                chat = None
-        subject = _subject(body)
-        name = model if isinstance(model, str) else ""
-        return Asked(self.operation, name, body, self._request.headers, chat, subject)
+        return asked_of(self.operation, body, self._request.headers)
 
     @property
     def model(self) -> str:
@@ -231,6 +228,13 @@ class Exchange:
         """How long it took, by the fake's clock; `None` where it has not ended."""
         return None if self.ended is None else self.ended - self.began
 
+    @property
+    def answered_by(self) -> str:
+        """Who answered: a rule, an engine, or the server itself."""
+        if self.rule is not None:
+            return str(self.rule)
+        return "server" if self.engine is None else repr(self.engine)
+
     def __repr__(self) -> str:
         told = str(self.asked) if self.operation else f"{self.method} {self.path}"
         said = f" {shown(self.output_text)}" if self.output_text else ""
@@ -261,6 +265,19 @@ _CONVERSATIONS: Final[dict[str, Callable[[Mapping[str, Any]], ChatRequest]]] = {
         body, input_items(body.get("input")), body.get("model") or "", strict=False
     ),
 }
+
+
+def asked_of(operation: str, body: Mapping[str, Any], headers: Headers) -> Asked:
+    """What a body asks of an operation."""
+    model = body.get("model")
+    read = _CONVERSATIONS.get(operation)
+    chat: ChatRequest | None = None
+    if read is not None:
+        try:
+            chat = read(body)
+        except Exception:  # a body that the API refuses is not read further
+            chat = None
+    return Asked(operation, model if isinstance(model, str) else "", body, headers, chat, _subject(body))
 
 
 def _subject(body: Mapping[str, Any]) -> str:
