@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .behaviour import Behaviour, Call
     from .endpoint import Endpoint
 
-__all__ = ("Kept", "Single", "Value", "check_parents", "families", "family", "kept", "later", "now")
+__all__ = ("Kept", "Single", "Value", "amend", "check_parents", "families", "family", "kept", "later", "now")
 
 Value: TypeAlias = "Any | Callable[[Call], Any]"
 """A value of a field, or a function that gives it for the call."""
@@ -39,6 +39,14 @@ Doc: TypeAlias = dict[str, Any]
 _NONE: Mapping[str, Any] = {}
 _CRUD = ("create", "retrieve", "update", "list", "delete")
 _PAGING = frozenset(("limit", "order", "after", "before", "page", "include"))
+
+
+def amend(server: Server, place: str, id: str, **fields: Any) -> None:
+    """Set fields of a document anew, whatever else has changed in it since it was read; nothing where it is gone."""
+    with server.lock:
+        doc = server.store.get(place, id)
+        if doc is not None:
+            server.store.put(place, id, {**doc, **fields})
 
 
 def now(call: Call) -> int:

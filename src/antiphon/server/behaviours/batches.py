@@ -21,7 +21,7 @@ from ..asking import asked
 from ..behaviour import Call, serves
 from ..facts import made
 from ..jobs import Again, Job, job
-from ..kept import check_reference, family
+from ..kept import amend, check_reference, family
 from ..store import bytes_of
 from .files import keep_file
 
@@ -124,11 +124,19 @@ def validate(server: Server, due: Job) -> None:
     if errors:
         _halted(server, batch["id"])
         told = {"object": "list", "data": errors[:_MOST_ERRORS]}
-        _changed(server, due, status="failed", failed_at=int(due.at), errors=told)
+        amend(server, "batches", due.subject, status="failed", failed_at=int(due.at), errors=told)
         return
     counts = {"total": len(lines), "completed": 0, "failed": 0}
     model = lines[0].body.get("model")
-    _changed(server, due, status="in_progress", in_progress_at=int(due.at), request_counts=counts, model=model)
+    amend(
+        server,
+        "batches",
+        due.subject,
+        status="in_progress",
+        in_progress_at=int(due.at),
+        request_counts=counts,
+        model=model,
+    )
     at = due.at + server.job_seconds * 0.8 / _PARTS
     server.jobs.schedule("batches.run", batch["id"], at=at, data=due.data)
 
@@ -160,11 +168,11 @@ def run(server: Server, due: Job) -> Flow[Again | None]:
         counts["failed"] += len(refused)
         _append(server, batch["id"], "output", answered)
         _append(server, batch["id"], "error", refused)
-        _changed(server, due, request_counts=counts, usage=used)
+        amend(server, "batches", due.subject, request_counts=counts, usage=used)
         data = {**due.data, "line": last}
         if last < len(texts):
             return Again(server.job_seconds * 0.8 / _PARTS, data)
-        _changed(server, due, status="finalizing", finalizing_at=int(due.at))
+        amend(server, "batches", due.subject, status="finalizing", finalizing_at=int(due.at))
         server.jobs.schedule("batches.finish", batch["id"], at=due.at + server.job_seconds * 0.1, data=data)
         return None
 
@@ -205,13 +213,6 @@ def _kept(server: Server, due: Job) -> dict[str, Any] | None:
     return server.store.get("batches", due.subject)
 
 
-def _changed(server: Server, due: Job, **fields: Any) -> None:
-    with server.lock:
-        batch = _kept(server, due)
-        if batch is not None:
-            server.store.put("batches", due.subject, {**batch, **fields})
-
-
 def _close(server: Server, due: Job, **fields: Any) -> None:
     files: dict[str, Any] = {}
     for kind in ("output", "error"):
@@ -220,7 +221,7 @@ def _close(server: Server, due: Job, **fields: Any) -> None:
             name = f"{due.subject}_{kind}.jsonl"
             file = keep_file(server, data, name, "batch_output", at=int(due.at), expires_after=due.data.get("kept_for"))
             files[f"{kind}_file_id"] = file["id"]
-    _changed(server, due, **files, **fields)
+    amend(server, "batches", due.subject, **files, **fields)
 
 
 # Lines that were answered, until they are put into files

@@ -20,7 +20,7 @@ from ..behaviour import Call, serves
 from ..facts import made
 from ..ids import Ids
 from ..jobs import Again, Job, job
-from ..kept import check_reference, family
+from ..kept import amend, check_reference, family
 from ..store import bytes_of
 from ..training_data import examples
 from ..vocabulary import known_models
@@ -250,13 +250,13 @@ def validate(server: Server, due: Job) -> None:
                 "message": f"The job failed due to an invalid {field.replace('_', ' ')}. {each.wrong[0]}{more}",
                 "param": field,
             }
-            _changed(server, doc["id"], status="failed", finished_at=moment, error=error)
+            amend(server, "fine_tuning/jobs", doc["id"], status="failed", finished_at=moment, error=error)
             _tell(server, doc["id"], moment, error["message"], level="error")
             return
     training = found["training_file"]
     chosen = _chosen(doc, training.lines)
     steps = max(1, ceil(training.lines / chosen["batch_size"]) * chosen["n_epochs"])
-    _changed(server, doc["id"], status="queued")
+    amend(server, "fine_tuning/jobs", doc["id"], status="queued")
     _tell(server, doc["id"], moment, "Files validated, moving job to queued state")
     data = {**due.data, "step": 0, "steps": steps, "chosen": chosen, "tokens": training.tokens * chosen["n_epochs"]}
     server.jobs.schedule("fine_tuning.train", doc["id"], at=due.at + server.job_seconds * 0.1, data=data)
@@ -285,8 +285,9 @@ def train(server: Server, due: Job) -> Again | None:
         method = doc["method"]
         kind = method["type"]
         inner = {**method[kind], "hyperparameters": {**method[kind]["hyperparameters"], **chosen}}
-        _changed(
+        amend(
             server,
+            "fine_tuning/jobs",
             doc["id"],
             status="running",
             estimated_finish=int(due.at + left),
@@ -370,8 +371,9 @@ def _finish(server: Server, doc: Mapping[str, Any], data: Mapping[str, Any], at:
     model = {"id": name, "object": "model", "created": at, "owned_by": server.organization}
     server.store.put(TUNED, name, model)
     file = keep_file(server, _results(doc, data["steps"]), "step_metrics.csv", "fine-tune-results", at=at)
-    _changed(
+    amend(
         server,
+        "fine_tuning/jobs",
         doc["id"],
         status="succeeded",
         fine_tuned_model=name,
@@ -395,13 +397,6 @@ def _results(doc: Mapping[str, Any], steps: int) -> bytes:
 
 def _kept(server: Server, id: str) -> dict[str, Any] | None:
     return server.store.get("fine_tuning/jobs", id)
-
-
-def _changed(server: Server, id: str, **fields: Any) -> None:
-    with server.lock:
-        doc = _kept(server, id)
-        if doc is not None:
-            server.store.put("fine_tuning/jobs", id, {**doc, **fields})
 
 
 def _tell(

@@ -18,7 +18,7 @@ from ..asking import asked
 from ..behaviour import Call, serves
 from ..ids import Ids
 from ..jobs import Again, Job, job
-from ..kept import check_reference, now
+from ..kept import amend, check_reference, now
 from ..renderings.sinks import EVENT_STREAM, settled
 from ..store import bytes_of
 from ..training_data import examples
@@ -186,8 +186,7 @@ def tune(server: Server, due: Job) -> Again | None:
         _tell(server, kept["id"], at, f"Completed epoch {max(1, epochs * step // (_STEPS - 1))}/{epochs}")
     else:
         changes |= _finished(server, kept, due)
-    with server.lock:
-        server.store.put(TUNES, kept["id"], {**kept, **changes})
+    amend(server, TUNES, kept["id"], **changes)
     if changes.get("status") in _OVER:
         return None
     return Again(server.job_seconds / (_STEPS + 1), {**due.data, "step": step + 1})
