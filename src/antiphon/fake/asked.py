@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from ..kernel.http import Headers
@@ -131,42 +132,44 @@ def shown(text: str) -> str:
 class _Condition(NamedTuple):
     weight: int
     """3 for one thing only, 2 for a pattern of things, 1 for whatever has something in it."""
-    differs: Callable[[Asked], str | None]
-    """Why a request is not meant; `None` where it is."""
+    holds: Callable[[Asked], object]
+    differs: Callable[[Asked], str]
+    """Why a request is not meant, where it is not."""
+
+
+class _Comparison(NamedTuple):
+    """What a text has to be."""
+
+    weight: int
+    holds: Callable[[str | None], object]
+    wanted: str
+    """The end of the sentence that says what a text is: that it is not what was wanted."""
+
+    def differs(self, found: str | None, what: str) -> str:
+        return f"there is no {what}" if found is None else f"{what} is {shown(found)}, {self.wanted}"
 
 
 def _words(name: str, wanted: Any) -> _Condition:
-    weight, differs = _comparison(name, wanted)
-    return _Condition(weight, lambda asked: differs(getattr(asked, name), name))
+    comparison = _comparison(name, wanted)
+    holds, read = comparison.holds, attrgetter(name)
+    return _Condition(
+        comparison.weight,
+        lambda asked: holds(read(asked)),
+        lambda asked: comparison.differs(read(asked), name),
+    )
 
 
-def _comparison(name: str, wanted: Any) -> tuple[int, Callable[[str | None, str], str | None]]:
+def _comparison(name: str, wanted: Any) -> _Comparison:
     if isinstance(wanted, re.Pattern):
-        pattern: re.Pattern[str] = wanted
-
-        def unlike(found: str | None, what: str) -> str | None:
-            if found is not None and pattern.search(found):
-                return None
-            return f"{_is(what, found)}, in which {pattern.pattern!r} is not found"
-
-        return 2, unlike
+        search: Callable[[str], object] = wanted.search
+        said = f"in which {wanted.pattern!r} is not found"
+        return _Comparison(2, lambda found: found is not None and search(found), said)
     if not isinstance(wanted, str):
         raise TypeError(f"{name} is a str, exactly(...) or a pattern of `re`, not {wanted!r}")
-    text: str = wanted
+    plain = str.__str__(wanted)
     if isinstance(wanted, exactly):
-        plain = str.__str__(wanted)
-        return 3, lambda found, what: None if found == plain else f"{_is(what, found)}, not {shown(plain)}"
-
-    def lacks(found: str | None, what: str) -> str | None:
-        if found is None:
-            return f"there is no {what}"
-        return None if text in found else f"{_is(what, found)}, which has no {shown(text)} in it"
-
-    return 1, lacks
-
-
-def _is(what: str, found: str | None) -> str:
-    return f"there is no {what}" if found is None else f"{what} is {shown(found)}"
+        return _Comparison(3, lambda found: found == plain, f"not {shown(plain)}")
+    return _Comparison(1, lambda found: found is not None and plain in found, f"which has no {shown(plain)} in it")
 
 
 def _named(name: str, wanted: Any) -> _Condition:
@@ -174,84 +177,83 @@ def _named(name: str, wanted: Any) -> _Condition:
         return _words(name, wanted)
     if not isinstance(wanted, str):
         raise TypeError(f"{name} is a name, a pattern such as 'gpt-4o*' or one of `re`, not {wanted!r}")
-    patterned = any(c in "*?[" for c in wanted)
+    read = attrgetter(name)
 
-    def differs(asked: Asked) -> str | None:
-        found = getattr(asked, name)
-        same = fnmatchcase(found, wanted) if patterned else found == wanted
-        return None if same else f"{name} is {shown(found)}, not {wanted!r}"
+    def differs(asked: Asked) -> str:
+        return f"{name} is {shown(read(asked))}, not {wanted!r}"
 
-    return _Condition(2 if patterned else 3, differs)
+    if any(c in "*?[" for c in wanted):
+        return _Condition(2, lambda asked: fnmatchcase(read(asked), wanted), differs)
+    return _Condition(3, lambda asked: read(asked) == wanted, differs)
 
 
 def _tools(name: str, wanted: Any) -> _Condition:
     names = [wanted] if isinstance(wanted, str) else list(wanted)
 
-    def differs(asked: Asked) -> str | None:
-        missing = [each for each in names if each not in asked.tools]
-        if not missing:
-            return None
-        return f"tools offered are {', '.join(asked.tools) or 'none'}, without {', '.join(missing)}"
+    def missing(asked: Asked) -> list[str]:
+        return [each for each in names if each not in asked.tools]
 
-    return _Condition(3, differs)
+    return _Condition(
+        3,
+        lambda asked: not missing(asked),
+        lambda asked: f"tools offered are {', '.join(asked.tools) or 'none'}, without {', '.join(missing(asked))}",
+    )
 
 
 def _tool_result(name: str, wanted: Any) -> _Condition:
-    if isinstance(wanted, bool):
-
-        def differs(asked: Asked) -> str | None:
-            if (asked.tool_result is not None) is wanted:
-                return None
-            return f"there is {'no' if wanted else 'a'} tool's result"
-
-        return _Condition(1, differs)
-    return _words(name, wanted)
+    if not isinstance(wanted, bool):
+        return _words(name, wanted)
+    return _Condition(
+        1,
+        lambda asked: (asked.tool_result is not None) is wanted,
+        lambda asked: f"there is {'no' if wanted else 'a'} tool's result",
+    )
 
 
 def _turn(name: str, wanted: Any) -> _Condition:
     if not isinstance(wanted, int) or wanted < 1:
         raise ValueError(f"turn is a number, 1 for the first answer of a conversation, not {wanted!r}")
-    return _Condition(3, lambda asked: None if asked.turn == wanted else f"turn is {asked.turn}, not {wanted}")
+    return _Condition(3, lambda asked: asked.turn == wanted, lambda asked: f"turn is {asked.turn}, not {wanted}")
 
 
 def _mapping(name: str, wanted: Any) -> _Condition:
     if not isinstance(wanted, Mapping):
         raise TypeError(f"{name} is a mapping of names to what they have to be, not {wanted!r}")
     each = {
-        key: _comparison(f"{name}[{key!r}]", exactly(value) if type(value) is str else value)[1]
+        key: _comparison(f"{name}[{key!r}]", exactly(value) if type(value) is str else value)
         for key, value in wanted.items()
     }
 
-    def differs(asked: Asked) -> str | None:
+    def holds(asked: Asked) -> bool:
         held: Mapping[str, Any] = getattr(asked, name)
-        for key, compare in each.items():
-            secret = name == "headers" and _SECRET.search(key.lower())
-            difference = compare(held.get(key), f"{name}[{key!r}]")
-            if difference is not None:
-                return f"{name}[{key!r}] is another" if secret else difference
-        return None
+        return all(comparison.holds(held.get(key)) for key, comparison in each.items())
 
-    return _Condition(3, differs)
+    def differs(asked: Asked) -> str:
+        held: Mapping[str, Any] = getattr(asked, name)
+        key, comparison = next((k, c) for k, c in each.items() if not c.holds(held.get(k)))
+        if name == "headers" and _SECRET.search(key.lower()):
+            return f"{name}[{key!r}] is another"
+        return comparison.differs(held.get(key), f"{name}[{key!r}]")
+
+    return _Condition(3, holds, differs)
 
 
 def _response_format(name: str, wanted: Any) -> _Condition:
     if not isinstance(wanted, str):
         raise TypeError(f"response_format is 'text', 'json_object', 'json_schema' or a schema's name, not {wanted!r}")
 
-    def differs(asked: Asked) -> str | None:
+    def differs(asked: Asked) -> str:
         kind, schema = asked.response_format
-        if wanted in (kind, schema):
-            return None
         return f"response_format is {kind!r}{f' with the schema {schema!r}' if schema else ''}, not {wanted!r}"
 
-    return _Condition(3, differs)
+    return _Condition(3, lambda asked: wanted in asked.response_format, differs)
 
 
 def _predicate(name: str, wanted: Any) -> _Condition:
     if not callable(wanted):
         raise TypeError(f"predicate is a function of what is asked, not {wanted!r}")
     said = getattr(wanted, "__name__", repr(wanted))
-    return _Condition(2, lambda asked: None if wanted(asked) else f"the predicate {said} says no")
+    return _Condition(2, wanted, lambda asked: f"the predicate {said} says no")
 
 
 _KINDS: Final[dict[str, Callable[[str, Any], _Condition]]] = {
@@ -272,7 +274,7 @@ _KINDS: Final[dict[str, Callable[[str, Any], _Condition]]] = {
 class Conditions:
     """Conditions on a request that have to hold all together. Raises `TypeError` for what cannot be one."""
 
-    __slots__ = ("_conditions", "given", "rank")
+    __slots__ = ("_conditions", "_tests", "given", "rank")
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self.given = {name: value for name, value in given.items() if value is not None}
@@ -280,16 +282,20 @@ class Conditions:
         if unknown:
             raise TypeError(f"there is no condition {unknown[0]!r}; there are {', '.join(_KINDS)}")
         self._conditions = [_KINDS[name](name, value) for name, value in self.given.items()]
+        self._tests = [each.holds for each in self._conditions]
         self.rank = (len(self._conditions), sum(each.weight for each in self._conditions))
         """How specific they are: so many conditions, and how narrow these are. More is more specific."""
 
     def hold(self, asked: Asked) -> bool:
         """Whether a request is meant."""
-        return all(each.differs(asked) is None for each in self._conditions)
+        for holds in self._tests:  # noqa: SIM110  # there may be many rules, and a generator for each costs
+            if not holds(asked):
+                return False
+        return True
 
     def differences(self, asked: Asked) -> list[str]:
         """What keeps a request from being meant, a sentence for each condition that does not hold."""
-        return [why for each in self._conditions if (why := each.differs(asked)) is not None]
+        return [each.differs(asked) for each in self._conditions if not each.holds(asked)]
 
     def __str__(self) -> str:
         return ", ".join(f"{name}={_told(value)}" for name, value in self.given.items())
