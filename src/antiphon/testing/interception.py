@@ -10,6 +10,7 @@ yet are seen to when they are imported. Nothing of this is imported by, or costs
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Iterable
@@ -45,6 +46,7 @@ _LIBRARIES: Final = {
 
 _SELF: Final = str(Path(__file__).parent)
 _MACHINERY: Final = ("pluggy", "_pytest", "pytest", "pytest_asyncio", "asyncio", "runpy", "threading", "concurrent")
+"""Packages whose calls say nothing about where a request comes from."""
 
 
 class Escape(NamedTuple):
@@ -179,14 +181,16 @@ def host_of(url: str) -> str:
 
 
 def _stack() -> str:
-    frames = [
-        frame
-        for frame in traceback.extract_stack()
-        if not frame.filename.startswith((_SELF, "<frozen")) and not _is_machinery(frame.filename)
-    ]
+    hidden = (_SELF, "<frozen", *_machinery())
+    frames = [frame for frame in traceback.extract_stack() if not frame.filename.startswith(hidden)]
     return "".join(traceback.StackSummary.from_list(frames).format()).rstrip() + "\n"
 
 
-def _is_machinery(filename: str) -> bool:
-    parts = Path(filename).parts
-    return any(part.removesuffix(".py") in _MACHINERY for part in parts[-4:])
+def _machinery() -> list[str]:
+    """Where the files of what calls tests and coroutines are. A project may be named so, too, and is not hidden."""
+    places: list[str] = []
+    for name in _MACHINERY:
+        file: str | None = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None:
+            places.append(f"{Path(file).parent}{os.sep}" if Path(file).stem == "__init__" else file)
+    return places

@@ -121,6 +121,7 @@ def fake_openai_server(fake_openai: FakeOpenAI, _fake_openai_shared: tuple[Any, 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """A test out of which a request escaped has failed, whatever became of the error."""
+    __tracebackhide__ = True
     try:
         yield
     except BaseException as error:

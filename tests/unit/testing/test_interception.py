@@ -8,6 +8,8 @@ import subprocess
 import sys
 import urllib.request
 from itertools import pairwise
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import aiohttp
@@ -185,6 +187,43 @@ def test_this_machine_is_left_alone_and_everything_is_put_back() -> None:
         assert [each["id"] for each in httpx2.get(f"{URL}/models", headers=KEY).json()["data"]] == ["mine"]
     assert before == (httpx2.HTTPTransport.handle_request, socket.getaddrinfo, aiohttp.TCPConnector._create_connection)
     assert not [finder for finder in sys.meta_path if type(finder).__module__.startswith("antiphon")]
+
+
+async def test_sockets_of_unix_and_transports_without_a_network_are_left_alone(
+    interception: Interception, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "s")
+
+    def serve(listener: socket.socket) -> None:
+        for _ in range(2):
+            with listener.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        listener.settimeout(20)
+        thread = Thread(target=serve, args=(listener,))
+        thread.start()
+        with httpx2.Client(transport=httpx2.HTTPTransport(uds=path)) as client:
+            assert client.get("http://docker/info").status_code == 202
+        async with httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=path)) as aclient:
+            assert (await aclient.get("http://docker/info")).status_code == 202
+        thread.join()
+    with httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(418))) as client:
+        assert client.get(URL).status_code == 418
+
+
+def test_a_project_may_be_named_as_the_machinery_is(tmp_path: Path) -> None:
+    home = tmp_path / "pytest"
+    home.mkdir()
+    (home / "asyncio.py").write_text("def ask(get, url):\n    get(url)\n")
+    scope: dict[str, Any] = {}
+    exec(compile((home / "asyncio.py").read_text(), str(home / "asyncio.py"), "exec"), scope)
+    with intercepted(FakeOpenAI()), pytest.raises(EscapedRequest, match="in ask") as caught:
+        scope["ask"](httpx2.get, "https://models.example")
+    assert "_pytest" not in caught.value.escape.stack
 
 
 def test_libraries_are_seen_to_when_they_are_imported_later() -> None:

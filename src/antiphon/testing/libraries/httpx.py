@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...kernel.errors import APIConnectionError, APITimeoutError
 
 if TYPE_CHECKING:
+    from ...transports.handler import HandlerTransport
     from ..interception import Interception
 
 __all__ = ("patches",)
@@ -22,7 +23,7 @@ def patches(module: ModuleType, interception: Interception) -> Iterator[tuple[An
     name = module.__name__
 
     def handle_request(self: Any, request: Any) -> Any:
-        there = interception.route(request.url.host, f"{request.method} {request.url}", name)
+        there = _route(interception, self, request, name)
         if there is None:
             return handle(self, request)
         # Only now: it imports the library, which may have been on its way in when it was patched.
@@ -39,7 +40,7 @@ def patches(module: ModuleType, interception: Interception) -> Iterator[tuple[An
         return module.Response(response.status, headers=response.headers.pairs, stream=body, request=request)
 
     async def handle_async_request(self: Any, request: Any) -> Any:
-        there = interception.route(request.url.host, f"{request.method} {request.url}", name)
+        there = _route(interception, self, request, name)
         if there is None:
             return await ahandle(self, request)
         from ...transports.httpx2 import _large, _ours, _read_timeout
@@ -56,6 +57,13 @@ def patches(module: ModuleType, interception: Interception) -> Iterator[tuple[An
 
     yield owner, "handle_request", handle_request
     yield aowner, "handle_async_request", handle_async_request
+
+
+def _route(interception: Interception, transport: Any, request: Any, library: str) -> HandlerTransport | None:
+    """Where a request goes. A transport over a socket of Unix stays on this machine, whatever the host is named."""
+    if getattr(getattr(transport, "_pool", None), "_uds", None) is not None:
+        return None
+    return interception.route(request.url.host, f"{request.method} {request.url}", library)
 
 
 def _theirs(module: Any, error: APIConnectionError, request: Any, otherwise: str) -> Exception:
