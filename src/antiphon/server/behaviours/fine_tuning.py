@@ -229,9 +229,13 @@ _RESULTS: Final = {"cancel": _end, "pause": _hold, "resume": _go_on}
 @job("fine_tuning.validate")
 def validate(server: Server, due: Job) -> None:
     """Read the files. What is wrong with one ends the job."""
-    doc = _kept(server, due.subject)
-    if doc is None:
-        return
+    with server.lock:  # whoever cancels the job does so before or after
+        doc = _kept(server, due.subject)
+        if doc is not None and doc["status"] == "validating_files":
+            _validated(server, doc, due)
+
+
+def _validated(server: Server, doc: Mapping[str, Any], due: Job) -> None:
     moment = int(due.at)
     kind: str = doc["method"]["type"]
     found = {
@@ -274,9 +278,13 @@ def _chosen(doc: Mapping[str, Any], count: int) -> dict[str, Any]:
 @job("fine_tuning.train")
 def train(server: Server, due: Job) -> Again | None:
     """Train for a tenth of the job's time; the last part makes the model."""
-    doc = _kept(server, due.subject)
-    if doc is None:
-        return None
+    with server.lock:  # whoever cancels or pauses the job does so before or after
+        doc = _kept(server, due.subject)
+        under_way = doc is not None and doc["status"] in ("queued", "running")
+        return _trained(server, doc, due) if doc is not None and under_way else None
+
+
+def _trained(server: Server, doc: Mapping[str, Any], due: Job) -> Again | None:
     data = due.data
     part = server.job_seconds * 0.1
     if doc["status"] == "queued":

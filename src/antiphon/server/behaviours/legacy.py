@@ -168,9 +168,12 @@ def _following(server: Server, tune: str) -> Iterator[bytes | Step[Any]]:
 @job("legacy.tune")
 def tune(server: Server, due: Job) -> Again | None:
     """One step of a fine-tune: it waits, runs through its epochs, and makes its model."""
-    kept = server.store.get(TUNES, due.subject)
-    if kept is None:
-        return None
+    with server.lock:  # whoever cancels it does so before or after
+        kept = server.store.get(TUNES, due.subject)
+        return None if kept is None or kept["status"] in _OVER else _stepped(server, kept, due)
+
+
+def _stepped(server: Server, kept: dict[str, Any], due: Job) -> Again | None:
     step, at = due.data["step"], int(due.at)
     changes: dict[str, Any] = {"updated_at": at}
     if step == 0:
