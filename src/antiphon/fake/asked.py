@@ -115,8 +115,13 @@ class Asked:
             return "text", None
         return self.chat.response_format.kind, self.chat.response_format.name
 
+    def read(self) -> None:
+        """Find out all there is. Raises whatever a body that is not as the API wants it leads to."""
+        for each in ("text", "system", "tools", "tool_result", "turn", "response_format"):
+            getattr(self, each)
+
     def __str__(self) -> str:
-        told = [self.operation, self.model, shown(self.text)]
+        told = [self.operation, self.model, shown(self.text) if self.text else ""]
         if self.tool_result is not None:
             told.append(f"with a tool's result {shown(self.tool_result)}")
         if self.tools:

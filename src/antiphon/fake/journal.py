@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import cached_property
 from types import GeneratorType
@@ -268,16 +269,15 @@ _CONVERSATIONS: Final[dict[str, Callable[[Mapping[str, Any]], ChatRequest]]] = {
 
 
 def asked_of(operation: str, body: Mapping[str, Any], headers: Headers) -> Asked:
-    """What a body asks of an operation."""
-    model = body.get("model")
-    read = _CONVERSATIONS.get(operation)
-    chat: ChatRequest | None = None
+    """What a body asks of an operation. Of one that the API would refuse it tells no more than the model and a text."""
+    model, read = body.get("model"), _CONVERSATIONS.get(operation)
+    name = model if isinstance(model, str) else ""
     if read is not None:
-        try:
-            chat = read(body)
-        except Exception:  # a body that the API refuses is not read further
-            chat = None
-    return Asked(operation, model if isinstance(model, str) else "", body, headers, chat, _subject(body))
+        with suppress(Exception):  # whatever is wrong with it, the answer says
+            asked = Asked(operation, name, body, headers, read(body))
+            asked.read()
+            return asked
+    return Asked(operation, name, body, headers, subject=_subject(body))
 
 
 def _subject(body: Mapping[str, Any]) -> str:

@@ -10,7 +10,9 @@ import pytest
 
 from antiphon import FakeOpenAI, NotFoundError
 from antiphon.fake import exactly, journal
+from antiphon.kernel.http import Headers, Request
 from antiphon.server.clock import VirtualClock
+from antiphon.transports.handler import HandlerTransport
 
 HELLO: Any = [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Hello there"}]
 
@@ -225,3 +227,29 @@ def test_a_failure_does_not_tell_a_key() -> None:
         fake.assert_called(headers={"authorization": "Bearer sk-other"})
     assert "sk-other" not in str(failed.value)
     fake.assert_called(headers={"authorization": "Bearer fake"})
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("chat/completions", b"\xff{"),
+        ("chat/completions", b'{"messages": 3, "model": [], "metadata": 4}'),
+        ("chat/completions", b'{"messages": [3], "model": "gpt-5", "tools": 5}'),
+        ("responses", b'{"input": [3, {"text": 4}], "tools": [null]}'),
+        ("completions", b'{"prompt": 4}'),
+        ("embeddings", b'{"input": {"a": 3}}'),
+        ("embeddings", b"[]"),
+    ],
+)
+def test_a_body_that_is_refused_is_written_down_all_the_same(path: str, body: bytes) -> None:
+    fake = FakeOpenAI()
+    answer = HandlerTransport(fake).send(
+        Request("POST", f"/v1/{path}", headers=Headers({"authorization": "Bearer x"}), body=body), None, stream=False
+    )
+    assert answer.status == 400
+    call = fake.journal[-1]
+    assert call.operation.endswith("create")
+    assert "-> 400>" in repr(call)
+    assert call.tokens.total == 0
+    assert fake.journal.calls(text="x", model="y", tools="z", turn=2, metadata={"a": "b"}, tool_result=True) == []
+    assert fake.explain(call).startswith(f"answered by server\n{call.operation}")
