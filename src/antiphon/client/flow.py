@@ -155,29 +155,28 @@ def backoff(taken: int, headers: Headers | None) -> float:
 
 def retry_after(headers: Headers) -> float | None:
     """Seconds the server asks us to wait, or `None` where it says nothing that can be read."""
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is None:
-            continue
-        try:
-            delay = float(value)
-        except ValueError:
-            continue
-        if delay != delay or delay in (float("inf"), float("-inf")):
-            # A number too large to be one is a long wait; a word is none.
-            return LONGEST_DELAY + 1 if value.strip().lstrip("+")[:1].isdigit() else None
-        return delay / unit
-    return _until(headers.get("retry-after"))
+    plain = headers.get("retry-after")
+    milliseconds, seconds = _number(headers.get("retry-after-ms")), _number(plain)
+    if milliseconds is None and seconds is None:
+        return _until(plain)
+    wait = milliseconds / 1000 if milliseconds is not None else seconds
+    return None if wait != wait else wait
+
+
+def _number(text: str | None) -> float | None:
+    """What is written as a number: infinite where it is too large to be one; a word such as `inf` is NaN."""
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if any(map(str.isdigit, text or "")) else float("nan")
 
 
 def _until(date: str | None) -> float | None:
-    if not date:
-        return None
     import time
-    from email.utils import mktime_tz, parsedate_tz
+    from email.utils import parsedate_to_datetime
 
     try:
-        parsed = parsedate_tz(date)
-        return None if parsed is None else mktime_tz(parsed) - time.time()
-    except (TypeError, ValueError, OverflowError, OSError):
+        return parsedate_to_datetime(date).timestamp() - time.time() if date else None
+    except (ArithmeticError, OSError, TypeError, ValueError):
         return None
