@@ -155,6 +155,13 @@ def test_a_fork_leaves_files_alone_and_the_end_of_a_process_does_not(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_another_process_removes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = in_file(b"kept")
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # as it is in a child, when its copy goes
+    del body
+    assert len(list(folder.iterdir())) == 1
+
+
 @given(st.lists(st.binary(max_size=20), max_size=20), st.integers(0, 30))
 def test_any_pieces_give_the_same_bytes(pieces: list[bytes], most: int) -> None:
     whole = b"".join(pieces)
