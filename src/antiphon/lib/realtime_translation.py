@@ -15,16 +15,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from ..kernel.errors import OpenAIError
+from ..kernel.flow import Step, World, arun, run
 from ..kernel.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from ..kernel.flow import Flow
     from ..kernel.options import Headers, Query
     from ..kernel.websocket import SyncWebSocketConnectionOptions, WebSocketConnectionOptions
     from ..types.realtime.realtime_translation_client_event import RealtimeTranslationClientEvent
@@ -45,27 +47,59 @@ __all__ = ("AsyncTranslationConnection", "AsyncTranslationSession", "Translation
 
 _OVER = "the session's input is closed: `session.close` was sent, or the session has ended"
 _TWICE = "a translation session can only be entered once"
+_HERE = World()
+
+
+class _Do(Step[None]):
+    """A call of either colour: what it gives is awaited in an event loop."""
+
+    __slots__ = ("_args", "_function")
+
+    def __init__(self, function: Callable[..., Any], *args: Any) -> None:
+        self._function = function
+        self._args = args
+
+    def perform(self, world: World) -> None:
+        self._function(*self._args)
+
+    async def aperform(self, world: World) -> None:
+        await self._function(*self._args)
 
 
 class _Input:
-    """Whether anything may still be sent."""
+    """What goes in: `open` until `session.close` was sent, then `finishing`, and `closed` with the connection."""
 
     def __init__(self) -> None:
         self.state: Literal["open", "finishing", "closed"] = "open"
 
-    def admits(self, event: Any) -> bool:
-        """Whether an event is to be sent: saying once more that this was all is not.
+    def take(self, event: Any, send: Callable[[Any], Any], close: Callable[[], Any]) -> Flow[None]:
+        """Send an event, unless it says once more that this was all. Raises `OpenAIError` for what comes after that.
 
-        Raises `OpenAIError` for what comes after that.
+        Whether the server got what failed is not known, so the connection goes with it.
         """
-        finishes = (event._data if isinstance(event, View) else event).get("type") == "session.close"
-        if self.state == "finishing" and finishes:
-            return False
-        if self.state != "open":
-            raise OpenAIError(_OVER)
-        if finishes:
-            self.state = "finishing"
-        return True
+        last = (event._data if isinstance(event, View) else event).get("type") == "session.close"
+        match self.state, last:
+            case "finishing", True:
+                return
+            case "open", _:
+                self.state = "finishing" if last else "open"
+            case _:
+                raise OpenAIError(_OVER)
+        try:
+            yield _Do(send, event)
+        except BaseException as failure:
+            yield from _leaving(close, failure)
+            raise
+
+
+def _leaving(close: Callable[[], Any], failure: BaseException | None) -> Flow[None]:
+    """Close what is left, for a failure perhaps: that is what is raised then, and what closing raises is its cause."""
+    try:
+        yield _Do(close)
+    except BaseException as error:
+        if failure is None:
+            raise
+        raise failure from error
 
 
 def _checked(event: Any) -> Any:
@@ -93,16 +127,7 @@ class TranslationConnection:
     def send(self, event: Sent) -> None:
         """Send an event. Raises `OpenAIError` after `session.close`; a send that fails closes the connection."""
         with self._sending:
-            if not self._input.admits(event):
-                return
-            try:
-                self._connection.send(event)
-            except BaseException as error:
-                try:
-                    self.close()
-                except BaseException as closing:
-                    raise error from closing
-                raise
+            run(self._input.take(event, self._connection.send, self.close), _HERE)
 
     def recv(self, *, timeout: float | None = None) -> RealtimeTranslationServerEvent:
         """The next event; after `session.closed` the connection is closed.
@@ -162,16 +187,7 @@ class AsyncTranslationConnection:
     async def send(self, event: Sent) -> None:
         """Send an event. See `TranslationConnection.send`."""
         async with self._sending:
-            if not self._input.admits(event):
-                return
-            try:
-                await self._connection.send(event)
-            except BaseException as error:
-                try:
-                    await self.close()
-                except BaseException as closing:
-                    raise error from closing
-                raise
+            await arun(self._input.take(event, self._connection.send, self.close), _HERE)
 
     async def recv(self) -> RealtimeTranslationServerEvent:
         """The next event; nothing is lost when this is cancelled. See `TranslationConnection.recv`."""
@@ -188,14 +204,29 @@ class AsyncTranslationConnection:
         await self._connection.close()
 
 
-class _Session:
-    """Where a session connects to."""
+C = TypeVar("C", bound=TranslationConnection | AsyncTranslationConnection)
 
-    def __init__(self, resource: Any, model: str, extra_query: Query | None) -> None:
+
+class _Session(Generic[C]):
+    """Where a session connects to, how, and what came of it: the connection that it is to close."""
+
+    def __init__(self, resource: Any, model: str, extra_query: Query | None, **how: Any) -> None:
         self._resource = resource
         self._model = model
         self._query: Mapping[str, Any] = extra_query or {}
+        self._how = how
         self._entered = False
+        self._connection: C | None = None
+
+    def _manager(self) -> Any:
+        """What connects. Raises what `_enter` does."""
+        query = self._enter()
+        return self._resource.connect(model=self._model, extra_query=query, **self._how)
+
+    def _left(self, failure: BaseException | None) -> Flow[None]:
+        """What is done where a `with` block ends."""
+        if self._connection is not None:
+            yield from _leaving(self._connection.close, failure)
 
     def _enter(self) -> Mapping[str, Any]:
         """The query to connect with, once. Raises what is wrong with it before any key is asked for."""
@@ -220,7 +251,7 @@ def _asked(url: Any) -> dict[str, list[str]]:
     return parse_qs(urlsplit(str(url or "")).query, keep_blank_values=True)
 
 
-class TranslationSession(_Session):
+class TranslationSession(_Session[TranslationConnection]):
     """A session of `client.realtime.translations`: entered once, and never made again.
 
     Raises, when it is entered, `ValueError` without a model or with an `intent` in the query, and `OpenAIError` for
@@ -236,20 +267,16 @@ class TranslationSession(_Session):
         extra_headers: Headers | None = None,
         websocket_connection_options: SyncWebSocketConnectionOptions | None = None,
     ) -> None:
-        super().__init__(resource, model, extra_query)
-        self._headers = extra_headers
-        self._options = websocket_connection_options
-        self._connection: TranslationConnection | None = None
+        super().__init__(
+            resource,
+            model,
+            extra_query,
+            extra_headers=extra_headers,
+            websocket_connection_options=websocket_connection_options,
+        )
 
     def __enter__(self) -> TranslationConnection:
-        query = self._enter()
-        manager = self._resource.connect(
-            model=self._model,
-            extra_query=query,
-            extra_headers=self._headers,
-            websocket_connection_options=self._options,
-        )
-        self._connection = TranslationConnection(manager.enter())
+        self._connection = TranslationConnection(self._manager().enter())
         return self._connection
 
     def enter(self) -> TranslationConnection:
@@ -259,17 +286,10 @@ class TranslationSession(_Session):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._connection is None:
-            return
-        try:
-            self._connection.close()
-        except BaseException as closing:
-            if error is not None:
-                raise error.with_traceback(trace) from closing
-            raise
+        run(self._left(error), _HERE)
 
 
-class AsyncTranslationSession(_Session):
+class AsyncTranslationSession(_Session[AsyncTranslationConnection]):
     """`TranslationSession` for an event loop."""
 
     def __init__(
@@ -281,20 +301,16 @@ class AsyncTranslationSession(_Session):
         extra_headers: Headers | None = None,
         websocket_connection_options: WebSocketConnectionOptions | None = None,
     ) -> None:
-        super().__init__(resource, model, extra_query)
-        self._headers = extra_headers
-        self._options = websocket_connection_options
-        self._connection: AsyncTranslationConnection | None = None
+        super().__init__(
+            resource,
+            model,
+            extra_query,
+            extra_headers=extra_headers,
+            websocket_connection_options=websocket_connection_options,
+        )
 
     async def __aenter__(self) -> AsyncTranslationConnection:
-        query = self._enter()
-        manager = self._resource.connect(
-            model=self._model,
-            extra_query=query,
-            extra_headers=self._headers,
-            websocket_connection_options=self._options,
-        )
-        self._connection = AsyncTranslationConnection(await manager.enter())
+        self._connection = AsyncTranslationConnection(await self._manager().enter())
         return self._connection
 
     async def enter(self) -> AsyncTranslationConnection:
@@ -304,11 +320,4 @@ class AsyncTranslationSession(_Session):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._connection is None:
-            return
-        try:
-            await self._connection.close()
-        except BaseException as closing:
-            if error is not None:
-                raise error.with_traceback(trace) from closing
-            raise
+        await arun(self._left(error), _HERE)
