@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar, overload
 
@@ -158,14 +158,34 @@ class _Grouper(Generic[R]):
             self._timer.cancel()
             self._timer = None
 
+    # What changes the transcript. Each says whether there may be something to tell.
+
+    def _took(self, event: ServerEvent) -> bool:
+        updates = self._state.push(event)
+        if updates is None:
+            return False
+        self._updates.extend(updates)
+        self._arm()
+        return True
+
+    def _ended(self) -> bool:
+        self._updates.extend(self._state.finish("manual"))
+        self._disarm()
+        return True
+
     def _rang(self, own: object) -> bool:
-        """A timer has fired: whether it is the one that counts."""
+        """A timer has fired, perhaps not the one that counts."""
         if self._armed is not own or self._state.closed:
             return False
         self._timer = None
         self._updates.extend(self._state.tick())
         self._arm()
         return True
+
+    def _waiting(self) -> Iterator[Update]:
+        """What is to be told, until nothing is. One at a time takes from it."""
+        while self._updates:
+            yield self._updates.popleft()
 
 
 class TranscriptGrouper(_Grouper[None]):
@@ -203,26 +223,18 @@ class TranscriptGrouper(_Grouper[None]):
             additional_acknowledgments=additional_acknowledgments,
         )
         self._lock = threading.Lock()
-        self._delivering = False
+        self._turn = threading.Lock()
+        """Held by whoever calls handlers."""
 
     def push(self, event: ServerEvent) -> None:
         """Take an event, and call the handlers with what follows from it. Raises what they raise, and `OpenAIError`,
         with nothing changed, for a transcript without its text or times and after `close`.
         """
-        with self._lock:
-            updates = self._state.push(event)
-            if updates is None:
-                return
-            self._updates.extend(updates)
-            self._arm()
-        self._dispatch()
+        self._after(lambda: self._took(event))
 
     def close(self) -> None:
         """Close every segment; again does nothing. The connection stays as it is."""
-        with self._lock:
-            self._updates.extend(self._state.finish("manual"))
-            self._disarm()
-        self._dispatch()
+        self._after(self._ended)
 
     def __enter__(self) -> Self:
         return self
@@ -239,29 +251,20 @@ class TranscriptGrouper(_Grouper[None]):
         return timer
 
     def _fired(self, own: object) -> None:
-        with self._lock:
-            if not self._rang(own):
-                return
-        self._dispatch()
+        self._after(lambda: self._rang(own))
 
-    def _dispatch(self) -> None:
+    def _after(self, change: Callable[[], bool]) -> None:
+        """Change the transcript, and tell the handlers what came of it."""
         with self._lock:
-            if self._delivering:
-                return
-            self._delivering = True
-        try:
-            while (update := self._next()) is not None:
-                for handler in self._take(update):
-                    handler(update)
-        except BaseException:
-            self._delivering = False
-            raise
-
-    def _next(self) -> Update | None:
-        with self._lock:
-            # Nobody may add one between looking and leaving.
-            self._delivering = bool(self._updates)
-            return self._updates.popleft() if self._updates else None
+            changed = change()
+        # Whose turn it is looks once more after having given it up: what came in between is not left lying.
+        while changed and self._updates and self._turn.acquire(blocking=False):
+            try:
+                for update in self._waiting():
+                    for handler in self._take(update):
+                        handler(update)
+            finally:
+                self._turn.release()
 
 
 class _Delivery:
@@ -313,19 +316,14 @@ class AsyncTranscriptGrouper(_Grouper[Awaitable[None] | None]):
         When this is cancelled, the handlers still get what they were to get.
         """
         self._at_home()
-        updates = self._state.push(event)
-        if updates is None:
-            return
-        self._updates.extend(updates)
-        self._arm()
-        await self._dispatch()
+        if self._took(event):
+            await self._dispatch()
 
     async def close(self) -> None:
         """Close every segment; again does nothing. The connection stays as it is."""
         self._at_home()
-        self._updates.extend(self._state.finish("manual"))
-        self._disarm()
-        await self._dispatch()
+        if self._ended():
+            await self._dispatch()
 
     async def __aenter__(self) -> Self:
         self._at_home()
@@ -371,8 +369,7 @@ class AsyncTranscriptGrouper(_Grouper[Awaitable[None] | None]):
         delivery.task.result()
 
     async def _deliver(self) -> None:
-        while self._updates:
-            update = self._updates.popleft()
+        for update in self._waiting():
             for handler in self._take(update):
                 answer = handler(update)
                 if isinstance(answer, Awaitable):
