@@ -24,6 +24,7 @@ __all__ = ("ENDS", "Lane", "Lanes", "field")
 ENDS = frozenset(("response.completed", "response.failed", "response.incomplete"))
 """Types of the events that end a response."""
 
+_OVER = ENDS | {"error"}
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 _TOO_EARLY = "Consume the current response of this lane before the next is created: receive until it has ended"
 
@@ -160,7 +161,44 @@ class Lane:
         """How many responses have arrived,"""
         self.received = 0
         """and how many were received."""
+        self._limit = limit
         self.collected = _Collected(limit)
+
+    def over(self) -> Exception | None:
+        """Why nothing is received here any more, where that is so."""
+        return self.failure or (EOFError("the lane is detached: it was closed") if self.closed else None)
+
+    def leave(self, connection: int) -> bool:
+        """Be closed over a connection, and forget what waits; whether it was still open."""
+        left, self.closed = not self.closed, True
+        if left:
+            self.closed_over = connection
+            self.collected = _Collected(self._limit)
+            self.backlog.drop()
+        return left
+
+    def ask(self) -> None:
+        """A response is asked for. Raises `RuntimeError` where another is under way."""
+        if self.in_flight:
+            raise RuntimeError(_TOO_EARLY)
+        self.in_flight, self.collected = True, _Collected(self._limit)
+
+    def next(self) -> Any:
+        """The event that waits longest; `None` where none does."""
+        if not self.backlog.load.events:
+            return None
+        event, size = self.backlog.take()
+        if self.owns(event):
+            self.collected.add(event, size)
+            self._advance(field(event, "type"))
+        return event
+
+    def _advance(self, kind: object) -> None:
+        if kind == "response.created":
+            self.received += 1
+            self.in_flight = True
+        elif kind in _OVER:
+            self.in_flight = self.begun > self.received
 
     def owns(self, event: Any) -> bool:
         return bool(field(event, "stream_id") == self.stream_id)
@@ -216,13 +254,8 @@ class Lanes:
         as what follows a response that was steered.
         """
         with self.condition:
-            if lane.closed:
-                return
-            lane.closed = True
-            lane.closed_over = self._connections()
-            lane.backlog.drop()
-            lane.collected = _Collected(self.limits.max_response_bytes)
-            self._notify(lane)
+            if lane.leave(self._connections()):
+                self._notify(lane)
 
     def _renew(self) -> None:
         """Give back the names of lanes that were closed over a connection that is no more."""
@@ -303,35 +336,25 @@ class Lanes:
 
         Raises the lane's failure, the session's error, and `EOFError` where a lane or the connection was closed.
         """
-        if lane.failure is not None:
-            raise lane.failure
-        if lane.closed:
-            raise EOFError("the lane is detached: it was closed")
-        if not lane.backlog.load.events:
-            if not self.ended:
-                return None
-            raise self.error or EOFError("The WebSocket connection closed")
-        event, size = lane.backlog.take()
-        if lane.owns(event):
-            lane.collected.add(event, size)
-            kind = field(event, "type")
-            if kind == "response.created":
-                lane.received += 1
-                lane.in_flight = True
-            elif kind == "error" or (isinstance(kind, str) and kind in ENDS):
-                lane.in_flight = lane.begun > lane.received
+        over: BaseException | None = lane.over()
+        event = lane.next() if over is None else None
+        if event is None and self.ended:
+            over = over or self.error or EOFError("The WebSocket connection closed")
+        if over is not None:
+            raise over
         return event
+
+    def check(self, lane: Lane) -> None:
+        """Raises `RuntimeError` where nothing may be sent in a lane any more."""
+        if self.ended or lane.closed:
+            raise RuntimeError("the session or its lane is not active: it was closed, or the connection is gone")
 
     def begin(self, lane: Lane, creates: bool) -> None:
         """A command is about to be sent. Raises `RuntimeError` where it must not be."""
         with self.condition:
-            if self.ended or lane.closed:
-                raise RuntimeError("the session or its lane is not active: it was closed, or the connection is gone")
+            self.check(lane)
             if creates:
-                if lane.in_flight:
-                    raise RuntimeError(_TOO_EARLY)
-                lane.collected = _Collected(self.limits.max_response_bytes)
-                lane.in_flight = True
+                lane.ask()
 
     # Responses
 
