@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from antiphon.kernel.flow import Pause
-from tests.browser.chromium import Browser, Page, running
+from tests.browser.chromium import Browser, Page, installed, running
 
 HOME = Path(__file__).parent
 
@@ -48,6 +48,10 @@ class Keeper:
 def keeper() -> Iterator[Keeper]:
     if os.environ.get("ANTIPHON_SKIP_BROWSER") == "1":
         pytest.skip("ANTIPHON_SKIP_BROWSER=1")
+    try:
+        installed()
+    except RuntimeError as error:  # where everything has to run it fails; a newcomer's machine may do without
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
     keeper = Keeper()
     try:
         yield keeper

@@ -1,7 +1,7 @@
 """The wire formats of the router, read by JavaScript clients that others wrote: `useChat`'s of the AI SDK, `HttpAgent` of
 AG-UI, the official package for node. Each runs a script of many questions; what it made of the answers is looked at here.
 
-Needs node and npm; `ANTIPHON_SKIP_NODE=1` does without.
+Needs node and npm: without them it is skipped, or fails where CI is set. `ANTIPHON_SKIP_NODE=1` does without.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def told_by(script: str) -> Callable[[], Iterator[Told]]:
         if os.environ.get(javascript.SKIP) == "1":
             pytest.skip(f"{javascript.SKIP} is set")
         missing = javascript.missing()
-        if missing is not None:
-            pytest.fail(missing)
+        if missing is not None:  # where everything has to run it fails; a newcomer's machine may do without
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
         journal = Journal()
         with application(journal) as app, serving(app) as base:
             said = javascript.run(script, base)
