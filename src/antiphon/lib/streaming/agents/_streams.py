@@ -9,11 +9,11 @@ The two colours side by side, over one state.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, cast
 from uuid import uuid4
 
-from ....kernel.flow import Await, Call
+from ....kernel.flow import Await, Call, Step
 from ....kernel.helper import ask
 from ....kernel.omit import NotGiven, Omit, not_given, omit
 from ....kernel.view import View
@@ -22,10 +22,9 @@ from ._dispatch import ToolDispatcher, own_options
 
 if TYPE_CHECKING:
     from ....api.beta.agents.sessions import Sessions
-    from ....kernel.flow import Flow
+    from ....kernel.flow import Flow, World
     from ....kernel.operation import Async, Sync
     from ....kernel.options import Headers, Timeout
-    from ....kernel.stream import AsyncStream, Stream
     from ....types.beta.agent_session_event import AgentSessionEvent
     from ....types.beta.agent_session_input_message_param import AgentSessionInputMessageParam
     from ...beta.agents._tool_error import AsyncToolErrorHandler, ToolErrorHandler
@@ -109,6 +108,28 @@ class _Step(NamedTuple):
     call: Any
 
 
+_END: Any = object()
+
+
+class _Arrival(Step[Any]):
+    """Wait for the next event; `_END` where none comes any more."""
+
+    __slots__ = ("_events",)
+
+    def __init__(self, events: Any) -> None:
+        self._events = events
+
+    def perform(self, world: World) -> Any:
+        return next(self._events, _END)
+
+    async def aperform(self, world: World) -> Any:
+        return await anext(self._events, _END)
+
+
+def _shut(stream: Any) -> Step[Any]:
+    return Await(stream.close()) if hasattr(stream, "aclose") else Call(stream.close)
+
+
 class _Turn(Generic[OutputT]):
     """What streams of both colours are."""
 
@@ -133,11 +154,14 @@ class _Turn(Generic[OutputT]):
         self._options = own_options(extra_headers, timeout)
         self._state, self._course = _Recent(), _Course()
         self._collection: AgentTurnResultCollection[OutputT] = AgentTurnResultCollection(session_id, output_type)
+        self._stream: Any = None
+        self._call: Any = None
+        """What the event that was told last calls."""
         self._entered = False
         self._closed = False
 
-    def _begun(self) -> Flow[Any]:
-        """Subscribe and submit the input; the session's events. Raises `ValueError` where the session is busy."""
+    def _begin(self) -> Flow[None]:
+        """Subscribe to the session's events and submit the input. Raises `ValueError` where the session is busy."""
         if self._entered or self._closed:
             raise RuntimeError("a stream of a turn is entered once: make another for the next turn")
         self._entered = True
@@ -161,9 +185,9 @@ class _Turn(Generic[OutputT]):
                 **self._options,
             )
         except BaseException:
-            yield Await(stream.close()) if hasattr(stream, "aclose") else Call(stream.close)
+            yield _shut(stream)
             raise
-        return stream
+        self._stream = stream
 
     def _step(self, event: Any) -> _Step | None:
         """Take an event; `None` where it came before."""
@@ -173,6 +197,35 @@ class _Turn(Generic[OutputT]):
             return None
         self._collection.accept(cast("AgentSessionEvent", event))
         return _Step(self._course.follow(event), self._dispatcher.prepare(event))
+
+    def _next(self) -> Flow[AgentSessionEvent]:
+        """The next event there is to tell, after the call of the one before. What goes wrong ends the stream."""
+        call, self._call = self._call, None
+        event: Any = None
+        step: _Step | None = None
+        try:
+            if call is not None:
+                yield from self._dispatcher.dispatch(call)
+            while step is None:
+                event = yield _Arrival(self._stream)
+                if event is _END:
+                    raise RuntimeError(_CUT)
+                step = self._step(event)
+            self._call = step.call
+            if step.last:
+                yield from self._leave()
+        except BaseException as error:
+            if isinstance(error, Exception):
+                self._collection.record_error(error)
+            yield from self._leave()
+            raise
+        told: AgentSessionEvent = event
+        return told
+
+    def _leave(self) -> Flow[None]:
+        self._closed = True
+        if self._stream is not None:
+            yield _shut(self._stream)
 
     def with_result_collection(self) -> Self:
         """Keep what the result is made of while events are read. Called before the first is; gives this stream.
@@ -208,12 +261,9 @@ class AgentSessionStream(_Turn[OutputT]):
             sessions, tool_handlers, on_tool_error=on_tool_error, extra_headers=extra_headers, timeout=timeout
         )
         super().__init__(sessions, session_id, input, output_type, dispatcher, idempotency_key, extra_headers, timeout)
-        self._stream: Stream[AgentSessionEvent] | None = None
-        self._events: Generator[AgentSessionEvent, None, None] | None = None
 
     def __enter__(self) -> Self:
-        self._stream = self._dispatcher.drive(self._begun())
-        self._events = self._followed()
+        self._dispatcher.drive(self._begin())
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -225,9 +275,10 @@ class AgentSessionStream(_Turn[OutputT]):
     def __next__(self) -> AgentSessionEvent:
         if self._closed:
             raise StopIteration
-        if self._events is None:
+        if self._stream is None:
             raise RuntimeError("the turn has not been begun: enter the stream with `with`")
-        return next(self._events)
+        event: AgentSessionEvent = self._dispatcher.drive(self._next())
+        return event
 
     def until_done(self) -> None:
         """Read on to the end of the turn, running its tools."""
@@ -248,30 +299,7 @@ class AgentSessionStream(_Turn[OutputT]):
 
     def close(self) -> None:
         """Close the connection. What has not been read is lost; the turn goes on."""
-        self._closed = True
-        if self._stream is not None:
-            self._stream.close()
-
-    def _followed(self) -> Generator[AgentSessionEvent, None, None]:
-        assert self._stream is not None
-        try:
-            for event in self._stream:
-                step = self._step(event)
-                if step is None:
-                    continue
-                if step.last:
-                    self.close()
-                yield event
-                if step.last or self._closed:
-                    return
-                if step.call is not None:
-                    self._dispatcher.drive(self._dispatcher.dispatch(step.call))
-            raise RuntimeError(_CUT)
-        except Exception as error:
-            self._collection.record_error(error)
-            raise
-        finally:
-            self.close()
+        self._dispatcher.drive(self._leave())
 
 
 class AsyncAgentSessionStream(_Turn[OutputT]):
@@ -294,12 +322,9 @@ class AsyncAgentSessionStream(_Turn[OutputT]):
             sessions, tool_handlers, on_tool_error=on_tool_error, extra_headers=extra_headers, timeout=timeout
         )
         super().__init__(sessions, session_id, input, output_type, dispatcher, idempotency_key, extra_headers, timeout)
-        self._stream: AsyncStream[AgentSessionEvent] | None = None
-        self._events: AsyncGenerator[AgentSessionEvent, None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._stream = await self._dispatcher.drive(self._begun())
-        self._events = self._followed()
+        await self._dispatcher.drive(self._begin())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -311,9 +336,10 @@ class AsyncAgentSessionStream(_Turn[OutputT]):
     async def __anext__(self) -> AgentSessionEvent:
         if self._closed:
             raise StopAsyncIteration
-        if self._events is None:
+        if self._stream is None:
             raise RuntimeError("the turn has not been begun: enter the stream with `async with`")
-        return await anext(self._events)
+        event: AgentSessionEvent = await self._dispatcher.drive(self._next())
+        return event
 
     async def until_done(self) -> None:
         """Read on to the end of the turn, running its tools."""
@@ -332,27 +358,4 @@ class AsyncAgentSessionStream(_Turn[OutputT]):
 
     async def close(self) -> None:
         """Close the connection. What has not been read is lost; the turn goes on."""
-        self._closed = True
-        if self._stream is not None:
-            await self._stream.close()
-
-    async def _followed(self) -> AsyncGenerator[AgentSessionEvent, None]:
-        assert self._stream is not None
-        try:
-            async for event in self._stream:
-                step = self._step(event)
-                if step is None:
-                    continue
-                if step.last:
-                    await self.close()
-                yield event
-                if step.last or self._closed:
-                    return
-                if step.call is not None:
-                    await self._dispatcher.drive(self._dispatcher.dispatch(step.call))
-            raise RuntimeError(_CUT)
-        except Exception as error:
-            self._collection.record_error(error)
-            raise
-        finally:
-            await self.close()
+        await self._dispatcher.drive(self._leave())
