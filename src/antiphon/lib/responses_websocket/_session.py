@@ -89,7 +89,7 @@ class _Lane:
         session, state = self._session, self._state
         socket = session.connection._socket
         pin = socket.pin()
-        session._check(state)
+        session._check_send(state)
         data, creates = _command(event, state.stream_id)
         text = socket.text(data)
         pin.claim(lambda: session._router.begin(state, creates))
@@ -148,7 +148,7 @@ class _Session(Generic[L, R]):
         self._life = "over"
         self._router.finish()
 
-    def _check(self, lane: Lane) -> None:
+    def _check_send(self, lane: Lane) -> None:
         if self._life != "open":
             raise RuntimeError(_INACTIVE)
         self._router.check(lane)
@@ -229,6 +229,11 @@ class ResponsesWebSocketSession(_Session[ResponsesWebSocketLane, threading.Threa
         self, connection: ResponsesConnection, *, limits: ResponsesWebSocketLimits, isolate_lane_overflow: bool = False
     ) -> None:
         super().__init__(connection, limits, isolate_lane_overflow, ResponsesWebSocketLane)
+
+    @property
+    def _thread(self) -> threading.Thread | None:
+        """The reader, as the official suite looks for it."""
+        return self._reader
 
     def __enter__(self) -> Self:
         with self._opening():
@@ -326,6 +331,11 @@ class AsyncResponsesWebSocketSession(_Session[AsyncResponsesWebSocketLane, "asyn
     ) -> None:
         super().__init__(connection, limits, isolate_lane_overflow, AsyncResponsesWebSocketLane)
         self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def _task(self) -> asyncio.Task[None] | None:
+        """The reader, as the official suite looks for it."""
+        return self._reader
 
     async def __aenter__(self) -> Self:
         with self._opening():
