@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+from array import array
 from typing import Any
+
+from antiphon.server.sounds import Sound, encoded
 
 HI = json.dumps({"messages": [{"role": "user", "content": "hi"}]}).encode()
 JSON = {"content-type": "application/json"}
@@ -21,9 +24,10 @@ async def test_the_deployment_decides_whatever_the_body_says(api: Any) -> None:
     answer = api.raw("POST", path, body, {**JSON, "api-key": "x"}, key=False)
     assert json.loads(answer.body)["model"] == "gpt-4o"
     form = {"content-type": "multipart/form-data; boundary=b", "api-key": "x"}
+    sound = encoded(Sound(array("h", bytes(2000))), "wav")
     parts = (
         b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\nanother\r\n'
-        b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.mp3"\r\n\r\nsound\r\n--b--\r\n'
+        b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n%b\r\n--b--\r\n' % sound
     )
     path = "/openai/deployments/whisper-1/audio/transcriptions?api-version=2024-10-21"
     answer = api.raw("POST", path, parts, form, key=False)

@@ -29,8 +29,13 @@ def test_every_block_of_a_page_runs(page: Path, server: str, monkeypatch: pytest
     document = Document.parse(str(page), PythonCodeBlockParser())
     document.namespace["__name__"] = page.stem
     monkeypatch.chdir(tmp_path)
-    for example in document.examples():
-        example.evaluate()
+    before = dict(os.environ)
+    try:
+        for example in document.examples():
+            example.evaluate()
+    finally:  # what a page puts into the environment is not there for the tests that follow
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def test_the_guides_and_the_readme_have_blocks() -> None:

@@ -246,7 +246,11 @@ def test_files_are_uploaded_and_processed(index: int) -> None:
     store = _done(client.vector_stores.create(name="s"))
     one = _done(client.vector_stores.files.upload(vector_store_id=store.id, file=("a.txt", b"alpha")))
     assert one.vector_store_id == store.id
-    two = _done(client.vector_stores.files.upload_and_poll(vector_store_id=store.id, file=b"beta", attributes={"n": 1}))
+    two = _done(
+        client.vector_stores.files.upload_and_poll(
+            vector_store_id=store.id, file=("b.txt", b"beta"), attributes={"n": 1}
+        )
+    )
     assert (two.status, two.attributes) == ("completed", {"n": 1})
     names = [f"{number}.txt" for number in range(12)]
     batch = _done(

@@ -108,10 +108,12 @@ def test_one_of_several_signatures_is_enough() -> None:
         ({"Webhook-Timestamp": "yesterday"}, "not a number"),
         ({"Webhook-Timestamp": " 12"}, "too old"),
         ({"Webhook-Id": "wh_2"}, "not signed"),
-        ({"Webhook-Timestamp": str(int(time.time()) + 5)}, "not signed"),
+        ({"Webhook-Timestamp": "+5"}, "not signed"),
     ],
 )
 def test_everything_that_is_signed_counts(change: dict[str, str], why: str) -> None:
+    if change.get("Webhook-Timestamp") == "+5":
+        change = {"Webhook-Timestamp": str(int(time.time()) + 5)}
     with pytest.raises(openai.InvalidWebhookSignatureError):
         OFFICIAL.webhooks.verify_signature(PAYLOAD, {**headers(), **change})
     with pytest.raises(InvalidWebhookSignatureError, match=why):

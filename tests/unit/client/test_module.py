@@ -184,7 +184,10 @@ def test_webhooks_and_helpers(both: Both) -> None:
         antiphon.webhooks.verify_signature("{}", {})
     antiphon.http_client = FakeOpenAI()
     store = antiphon.vector_stores.create()
-    assert antiphon.vector_stores.files.upload_and_poll(vector_store_id=store.id, file=b"x").status == "completed"
+    assert (
+        antiphon.vector_stores.files.upload_and_poll(vector_store_id=store.id, file=("x.txt", b"x")).status
+        == "completed"
+    )
 
 
 # Azure

@@ -101,6 +101,7 @@ BEYOND_TYPES: tuple[tuple[str, str, str, str], ...] = (
     ("uploads", "purpose", "evals", "assistants"),
     ("fine_tunes", "purpose", "evals", "assistants"),
     ("completions", "finish_reason", None, "stop"),
+    ("chat.completions.create", "type", "custom", "function"),
     *(("chat.completions.messages", "role", role, "assistant") for role in ("user", "system", "developer", "tool")),
 )
 """What the API says and the package's types do not know: of which operations, in which field, and what stands for it."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from antiphon import FakeOpenAI
 from antiphon.kernel.errors import RateLimitError
 from antiphon.kernel.flow import Await, Call, Pause, World, iterate, run
 from antiphon.kernel.http import Handler, Headers, Request, Response
@@ -172,7 +173,7 @@ def test_validation_names_the_fault() -> None:
 
 
 def test_a_query_is_typed_and_checked() -> None:
-    server = Server()
+    server = FakeOpenAI().server
     for _ in range(3):
         ask(server, "POST", "/v1/assistants", {"model": "m"})
     assert len(ask(server, "GET", "/v1/assistants?limit=2&unheard=of").json["data"]) == 2
@@ -498,7 +499,8 @@ def test_options_are_checked() -> None:
 def test_threads_may_share_a_server() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    server = Server()
+    clock = VirtualClock()
+    server = FakeOpenAI(clock=clock).server
     store = ask(server, "POST", "/v1/vector_stores", {}).json["id"]
 
     def work(number: int) -> None:
@@ -508,6 +510,7 @@ def test_threads_may_share_a_server() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(100)))
+    clock.advance(60)  # until they are read
     assert ask(server, "GET", f"/v1/vector_stores/{store}").json["file_counts"]["completed"] == 100
 
 

@@ -212,6 +212,10 @@ def test_a_page_of_a_collection_is_the_page_of_its_list(
     assert list(store.walk("c")) == store.list("c")
     assert list(store.walk("c", backwards=True)) == store.list("c")[::-1]
     query = {name: value for name, value in query.items() if name not in ("after", "before") or store.get("c", value)}
+    if "after" in query:
+        query.pop(
+            "before", None
+        )  # a list from one to the other is not cut the same way where they are the wrong way round
     if odd:
         query = {name: value for name, value in query.items() if name not in ("after", "before")}
     keep = (lambda doc: bool(doc["odd"])) if odd else None
