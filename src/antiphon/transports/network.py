@@ -34,6 +34,12 @@ _UPLOAD_RATE = 64 * 1024
 _MOST_CLIENTS = 16
 
 
+_TRIO = (
+    "Our own transport needs an event loop of asyncio. Under trio, give the client one that can do both: "
+    "AsyncOpenAI(http_client=httpx2.AsyncClient())."
+)
+
+
 class NetworkTransport:
     """Sends requests over HTTP/1.1 and, when asked to, HTTP/2.
 
@@ -169,6 +175,8 @@ class NetworkTransport:
         """Send a request. Raises `APIConnectionError` or `APITimeoutError` where no response comes."""
         known, client = self._alast
         if known is not timeout or client is None or self._generation != _generation:
+            if in_trio():  # where the answer is there at once, nothing else would say so
+                raise RuntimeError(_TRIO)
             try:
                 client = self._async_client(timeout, request.body)
             except _NoRuntimeError:
@@ -199,10 +207,7 @@ class NetworkTransport:
         except RuntimeError as error:
             if not in_trio():
                 raise
-            raise RuntimeError(
-                "Our own transport needs an event loop of asyncio. Under trio, give the client one that can do both: "
-                "AsyncOpenAI(http_client=httpx2.AsyncClient())."
-            ) from error
+            raise RuntimeError(_TRIO) from error
 
     async def aclose(self) -> None:
         """Close every connection. Raises nothing when called twice."""

@@ -101,7 +101,6 @@ BEYOND_TYPES: tuple[tuple[str, str, str, str], ...] = (
     ("uploads", "purpose", "evals", "assistants"),
     ("fine_tunes", "purpose", "evals", "assistants"),
     ("completions", "finish_reason", None, "stop"),
-    ("chat.completions.create", "type", "custom", "function"),
     *(("chat.completions.messages", "role", role, "assistant") for role in ("user", "system", "developer", "tool")),
 )
 """What the API says and the package's types do not know: of which operations, in which field, and what stands for it."""
@@ -121,6 +120,10 @@ def _typed(name: str, told: Any) -> Any:
         if isinstance(each, dict):
             each.update({field: known for field, said, known in table if field in each and each[field] == said})
         stack.extend(each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+    if told.get("object") == "chat.completion.chunk":  # chunks of calls of custom tools have no type of their own
+        for choice in told["choices"]:
+            for each in choice["delta"].get("tool_calls") or ():
+                each.update({"type": "function"} if each.get("type") == "custom" else {})
     if name == "embeddings.create":
         for each in told["data"]:
             each["embedding"] = [] if isinstance(each["embedding"], str) else each["embedding"]
