@@ -13,7 +13,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 from antiphon import FakeOpenAI
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
 @pytest.fixture(scope="module")

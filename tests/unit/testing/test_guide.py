@@ -1,4 +1,4 @@
-"""The tests that docs/pytest.md shows are run, each in a directory of its own."""
+"""The tests that docs/testing/pytest.md shows are run, each in a directory of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-GUIDE = (Path(__file__).parents[3] / "docs" / "pytest.md").read_text()
+GUIDE = (Path(__file__).parents[3] / "docs" / "testing" / "pytest.md").read_text()
 SHOWN = re.findall(r"<!-- test( fails)?: (\w+\.py)(?:: (.*?))? -->\n```py\n(.*?)```", GUIDE, re.DOTALL)
 
 
