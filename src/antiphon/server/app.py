@@ -65,7 +65,9 @@ class Server:
     authentication. `around` is one about all of it: what it is given raises nothing, and its answers have the API's
     headers; requests of the server's own, such as the lines of a batch, do not pass it. `job_seconds` is how long, by
     the clock, a job takes from its creation to its end: a background response, a batch, a fine-tuning job.
-    `python_graders` lets graders run the Python that callers send, on this machine.
+    `python_graders` lets graders run the Python that callers send, on this machine. `unknown_fields` says whether
+    fields of a body that no schema names are refused, as the API does, or passed on to engines. `authentication` is
+    the filter that decides who may ask.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class Server:
         around: Filter | None = None,
         job_seconds: float = 0.1,
         python_graders: bool = False,
+        unknown_fields: Literal["refuse", "allow"] = "refuse",
+        authentication: Filter = authenticated,
     ) -> None:
         if not 0 <= job_seconds < inf:
             raise ValueError(f"job_seconds is a number of seconds, not {job_seconds!r}")
@@ -107,6 +111,7 @@ class Server:
         """Held while a document is read, changed and put back; never while code of the user's runs."""
         self.job_seconds = float(job_seconds)
         self.python_graders = python_graders
+        self.unknown_fields = unknown_fields
         self.derived: dict[str, Any] = {}
         """What was worked out from the state and can be again, such as indexes: gone when the state is another."""
         self.jobs = Jobs(self)
@@ -118,7 +123,7 @@ class Server:
             from .limits import rate_limits as read
 
             handler = limited(self, read(rate_limits))(handler)
-        handler = linked(self.store, authenticated(handler))
+        handler = linked(self.store, authentication(handler))
         for each in reversed(list(filters)):
             handler = each(handler)
         self._answered: Handler = partial(self._answer, handler)

@@ -31,11 +31,12 @@ EMPTY: Final = Headers.of([])
 class Dispatcher:
     """The innermost handler: finds the operation, reads and checks the request, and calls the behaviour."""
 
-    __slots__ = ("_direct", "_routes", "max_body", "server")
+    __slots__ = ("_direct", "_lenient", "_routes", "max_body", "server")
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.max_body = server.max_body
+        self._lenient = server.unknown_fields == "allow"
         self._routes = routes()
         self._direct = self._routes.direct
 
@@ -91,12 +92,13 @@ class Dispatcher:
         if size > self.max_body:
             raise too_large(self.max_body, size)
         kind = request.headers.get("content-type")
-        check = endpoint.check_body
+        check, read = endpoint.check_body, endpoint.read_form
+        if self._lenient:
+            check, read = endpoint.lenient()
         if kind is None or kind == "application/json" or not size:
             content = read_json(body if isinstance(body, bytes) else body.read())
         else:
             media = kind.partition(";")[0].strip().lower()
-            read = endpoint.read_form
             if read is not None and media == "multipart/form-data":
                 parts = read_form(body, kind)
                 if deployment is not None:

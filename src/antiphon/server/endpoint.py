@@ -110,6 +110,13 @@ class Endpoint:
         self.opened = True
         return self
 
+    def lenient(self) -> tuple[Callable[[Any], None] | None, Any]:
+        """`check_body` and `read_form` of a server that passes on what no schema names."""
+        from .validation import compile_body, compile_form
+
+        check = None if self.check_body is None else compile_body(self.name, unknown="allow")
+        return check, None if self.read_form is None else compile_form(self.name, unknown="allow")
+
 
 @cache
 def _load_behaviours() -> None:

@@ -1,0 +1,112 @@
+"""What went wrong at a model's server, in the words of the API, with the right advice on whether to try again.
+
+An official client tries again on 408, 409, 429 and 5xx unless the header `x-should-retry` says otherwise. Where a
+model may have run already it must not: an answer costs time and money, and a tool may be called twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from ..kernel.errors import APIStatusError, InternalServerError, NotFoundError
+
+if TYPE_CHECKING:
+    from .config import ModelConfig
+    from .oip.messages import ModelMetadata
+
+__all__ = ("broken", "misconfigured", "refused", "unreachable")
+
+NO_RETRY: Final = {"x-should-retry": "false"}
+_ADDRESS: Final = "model_not_found"
+
+
+def message_of(content: bytes) -> str:
+    """What a server says in the body of an error: `error`, `detail`, or the text itself."""
+    import orjson
+
+    try:
+        value: Any = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return content.decode("utf-8", "replace").strip()
+    if isinstance(value, dict):
+        for key in ("error", "detail", "message"):
+            found = value.get(key)
+            if isinstance(found, str):
+                return found
+            if isinstance(found, dict) and isinstance(found.get("message"), str):
+                return str(found["message"])
+            if isinstance(found, list) and found:
+                return "; ".join(_place(each) for each in found)
+    return content.decode("utf-8", "replace").strip()
+
+
+def _place(each: Any) -> str:
+    if not isinstance(each, dict):
+        return str(each)
+    where = ".".join(str(part) for part in each.get("loc") or ())
+    return f"{where}: {each.get('msg')}" if where else str(each.get("msg"))
+
+
+def refused(status: int, message: str, model: str, headers: Mapping[str, str] | None = None) -> APIStatusError:
+    """The error for what a server answered in place of an answer."""
+    said = message or "The server said nothing about it."
+    if status == 404:
+        return NotFoundError.because(f"The model `{model}`: {said}", param="model", code=_ADDRESS)
+    if status in (400, 422):
+        return APIStatusError.because(
+            f"The model `{model}` refused the request: {said}",
+            status=400,
+            type="invalid_request_error",
+            code="upstream_invalid_request",
+        )
+    if status == 429:
+        after = (headers or {}).get("retry-after", "1")
+        return APIStatusError.because(
+            f"The model `{model}`: {said}",
+            status=429,
+            type="rate_limit_error",
+            code="rate_limit_exceeded",
+            headers={"retry-after": after},
+        )
+    if status == 503:
+        after = (headers or {}).get("retry-after", "1")
+        return InternalServerError.because(
+            f"The model `{model}` is not ready: {said}",
+            status=503,
+            code="model_not_ready",
+            headers={"retry-after": after},
+        )
+    return InternalServerError.because(
+        f"The model `{model}` failed: {said}", status=502, code="upstream_error", headers=NO_RETRY
+    )
+
+
+def unreachable(model: str, why: str) -> APIStatusError:
+    """The error for a server that cannot be reached: no model has run, so trying again is good advice."""
+    return InternalServerError.because(
+        f"The server of the model `{model}` cannot be reached: {why}",
+        status=503,
+        code="upstream_unreachable",
+        headers={"retry-after": "1"},
+    )
+
+
+def broken(model: str, why: str) -> APIStatusError:
+    """The error for an answer that broke off."""
+    return InternalServerError.because(
+        f"The answer of the model `{model}` broke off: {why}", status=502, code="upstream_error", headers=NO_RETRY
+    )
+
+
+def misconfigured(config: ModelConfig, metadata: ModelMetadata) -> APIStatusError:
+    """The error for a model of which nobody knows how it is to be asked."""
+    ins = ", ".join(f"{t.name} {t.datatype}{list(t.shape)}" for t in metadata.inputs) or "none"
+    outs = ", ".join(f"{t.name} {t.datatype}{list(t.shape)}" for t in metadata.outputs) or "none"
+    return InternalServerError.because(
+        f"The gateway does not know how to ask the model `{config.name}`: it tells of the inputs {ins} and the outputs "
+        f'{outs}, which no convention fits. Name one in the gateway\'s configuration: `convention = "…"`.',
+        status=500,
+        code="gateway_misconfigured",
+        headers=NO_RETRY,
+    )

@@ -1,0 +1,44 @@
+"""The gateway's outside: time passes as it does, and requests go over the network, over connections that are kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..kernel.flow import World
+from ..kernel.http import Request, Response
+from ..server.clock import RealClock
+from ..transports.network import NetworkTransport
+
+__all__ = ("NetworkClock", "NetworkWorld")
+
+
+class NetworkWorld(World):
+    """A world that sends over HTTP."""
+
+    def __init__(self, transport: Any = None) -> None:
+        self.transport = (
+            NetworkTransport(trust_env=False, follow_redirects=False, max_connections=None)
+            if transport is None
+            else transport
+        )
+
+    def send(self, request: Request, timeout: Any, stream: bool) -> Response:
+        answer: Response = self.transport.send(request, timeout, stream)
+        return answer
+
+    async def asend(self, request: Request, timeout: Any, stream: bool) -> Response:
+        answer: Response = await self.transport.asend(request, timeout, stream)
+        return answer
+
+
+class NetworkClock(RealClock):
+    """A clock whose world sends over HTTP, so that what a server drives by itself does so too: lines of a batch."""
+
+    __slots__ = ("_network",)
+
+    def __init__(self, world: NetworkWorld) -> None:
+        super().__init__()
+        self._network = world
+
+    def world(self) -> World:
+        return self._network
