@@ -154,7 +154,12 @@ def _request(asked: InferRequest) -> dict[str, Any]:
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:
-    value: dict[str, Any] = {"name": tensor.name, "shape": tensor.shape, "datatype": tensor.datatype, "data": tensor.data}
+    value: dict[str, Any] = {
+        "name": tensor.name,
+        "shape": tensor.shape,
+        "datatype": tensor.datatype,
+        "data": tensor.data,
+    }
     if tensor.parameters:
         value["parameters"] = tensor.parameters
     return value
