@@ -2,6 +2,7 @@
 
     from antiphon import OpenAI, AsyncOpenAI     # the client: the whole API, typed
     from antiphon import FakeOpenAI              # the fake: a complete stand-in, in process or on a port
+    from antiphon import Gateway                 # the gateway: the API in front of models on servers of your own
 
 Importing this package loads nothing but itself and the standard library; each name is loaded when it is used.
 """
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from .client.direct import RequestOptions
     from .client.hooks import Attempt, Hooks
     from .fake import FakeOpenAI
+    from .gateway import Gateway, GatewayConfig, ModelConfig
     from .kernel.errors import (
         APIConnectionError,
         APIError,
@@ -151,10 +153,13 @@ __all__ = (
     "Failure",
     "FakeOpenAI",
     "FunctionTool",
+    "Gateway",
+    "GatewayConfig",
     "Hooks",
     "InternalServerError",
     "InvalidWebhookSignatureError",
     "LengthFinishReasonError",
+    "ModelConfig",
     "NetworkTransport",
     "NotFoundError",
     "NotGiven",
@@ -286,6 +291,7 @@ if not TYPE_CHECKING:
         ".client.hooks": ("Attempt", "Hooks"),
         ".kernel.files": ("file_from_path",),
         ".fake": ("FakeOpenAI",),
+        ".gateway": ("Gateway", "GatewayConfig", "ModelConfig"),
         ".kernel.errors": tuple(name for name in __all__ if name.endswith("Error") and name != "ProviderError"),
         ".kernel.omit": ("NOT_GIVEN", "NotGiven", "Omit", "not_given", "omit"),
         ".kernel.options": ("Timeout",),
