@@ -11,13 +11,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..kernel.options import Timeout
 from ..server.app import Server
 from ..server.engine import Engines
+from .backends import Backend, backend
 from .config import GatewayConfig, ModelConfig
-from .engines import ChatModel, EmbeddingModel, ImageModel
-from .model import Model
-from .oip.rest import Rest
+from .passing import passing
 from .world import NetworkClock, NetworkWorld
 
 if TYPE_CHECKING:
@@ -49,15 +47,15 @@ class Gateway:
             config = replace(config, models={**config.models, **given})
         self.config = config
         self._world = NetworkWorld(transport)
-        self.models = {name: Model(each, _servers(each)) for name, each in config.models.items()}
+        self.backends = {name: backend(each) for name, each in config.models.items()}
         self.server = Server(
-            _engines(self.models),
+            _engines(self.backends),
             clock=NetworkClock(self._world),
-            models=list(self.models),
+            models=list(self.backends),
             organization=config.organization,
             max_body=config.max_body,
             unknown_fields="allow",
-            authentication=_open,
+            authentication=lambda handler: _open(passing(self.backends)(handler)),
         )
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
@@ -97,17 +95,14 @@ def _model(name: str, given: ModelConfig | str) -> ModelConfig:
     return ModelConfig(name, (given,)) if isinstance(given, str) else given
 
 
-def _servers(config: ModelConfig) -> Any:
-    patience = config.patience
-    timeout = Timeout(patience.first, connect=patience.connect)
-    return Rest(config.urls[0], headers=config.headers, timeout=timeout)
-
-
-def _engines(models: Mapping[str, Model]) -> Engines:
-    chat: Any = {name: ChatModel(model) for name, model in models.items()}
-    embeddings: Any = {name: EmbeddingModel(model) for name, model in models.items()}
-    images: Any = {name: ImageModel(model) for name, model in models.items()}
-    return Engines(chat, embeddings, images)
+def _engines(backends: Mapping[str, Backend]) -> Engines:
+    """The engines of all models, by what they do and by name."""
+    kinds = ("chat", "embeddings", "images", "moderations", "speech", "transcriptions")
+    made: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
+    for name, each in backends.items():
+        for kind, engine in each.engines.items():
+            made[kind][name] = engine
+    return Engines(*made.values())
 
 
 def _open(handler: Handler) -> Handler:

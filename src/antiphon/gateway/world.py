@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from ..kernel.flow import World
@@ -9,7 +10,28 @@ from ..kernel.http import Request, Response
 from ..server.clock import RealClock
 from ..transports.network import NetworkTransport
 
-__all__ = ("NetworkClock", "NetworkWorld")
+__all__ = ("NetworkClock", "NetworkWorld", "leave")
+
+
+def leave(body: Any) -> None:
+    """Let go of a streamed body where nothing can be awaited any more: its server is told, soon at the latest."""
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+        return
+    aclose = getattr(body, "aclose", None)
+    if aclose is None:
+        return
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # the loop is over; with it went its connections
+        return
+    task = loop.create_task(aclose())
+    _LEAVING.add(task)  # a loop keeps no tasks alive
+    task.add_done_callback(_LEAVING.discard)
+
+
+_LEAVING: set[asyncio.Task[Any]] = set()
 
 
 class NetworkWorld(World):

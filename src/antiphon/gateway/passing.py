@@ -1,0 +1,78 @@
+"""Requests for models whose servers speak the API themselves: passed on as they are, and so are the answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ..server.intake import read_form
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..kernel.flow import Flow
+    from ..kernel.http import Filter, Handler, Request, Response
+    from .backends import Backend
+
+__all__ = ("PASSED", "passing")
+
+PASSED = frozenset(
+    {
+        "/audio/speech",
+        "/audio/transcriptions",
+        "/audio/translations",
+        "/chat/completions",
+        "/completions",
+        "/embeddings",
+        "/images/edits",
+        "/images/generations",
+        "/images/variations",
+        "/moderations",
+        "/responses",
+    }
+)
+"""Addresses that name a model in their body and need nothing that the gateway keeps."""
+
+
+def passing(backends: Mapping[str, Backend]) -> Filter:
+    """A filter that passes on what the server of a model takes itself. Where there is no such model it is none."""
+    paths = {path for path in PASSED if any(each.passes(path) for each in backends.values())}
+
+    def wrap(handler: Handler) -> Handler:
+        if not paths:
+            return handler
+
+        def handle(request: Request) -> Response | Flow[Response]:
+            if request.method != "POST":
+                return handler(request)
+            path = request.path.removeprefix("/v1")
+            if path not in paths or not isinstance(request.body, bytes):
+                return handler(request)
+            name, body = _asked(request)
+            backend = backends.get(name)
+            if backend is None or not backend.passes(path):
+                return handler(request)
+            return backend.forward(path, request, body)
+
+        return handle
+
+    return wrap
+
+
+def _asked(request: Request) -> tuple[str, dict[str, Any] | None]:
+    """The model a request names, and its body where that is JSON. Of one that makes no sense: no name."""
+    content = request.content()
+    kind = request.headers.get("content-type") or ""
+    if kind.startswith("multipart/"):
+        try:
+            fields = read_form(content, kind)
+        except Exception:  # the server says what is wrong with it
+            return "", None
+        return next((value for name, value in fields if name == "model" and isinstance(value, str)), ""), None
+    try:
+        body: Any = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return "", None
+    model = body.get("model") if isinstance(body, dict) else None
+    return (model, body) if isinstance(model, str) else ("", None)
