@@ -19,6 +19,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
 
 from ..kernel.errors import APIStatusError
+from ..kernel.http import Request
 from ..kernel.spool import Spooled
 from ..server.behaviour import UploadedFile
 from ..server.endpoint import routes
@@ -31,7 +32,7 @@ from .said import Called, Said, said
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow, Step
-    from ..kernel.http import Handler, Headers, Request, Response
+    from ..kernel.http import Handler, Headers, Response
     from ..server.clock import Clock
     from .rules import Rule
 
@@ -42,6 +43,9 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 
 _LIGHT: Final = 16 * 1024
 """Bytes of an exchange that are not counted: those of a thousand such are few."""
+
+_ROOM: Final = 4096
+"""Bytes that encoders of JSON take for whatever is shorter. A copy takes what it needs, and makes room for the next."""
 
 _LAST: Final = frozenset(
     """
@@ -69,7 +73,8 @@ class Tokens(NamedTuple):
 class Exchange:
     """One request and its answer."""
 
-    _answer: Response | None = None
+    _told: tuple[int, Headers, bytes] | None = None
+    _pieces: list[tuple[float, bytes]] | None = None
     _size = 0
     ended: float | None = None
     """When the answer was complete, or was left, in Unix time by the fake's clock; `None`: not yet."""
@@ -82,21 +87,24 @@ class Exchange:
     """The engine that answered, where no rule did and one was asked."""
     given: Any = None  # what the rule gave, for the further choices of the same request
 
-    def __init__(self, request: Request, began: float) -> None:
-        self._request = request
+    def __init__(self, sent: tuple[str, str, str, Headers, bytes, str], began: float) -> None:
+        self._sent = sent
         self.began = began
         """When the request came, in Unix time by the fake's clock."""
-        self._pieces: list[tuple[float, bytes]] | None = None
 
     # The request
 
+    @cached_property
+    def _request(self) -> Request:
+        return Request(*self._sent)
+
     @property
     def method(self) -> str:
-        return self._request.method
+        return self._sent[0]
 
     @property
     def path(self) -> str:
-        return self._request.path
+        return self._sent[1]
 
     @cached_property
     def operation(self) -> str:
@@ -151,31 +159,31 @@ class Exchange:
     @property
     def status(self) -> int | None:
         """The status of the answer; `None` while there is none."""
-        return None if self._answer is None else self._answer.status
+        return None if self._told is None else self._told[0]
 
     @property
     def answer_headers(self) -> Mapping[str, str]:
         """The answer's headers."""
-        return {} if self._answer is None else masked(self._answer.headers)
+        return {} if self._told is None else masked(self._told[1])
 
     @property
     def request_id(self) -> str | None:
         """The `x-request-id` of the answer."""
-        return None if self._answer is None else self._answer.headers.get("x-request-id")
+        return None if self._told is None else self._told[1].get("x-request-id")
 
     @property
     def pieces(self) -> list[tuple[float, bytes]]:
         """What was sent of the body, piece by piece: seconds since the request came, and bytes."""
         if self._pieces is not None:
             return [(at - self.began, data) for at, data in self._pieces]
-        whole = None if self._answer is None else self._answer.body
-        return [((self.ended or self.began) - self.began, whole)] if isinstance(whole, bytes) and whole else []
+        whole = b"" if self._told is None else self._told[2]
+        return [((self.ended or self.began) - self.began, whole)] if whole else []
 
     @property
     def answer(self) -> Any:
         """The answer's body: decoded JSON or bytes; of a stream of events, and of a file, `None`."""
-        whole = None if self._answer is None else self._answer.body
-        return None if self._is_events or not isinstance(whole, bytes) or not whole else _decoded(whole)
+        whole = b"" if self._told is None else self._told[2]
+        return _decoded(whole) if whole and not self._is_events else None
 
     @property
     def events(self) -> list[Any]:
@@ -188,7 +196,7 @@ class Exchange:
 
     @property
     def _is_events(self) -> bool:
-        return self._answer is not None and (self._answer.headers.get("content-type") or "").startswith("text/event")
+        return self._told is not None and (self._told[1].get("content-type") or "").startswith("text/event")
 
     def _is_told(self) -> bool:
         """Whether the last event that was sent is the last there is: readers stop there and do not wait for more."""
@@ -364,20 +372,22 @@ class Journal:
 
     def __call__(self, handler: Handler) -> Handler:
         """The handler, with its requests written down: a filter."""
-        now, enter, leave, kept, size = self._now, under_way.set, under_way.reset, self._kept, self.size
+        now, enter, leave, kept, most = self._now, under_way.set, under_way.reset, self._kept, self.size
         keep, drop = kept.append, kept.popleft
 
         def observed(request: Request) -> Response | Flow[Response]:
             # This is on the way of every request: what can be found out later is.
-            sent = request.body
-            if sent.__class__ is not bytes:  # a large body stays in its file, which is gone with the request
-                request_kept, weight = request._replace(body=b""), 0
-            else:
-                request_kept, weight = request, len(sent)  # type: ignore[arg-type]
-            exchange = Exchange(request_kept, now())
-            if size:
+            method, path, query, headers, body, origin = request
+            if body.__class__ is bytes:
+                weight = len(body)  # type: ignore[arg-type]
+                if weight < _ROOM:
+                    body = b"%b" % body
+            else:  # a large body stays in its file, which is gone with the request
+                body, weight = b"", 0
+            exchange = Exchange((method, path, query, headers, body, origin), now())  # type: ignore[arg-type]
+            if most:
                 keep(exchange)
-                if len(kept) > size and (gone := drop()._size):
+                if len(kept) > most and (gone := drop()._size):
                     self._lighten(gone)
             token = enter(exchange)
             try:
@@ -386,38 +396,39 @@ class Journal:
                 leave(token)
             if answer.__class__ is GeneratorType:
                 return self._followed(answer, exchange)
-            if answer.body.__class__ is not bytes:
-                return self._told(exchange, answer)
-            exchange._answer = answer
+            status, headers, body, _ = answer
+            if body.__class__ is not bytes:
+                return self._note(exchange, answer)
+            size = len(body)  # type: ignore[arg-type]
+            exchange._told = (status, headers, b"%b" % body if size < _ROOM else body)  # type: ignore[str-bytes-safe, assignment]
             exchange.ended = now()
-            weight += len(answer.body)
+            weight += size
             if weight > _LIGHT:
                 self._weigh(exchange, weight)
             return answer  # type: ignore[no-any-return]
 
         return observed
 
-    def _told(self, exchange: Exchange, answer: Response) -> Response:
+    def _note(self, exchange: Exchange, answer: Response) -> Response:
         body: Any = answer.body
         if body.__class__ is bytes:
-            exchange._answer = answer
+            exchange._told = (answer.status, answer.headers, body)
             exchange.ended = self._now()
             size = len(body)
-        elif isinstance(body, Spooled):
-            exchange._answer = answer._replace(body=b"")
+        else:
+            exchange._told = (answer.status, answer.headers, b"")
+            if not isinstance(body, Spooled):
+                exchange._pieces = []
+                return answer._replace(body=_Watched(self, exchange, iter(body)))
             exchange.ended = self._now()
             size = 0
-        else:
-            exchange._answer = answer._replace(body=b"")
-            exchange._pieces = []
-            return answer._replace(body=_Watched(self, exchange, iter(body)))
-        self._weigh(exchange, size + len(exchange._request.body))  # type: ignore[arg-type]
+        self._weigh(exchange, size + len(exchange._sent[4]))
         return answer
 
     def _followed(self, flow: Flow[Response], exchange: Exchange) -> Flow[Response]:
         watched: Any = _Watched(self, exchange, flow, body=False)
         answer: Response = yield from watched
-        return self._told(exchange, answer)
+        return self._note(exchange, answer)
 
     def _weigh(self, exchange: Exchange, size: int) -> None:
         if size <= _LIGHT or not self.size:
@@ -490,7 +501,7 @@ class _Watched(Generator["bytes | Step[Any]", Any, Any]):
         exchange, journal = self._exchange, self._journal
         exchange.ended = journal._now()
         made = sum(len(data) for _, data in exchange._pieces or ())
-        journal._weigh(exchange, made + len(exchange._request.body))  # type: ignore[arg-type]
+        journal._weigh(exchange, made + len(exchange._sent[4]))
 
 
 def differences(exchange: Exchange, asked: Conditions, tool: str | None, status: int | None) -> list[str]:
