@@ -20,6 +20,7 @@ from ..kernel.errors import NotFoundError
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
+    from ..kernel.http import Headers
     from .behaviour import UploadedFile
     from .sounds import Sound
     from .turns import Turn
@@ -119,6 +120,8 @@ class ChatRequest:
     reasoning_effort: str | None = None
     modalities: Sequence[str] = ("text",)
     stream: bool = False
+    headers: Headers | None = None
+    """Those of the caller's request; `None` where none is there, such as in a run in the background."""
 
     @property
     def instructions(self) -> str:
@@ -184,6 +187,8 @@ class EmbeddingRequest:
     dimensions: int | None = None
     """Length of the vectors that was asked for; `None`: the model's own."""
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    headers: Headers | None = None
+    """Those of the caller's request; `None` where none is there, such as in a run in the background."""
 
 
 @dataclass(slots=True)
@@ -207,6 +212,8 @@ class ImageRequest:
     """The pictures to be edited or varied."""
     mask: UploadedFile | None = None
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    headers: Headers | None = None
+    """Those of the caller's request; `None` where none is there, such as in a run in the background."""
 
 
 @dataclass(slots=True)

@@ -63,6 +63,7 @@ def create(call: Call) -> Reply:
             temperature=body.get("temperature"),
             top_p=body.get("top_p"),
             stream=bool(body.get("stream")),
+            headers=call.request.headers,
         )
         for prompt in prompts
         for choice in range(best_of)

@@ -46,7 +46,7 @@ def create(call: Call) -> Reply:
     engine = call.server.engines.embeddings(model)
     dimensions = _dimensions(body, model)
     texts, used = _inputs(body["input"], model)
-    found = engine(EmbeddingRequest(model, texts, dimensions, body))
+    found = engine(EmbeddingRequest(model, texts, dimensions, body, call.request.headers))
     # The official client asks for base64 on its own and, when it validates strictly, refuses it.
     encode = body.get("encoding_format") == "base64" and not call.server.conjures
     if isinstance(found, GeneratorType):

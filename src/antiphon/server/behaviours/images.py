@@ -140,6 +140,7 @@ def _plan(call: Call, kind: Literal["generate", "edit", "variation"], events: st
         files,
         mask,
         body,
+        call.request.headers,
     )
     _check_output(request, body, lenient=lenient)
     as_files = of.files and (body.get("response_format") or "url") == "url"

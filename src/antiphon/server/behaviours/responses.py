@@ -65,6 +65,7 @@ def create(call: Call) -> Reply:
     if strict and (context.before or not isinstance(sent, bytes) or len(sent) > SMALL_WINDOW):
         items = _within_window(items, body, model)
     request = responses_request(body, items, model, strict=strict)
+    request.headers = call.request.headers
     response = skeleton(server, body, model, context.conversation)
     if body.get("background") and body.get("store") is not False:
         queued = begin(server, body, context, response)
