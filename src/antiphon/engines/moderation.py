@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..kernel.flow import Flow
     from ..server.engine import ModerationEngine, ModerationRequest
 
-__all__ = ("CATEGORIES", "ModerationFunction", "WordListModeration", "moderation_engine")
+__all__ = ("CATEGORIES", "ModerationFunction", "WordListModeration", "moderation_engine", "scores")
 
 CATEGORIES: tuple[str, ...] = (
     "harassment",
@@ -132,10 +132,11 @@ class ModerationFunction(Wrapped):
     """
 
     def __call__(self, request: ModerationRequest) -> Flow[Mapping[str, float]]:
-        return _scores((yield from self._asked(request, request.text)))
+        return scores((yield from self._asked(request, request.text)))
 
 
-def _scores(found: Any) -> dict[str, float]:
+def scores(found: Any) -> dict[str, float]:
+    """Scores by category, however they were told. Raises `ValueError` for no category and no score."""
     if found is None or isinstance(found, bool):
         found = ["harassment"] if found else []
     if isinstance(found, str):

@@ -27,7 +27,8 @@ from ..server.engine import Engines
 from . import asserts
 from .asked import exactly
 from .journal import Exchange, Journal
-from .rules import Rule, Ruled, Rules, asked_by, called_at
+from .ruled import Ruled, asked_by, at_the_door, ruled
+from .rules import Rule, Rules, called_at
 
 if TYPE_CHECKING:
     from re import Pattern
@@ -125,7 +126,7 @@ class FakeOpenAI:
         journal: int = 1000,
         strict: bool = False,
     ) -> None:
-        self.rules = Rules(strict=strict)
+        self.rules = rules_ = Rules(self, strict=strict)
         """What `when` was told."""
         clock = RealClock() if clock is None else clock
         self.journal = Journal(clock, journal)
@@ -143,11 +144,11 @@ class FakeOpenAI:
         self.server = Server(
             Engines(
                 chat,
-                _by_name(embeddings, embedding_engine),
-                _by_name(images, partial(image_engine, seed=seed)),
-                _by_name(moderations, moderation_engine),
-                _by_name(speech, speech_engine),
-                _by_name(transcriptions, partial(transcription_engine, seed=seed)),
+                ruled(rules_, "embeddings", _by_name(embeddings, embedding_engine)),
+                ruled(rules_, "images", _by_name(images, partial(image_engine, seed=seed))),
+                ruled(rules_, "moderations", _by_name(moderations, moderation_engine)),
+                ruled(rules_, "speech", _by_name(speech, speech_engine)),
+                ruled(rules_, "transcriptions", _by_name(transcriptions, partial(transcription_engine, seed=seed))),
                 models=models,
             ),
             store=store,
@@ -158,7 +159,7 @@ class FakeOpenAI:
             models=models,
             max_body=max_body,
             rate_limits=rate_limits,
-            filters=filters,
+            filters=(*filters, at_the_door(rules_)),
             around=self.journal,
             job_seconds=job_seconds,
             python_graders=python_graders,
@@ -205,7 +206,7 @@ class FakeOpenAI:
         """Forget everything, the journal and the rules too, and begin anew with the seed."""
         self.server.reset()
         self.journal.clear()
-        self.rules.clear()
+        self.rules.reset()
 
     # What it answers
 
@@ -222,10 +223,11 @@ class FakeOpenAI:
         headers: Mapping[str, Words] | None = None,
         metadata: Mapping[str, Words] | None = None,
         response_format: str | None = None,
+        body: Mapping[str, Any] | None = None,
         predicate: Callable[[Asked], object] | None = None,
         times: int | None = None,
     ) -> Rule:
-        """Begin a rule for conversations that meet all of these; its methods say what is answered.
+        """Begin a rule for requests that meet all of these; its methods say what is answered.
 
         `text` is what the user says last; a `str` has to be in it, `exactly(...)` to be all of it, a pattern to be
         found in it. `times` is how many requests the rule answers at most. Of several rules the most specific answers,
@@ -242,17 +244,19 @@ class FakeOpenAI:
             "headers": headers,
             "metadata": metadata,
             "response_format": response_format,
+            "body": body,
             "predicate": predicate,
         }
         return self.rules.add(given, times, called_at(1))
 
-    def explain(self, asked: Exchange | ChatRequest | Mapping[str, Any]) -> str:
+    def explain(self, asked: Exchange | ChatRequest | Mapping[str, Any], operation: str | None = None) -> str:
         """What each rule makes of a request, as the rules stand now, and why.
 
-        `asked` is an exchange of the journal, a request to an engine, or the body of a chat completion, a completion
-        or a Response. Of an exchange it says who answered it then. Raises `TypeError` for something else.
+        `asked` is an exchange of the journal, a request to an engine, or a body: of the `operation`, and without one
+        of a chat completion, a completion or a Response. Of an exchange it says who answered it then. Raises
+        `TypeError` for something else.
         """
-        told = self.rules.explain(asked_by(asked))
+        told = self.rules.explain(asked_by(asked, operation))
         return f"answered by {asked.answered_by}\n{told}" if isinstance(asked, Exchange) else told
 
     # What was asked

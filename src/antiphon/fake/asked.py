@@ -20,7 +20,7 @@ from ..server.engine import text_of
 if TYPE_CHECKING:
     from ..server.engine import ChatRequest
 
-__all__ = ("Asked", "Conditions", "Words", "exactly", "masked")
+__all__ = ("CONDITIONS", "Asked", "Conditions", "Words", "exactly", "masked")
 
 MASK: Final = "<masked>"
 _SECRET: Final = re.compile(r"authorization|cookie|key|token|secret|password|signature|credential")
@@ -59,6 +59,8 @@ class Asked:
     ) -> None:
         self.operation = operation
         """The operation's name, such as `chat.completions.create`."""
+        self.path = ""
+        """The address, where it is known: of what reaches no engine."""
         self.model = model
         self.body = body
         """The body as it came."""
@@ -254,6 +256,32 @@ def _response_format(name: str, wanted: Any) -> _Condition:
     return _Condition(3, lambda asked: wanted in asked.response_format, differs)
 
 
+def _body(name: str, wanted: Any) -> _Condition:
+    if not isinstance(wanted, Mapping):
+        raise TypeError(f"body is a mapping of fields to what they have to be, not {wanted!r}")
+    fields: Mapping[str, Any] = wanted
+    return _Condition(
+        3,
+        lambda asked: not _differs(asked.body, fields, "body"),
+        lambda asked: _differs(asked.body, fields, "body"),
+    )
+
+
+def _differs(held: Any, wanted: Any, name: str) -> str:
+    """Why a value is not what is wanted, or has not all that is wanted of it; empty where it has."""
+    if isinstance(wanted, Mapping):
+        if not isinstance(held, Mapping):
+            return f"{name} is {shown(str(held))}, and no object"
+        for key, each in wanted.items():
+            if key not in held:
+                return f"{name} has no {key!r}"
+            if told := _differs(held[key], each, f"{name}[{key!r}]"):
+                return told
+        return ""
+    alike = held == wanted and isinstance(held, bool) is isinstance(wanted, bool)
+    return "" if alike else f"{name} is {held!r:.80}, not {wanted!r:.80}"
+
+
 def _predicate(name: str, wanted: Any) -> _Condition:
     if not callable(wanted):
         raise TypeError(f"predicate is a function of what is asked, not {wanted!r}")
@@ -272,8 +300,12 @@ _KINDS: Final[dict[str, Callable[[str, Any], _Condition]]] = {
     "headers": _mapping,
     "metadata": _mapping,
     "response_format": _response_format,
+    "body": _body,
     "predicate": _predicate,
 }
+
+CONDITIONS: Final = tuple(_KINDS)
+"""The name of each condition."""
 
 
 class Conditions:
@@ -290,6 +322,21 @@ class Conditions:
         self._tests = [each.holds for each in self._conditions]
         self.rank = (len(self._conditions), sum(each.weight for each in self._conditions))
         """How specific they are: so many conditions, and how narrow these are. More is more specific."""
+
+    def only(self, name: str) -> str | None:
+        """The one thing that a condition lets pass; `None` where it lets pass others, or there is none."""
+        value = self.given.get(name)
+        if not isinstance(value, str):
+            return None
+        if name in ("text", "system", "tool_result"):
+            return str.__str__(value) if isinstance(value, exactly) else None
+        return None if any(c in "*?[" for c in value) else value
+
+    @property
+    def part(self) -> str | None:
+        """What the text has to have in it; `None` where that is not the condition."""
+        value = self.given.get("text")
+        return value if isinstance(value, str) and not isinstance(value, exactly) else None
 
     def hold(self, asked: Asked) -> bool:
         """Whether a request is meant."""

@@ -2,6 +2,7 @@
 
     fake.when(text="weather").call_tool("get_weather", city="Oslo").reply("It is cold.")
     fake.when(model="gpt-4o*").fail(429, retry_after=2)
+    fake.when(operation="files.create").fail(500)
 
 Of the rules whose conditions all hold, the one with most conditions answers; of as many, the one whose conditions are
 narrower; of equals, the one that was made last, so that a test can say otherwise than what was set up before it.
@@ -11,68 +12,62 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Awaitable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, NoReturn, Self
+from re import Pattern
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from ..engines.functions import Saying
-from ..engines.functions import engine as made
-from ..kernel.errors import (
-    APIStatusError,
-    AuthenticationError,
-    BadRequestError,
-    ConflictError,
-    InternalServerError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    UnprocessableEntityError,
-)
-from ..kernel.http import Headers
-from ..server.engine import ChatRequest
-from ..server.turns import PIECES, Refusal
+from ..kernel.errors import NotFoundError
+from . import answers
+from .answers import CONVERSATIONS, FAMILIES, OTHERS, Answer, State, Stateful, family_of
 from .asked import Asked, Conditions
-from .journal import Exchange, asked_of, under_way
 
 if TYPE_CHECKING:
-    from ..server.engine import ChatEngine
-    from ..server.turns import Turn
+    from . import FakeOpenAI
 
-__all__ = ("Rule", "Ruled", "Rules")
+__all__ = ("Rule", "Rules", "called_at")
 
-_ERRORS: Final[dict[int, type[APIStatusError]]] = {
-    each.status: each
-    for each in (
-        BadRequestError,
-        AuthenticationError,
-        PermissionDeniedError,
-        NotFoundError,
-        ConflictError,
-        UnprocessableEntityError,
-        RateLimitError,
-    )
-}
-
-_MESSAGES: Final = {
-    401: "Incorrect API key provided.",
-    429: "Rate limit reached for requests.",
-    500: "The server had an error while processing your request. Sorry about that!",
-    503: "The engine is currently overloaded, please try again later.",
-}
-
-_OPERATIONS: Final = {
-    "chat": "chat.completions.create",
-    "completions": "completions.create",
-    "responses": "responses.create",
-    "assistants": "beta.threads.runs.create",
-}
-"""The operation of each dialect in which engines are asked."""
+_SPOKEN: Final = ("system", "tools", "tool_result", "turn", "response_format")
+"""Conditions that only conversations meet."""
 
 
-class _Answer(NamedTuple):
-    engine: ChatEngine
-    calls_tool: bool = False
+def families_of(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """The families that conditions are for. Raises `ValueError` for an operation that there is none of."""
+    wanted: Any = given.get("operation")
+    if wanted is None:
+        spoken = any(given.get(name) is not None for name in _SPOKEN)
+        return (CONVERSATIONS,) if spoken else tuple(name for name in FAMILIES if name != OTHERS)
+    found = [
+        name
+        for name, family in FAMILIES.items()
+        if name != OTHERS and any(_means(wanted, each) for each in family.operations)
+    ]
+    if isinstance(wanted, str) and not any(c in "*?[" for c in wanted):
+        if not found and wanted not in _operations():
+            near = get_close_matches(wanted, _operations(), 1)
+            raise ValueError(
+                f"there is no operation {wanted!r}" + (f"; did you mean {near[0]!r}?" if near else ", such as "
+                "'chat.completions.create'")
+            )  # fmt: skip
+        return tuple(found) or (OTHERS,)
+    if any(_means(wanted, each) and family_of(each) == OTHERS for each in _operations()):
+        found.append(OTHERS)
+    if not found:
+        raise ValueError(f"there is no operation as {wanted!r} says")
+    return tuple(found)
+
+
+def _operations() -> Mapping[str, object]:
+    from ..server.endpoint import endpoints
+
+    return endpoints()
+
+
+def _means(wanted: str | Pattern[str], operation: str) -> bool:
+    return fnmatchcase(operation, wanted) if isinstance(wanted, str) else bool(wanted.search(operation))
 
 
 class Rule:
@@ -81,6 +76,9 @@ class Rule:
     Each answer is given once, in the order they were added, and the last again and again. A call of a tool that is the
     last is not given again to a request that brings a tool's result: another rule answers it, or the engine.
     """
+
+    kept = False
+    """Whether it is there again after a reset."""
 
     def __init__(self, conditions: Conditions, number: int, times: int | None, where: str) -> None:
         if times is not None and (times.__class__ is not int or times < 1):
@@ -94,35 +92,44 @@ class Rule:
         """The file and line it was made at."""
         self.calls = 0
         """How many requests it has answered."""
-        self._answers: list[_Answer] = []
+        self.families = families_of(conditions.given)
+        """What it is for: conversations, embeddings …"""
+        self._pinned = "operation" in conditions.given or "model" in conditions.given
+        self._answers: list[Answer] = []
 
-    def reply(self, *answers: Any, times: int = 1) -> Self:
+    def reply(self, *answers_: Any, times: int = 1) -> Self:
         """Answer with these, one after the other, each `times` times.
 
-        An answer is a text, a list of pieces that are streamed as they are, a message, a call of a tool or a whole
-        body as a dict or an object with `to_dict()`, or a function of the request (a `ChatRequest` of
-        `antiphon.server.engine`) that gives or yields any of these, async or not. Raises `TypeError` for what cannot
-        be one.
+        In a conversation an answer is a text, a list of pieces that are streamed as they are, a message, a call of a
+        tool or a whole body as a dict or an object with `to_dict()`. Embeddings are answered with a vector or a list of
+        them, images with bytes, a path or a picture of pillow's, speech with bytes, a path or a `Sound`, transcriptions
+        with a text, moderations with scores by category or the names of those that are flagged, any other operation
+        with JSON, bytes or a path. Or it is a function of the request, async or not, that gives or yields any of
+        these; one with two parameters is given a `State`, too.
+
+        Without `operation` or `model` among the conditions, texts and functions answer conversations only. Raises
+        `TypeError` or `ValueError` for what cannot be an answer.
         """
-        if not answers:
+        if not answers_:
             raise TypeError("reply needs an answer")
         if times.__class__ is not int or times < 1:
             raise ValueError(f"times is how often each is given, at least 1, not {times!r}")
-        for each in answers:
-            self._answers += [_Answer(_engine(each))] * times
+        for each in answers_:
+            self._answers += [answers.reply(each, self.families, self._pinned)] * times
         return self
 
     def call_tool(self, name: str, /, **arguments: Any) -> Self:
         """Answer with a call of a function."""
-        import orjson
+        return self.call_tools((name, arguments))
 
-        call = {"name": name, "arguments": orjson.dumps(arguments).decode()}
-        self._answers.append(_Answer(Saying(call), calls_tool=True))
+    def call_tools(self, *calls: tuple[str, Mapping[str, Any] | str]) -> Self:
+        """Answer with several calls at once: names and arguments, as in `("get_weather", {"city": "Oslo"})`."""
+        self._answers.append(answers.tools(calls, self.families))
         return self
 
     def refuse(self, text: str = "I'm sorry, but I can't help with that.") -> Self:
-        """Answer with a refusal."""
-        self._answers.append(_Answer(Saying([Refusal(text)])))
+        """Answer with a refusal; where no model speaks, with the API's, a 400 with the code `moderation_blocked`."""
+        self._answers.append(answers.refusal(text, self.families))
         return self
 
     def fail(
@@ -137,28 +144,39 @@ class Rule:
         headers: Mapping[str, str] | None = None,
     ) -> Self:
         """Answer with an error of the API; `retry_after` is in seconds. Raises `ValueError` for no error's status."""
-        if status.__class__ is not int or not 400 <= status <= 599:
-            raise ValueError(f"the status of an error is a number from 400 to 599, not {status!r}")
-        kind = _ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
-        told = dict(headers or {})
-        if retry_after is not None:
-            told["retry-after"] = f"{retry_after:g}"
-        said = message or _MESSAGES.get(status, f"The request was answered with status {status}.")
+        self._answers.append(
+            answers.failure(
+                self.families,
+                status,
+                message=message,
+                code=code,
+                type=type,
+                param=param,
+                retry_after=retry_after,
+                headers=headers,
+            )
+        )
+        return self
 
-        def failing(request: ChatRequest) -> NoReturn:
-            raise kind.because(said, code=code, type=type, param=param, status=status, headers=told)
-
-        self._answers.append(_Answer(failing))
+    def add(self, answer: Answer) -> Self:
+        """Answer with what `fake.answers` has made."""
+        self._answers.append(answer)
         return self
 
     def asides(self, asked: Asked) -> list[str]:
         """Why it has no answer to a request that meets its conditions."""
+        family = family_of(asked.operation)
+        if family not in self.families:
+            return [f"it is for {_listed(self.families)}, not for {family}"]
         if not self._answers:
             return ["it has no answer: add one with reply, call_tool, refuse or fail"]
         if self.times is not None and self.calls >= self.times:
             return [f"it has answered {self.calls} of {self.times} times"]
+        answer = self._next
+        if family not in answer.engines:
+            return [f"its answer, {answer.told}, is for {_listed(answer.engines)}, not for {family}"]
         spent = self.calls >= len(self._answers)
-        if spent and self._answers[-1].calls_tool and asked.tool_result is not None and not self._minds_tools:
+        if spent and answer.calls_tool and asked.tool_result is not None and not self._minds_tools:
             return ["its tool has been called and has answered"]
         return []
 
@@ -166,11 +184,15 @@ class Rule:
     def _minds_tools(self) -> bool:
         return "tool_result" in self.conditions.given or "turn" in self.conditions.given
 
-    def take(self) -> ChatEngine:
-        """What answers the next request."""
-        answer = self._answers[min(self.calls, len(self._answers) - 1)]
+    @property
+    def _next(self) -> Answer:
+        return self._answers[min(self.calls, len(self._answers) - 1)]
+
+    def take(self, family: str) -> Any:
+        """What answers the next request: an engine, or a function that waits for its state."""
+        engine = self._next.engines[family]
         self.calls += 1
-        return answer.engine
+        return engine
 
     def __str__(self) -> str:
         return f"rule {self.number}, when({self.conditions}), of {self.where}"
@@ -179,43 +201,118 @@ class Rule:
         return f"<{self}>"
 
 
-def _engine(answer: Any) -> ChatEngine:
-    if callable(answer) and not isinstance(answer, PIECES):
-        return made(answer)
-    if isinstance(answer, Awaitable):
-        raise TypeError("an answer that is awaited is an async function, and not what it gives")
-    if isinstance(answer, (tuple, Iterator)) and not isinstance(answer, PIECES):
-        answer = list(answer)
-    return Saying(answer)
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+class _Index:
+    """The rules of a family, the most specific first, and a way to the few that a request may meet.
+
+    Each rule stands in one place: under a text, a model or an operation where it lets pass only this one, beside the
+    words it looks for, or among the rest. What is found there is then looked at as a whole.
+    """
+
+    def __init__(self, ranked: Sequence[Rule]) -> None:
+        self.ranked = ranked
+        self._texts: dict[str, list[int]] = {}
+        self._models: dict[str, list[int]] = {}
+        self._operations: dict[str, list[int]] = {}
+        self._parts: list[tuple[str, int]] = []
+        self._rest: list[int] = []
+        common = Counter(rule.conditions.only("model") for rule in ranked)
+        for place, rule in enumerate(ranked):
+            conditions = rule.conditions
+            text, model, operation = map(conditions.only, ("text", "model", "operation"))
+            part = conditions.part
+            if text is not None:
+                self._texts.setdefault(text, []).append(place)
+            elif model is not None and (part is None or common[model] <= 2):
+                self._models.setdefault(model, []).append(place)
+            elif part is not None:
+                self._parts.append((part, place))
+            elif operation is not None:
+                self._operations.setdefault(operation, []).append(place)
+            else:
+                self._rest.append(place)
+
+    def meant(self, asked: Asked) -> Iterator[Rule]:
+        """The rules whose conditions a request meets, the most specific first."""
+        found = self._rest
+        if self._texts or self._parts:
+            text = asked.text
+            found = [*found, *self._texts.get(text, ()), *[at for part, at in self._parts if part in text]]
+        if self._models:
+            found = [*found, *self._models.get(asked.model, ())]
+        if self._operations:
+            found = [*found, *self._operations.get(asked.operation, ())]
+        ranked = self.ranked
+        for place in sorted(found):
+            if ranked[place].conditions.hold(asked):
+                yield ranked[place]
+
+
+_NONE: Final = _Index(())
 
 
 class Rules:
     """The rules of a fake, in the order they were made."""
 
-    def __init__(self, *, strict: bool = False) -> None:
+    def __init__(self, fake: FakeOpenAI | None = None, *, strict: bool = False) -> None:
         self.strict = strict
         """Whether what no rule answers is an error."""
+        self.active = strict
+        """Whether there is anything to look at before an engine is asked."""
+        self.at_door = False
+        """Whether there are rules for what reaches no engine."""
+        self.memory: dict[str, Any] = {}
+        """What functions keep between requests."""
+        self._fake = fake
         self._rules: list[Rule] = []
+        self._indexes: dict[str, _Index] | None = {}
         self._ranked: list[Rule] = []
-        self._lock = threading.Lock()
+        self._made = 0
+        self._lock = threading.RLock()
+
+    # Making
 
     def add(self, given: Mapping[str, Any], times: int | None, where: str) -> Rule:
         """Make a rule. Raises `TypeError` or `ValueError` for a condition that cannot be one."""
-        conditions = Conditions(given)
-        wanted = given.get("operation")
-        if isinstance(wanted, str) and not any(fnmatchcase(each, wanted) for each in _OPERATIONS.values()):
-            raise ValueError(f"rules answer {', '.join(_OPERATIONS.values())}, and {wanted!r} is none of these")
         with self._lock:
-            rule = Rule(conditions, len(self._rules) + 1, times, where)
-            self._rules.append(rule)
-            self._ranked = sorted(self._rules, key=lambda each: (each.conditions.rank, each.number), reverse=True)
+            rule = self.made(given, times, where)
+            self.set([*self._rules, rule])
         return rule
+
+    def made(self, given: Mapping[str, Any], times: int | None, where: str) -> Rule:
+        """A rule that is not among them yet, for `set`. Raises as `add` does."""
+        rule = Rule(Conditions(given), self._made + 1, times, where)
+        self._made += 1
+        return rule
+
+    def set(self, rules: Sequence[Rule]) -> None:
+        """Have these rules and no others, from one request to the next."""
+        with self._lock:
+            self._rules = list(rules)
+            self._indexes = None
+            self.at_door = any(OTHERS in rule.families for rule in rules)
+            self.active = self.strict or bool(rules)
 
     def clear(self) -> None:
         """Forget all rules."""
         with self._lock:
-            self._rules = []
-            self._ranked = []
+            self._made = 0
+            self.memory = {}
+            self.set(())
+
+    def reset(self) -> None:
+        """Forget all rules but those the fake was made with, which begin anew."""
+        with self._lock:
+            kept = [rule for rule in self._rules if rule.kept]
+            self.clear()
+            for number, rule in enumerate(kept, 1):
+                rule.calls, rule.number = 0, number
+            self._made = len(kept)
+            self.set(kept)
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(list(self._rules))
@@ -223,18 +320,52 @@ class Rules:
     def __len__(self) -> int:
         return len(self._rules)
 
-    def take(self, asked: Asked) -> tuple[Rule, ChatEngine] | None:
-        """The rule for what is asked, and its answer."""
-        for rule in self._ranked:
-            if rule.conditions.hold(asked):
-                with self._lock:
-                    if not rule.asides(asked):
-                        return rule, rule.take()
+    # Asking
+
+    def _index(self, family: str) -> _Index:
+        indexes = self._indexes
+        if indexes is None:
+            indexes = self._sorted()
+        return indexes.get(family, _NONE)
+
+    def _sorted(self) -> dict[str, _Index]:
+        with self._lock:
+            placed = sorted(enumerate(self._rules), key=lambda each: (each[1].conditions.rank, each[0]), reverse=True)
+            self._ranked = [rule for _, rule in placed]
+            self._indexes = {
+                name: _Index([rule for rule in self._ranked if name in rule.families]) for name in FAMILIES
+            }
+            return self._indexes
+
+    def take(
+        self, asked: Asked, family: str = CONVERSATIONS, given: Mapping[Rule, Any] | None = None
+    ) -> tuple[Rule, Any] | None:
+        """The rule for what is asked, and the engine that gives its answer.
+
+        `given` are rules that answer the same request already, with their engines: they answer this part of it, too.
+        """
+        for rule in self._index(family).meant(asked):
+            if given and rule in given:
+                return rule, given[rule]
+            with self._lock:
+                if rule.asides(asked):
+                    continue
+                engine, call = rule.take(family), rule.calls
+            if engine.__class__ is Stateful:
+                assert self._fake is not None
+                engine = engine.bound(State(self._fake, rule, asked, call, self.memory))
+            return rule, engine
         return None
+
+    def ranked(self) -> list[Rule]:
+        """All rules, the most specific first."""
+        if self._indexes is None:
+            self._sorted()
+        return self._ranked
 
     def nearest(self, asked: Asked) -> tuple[Rule, list[str]] | None:
         """The rule of which least keeps it from answering, and what does."""
-        found = [(rule, [*rule.conditions.differences(asked), *rule.asides(asked)]) for rule in self._ranked]
+        found = [(rule, [*rule.conditions.differences(asked), *rule.asides(asked)]) for rule in self.ranked()]
         return min(found, key=lambda pair: len(pair[1]), default=None)
 
     def refusal(self, asked: Asked) -> NotFoundError:
@@ -247,7 +378,7 @@ class Rules:
         """What each rule would make of a request now, the most specific first."""
         lines = [str(asked)]
         answered = False
-        for rule in self._ranked:
+        for rule in self.ranked():
             why = [*rule.conditions.differences(asked), *rule.asides(asked)]
             told = (
                 f"no: {'; '.join(why)}" if why else "would answer, were it not for another" if answered else "answers"
@@ -255,74 +386,14 @@ class Rules:
             answered = answered or not why
             lines.append(f"  {rule}: {told}")
         if not answered:
-            lines.append("  no rule answers: " + ("an error" if self.strict else "the engine does"))
+            reaches = family_of(asked.operation) != OTHERS
+            told = "an error" if self.strict and reaches else "the engine does" if reaches else "the server does"
+            lines.append(f"  no rule answers: {told}")
         return "\n".join(lines)
 
     def unused(self) -> list[Rule]:
         """Those that have answered nothing."""
         return [rule for rule in self._rules if not rule.calls]
-
-
-class Ruled:
-    """An engine behind rules."""
-
-    never_blocks: ClassVar[bool] = True
-
-    def __init__(self, rules: Rules, engine: ChatEngine) -> None:
-        self.rules = rules
-        self.engine = engine
-
-    def __call__(self, request: ChatRequest) -> Turn:
-        exchange, rules = under_way.get(), self.rules
-        if rules._ranked or rules.strict:
-            if exchange is not None and not _is_of(request, exchange):
-                exchange = None  # a job that is done on the way of another request
-            if request.choice and exchange is not None and exchange.given is not None:
-                again: ChatEngine = exchange.given
-                return again(request)
-            asked = _asked(request, exchange)
-            taken = rules.take(asked)
-            if taken is not None:
-                if exchange is not None:
-                    exchange.rule, exchange.given = taken
-                return taken[1](request)
-            if rules.strict:
-                raise rules.refusal(asked)
-        if exchange is not None:
-            exchange.engine = self.engine
-        return self.engine(request)
-
-    def __repr__(self) -> str:
-        return f"Ruled({self.engine!r})"
-
-
-def _is_of(request: ChatRequest, exchange: Exchange) -> bool:
-    """Whether it is for this exchange that the engine is asked."""
-    if request.dialect == "assistants":
-        return exchange.operation.startswith("beta.threads.")
-    return exchange.operation == _OPERATIONS.get(request.dialect)
-
-
-def _asked(request: ChatRequest, exchange: Exchange | None) -> Asked:
-    operation = _OPERATIONS.get(request.dialect, request.dialect)
-    headers = Headers() if exchange is None else exchange._request.headers
-    return Asked(operation, request.model, request.body, headers, request)
-
-
-def asked_by(question: Any) -> Asked:
-    """What an exchange, a request to an engine, or a body asks. Raises `TypeError` for something else."""
-    if isinstance(question, Exchange):
-        return question.asked
-    if isinstance(question, Mapping):
-        for name, operation in _BODIES.items():
-            if name in question:
-                return asked_of(operation, question, Headers())
-    elif isinstance(question, ChatRequest):
-        return _asked(question, None)
-    raise TypeError(f"an exchange of the journal, or the body of a request, is explained, not {question!r}")
-
-
-_BODIES: Final = {"messages": "chat.completions.create", "input": "responses.create", "prompt": "completions.create"}
 
 
 def called_at(depth: int) -> str:

@@ -258,6 +258,8 @@ class TranscriptionRequest:
     translate: bool = False
     """Whether it is to be written in English, whatever is spoken."""
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    spoken: str | None = None
+    """What is said, where this server has spoken it itself: asked are then only engines that say `asked_anyway`."""
 
 
 class ChatEngine(Protocol):
@@ -285,9 +287,9 @@ class ModerationEngine(Protocol):
 
 
 class SpeechEngine(Protocol):
-    """Speaks. Gives the sound, which the server writes in the format that was asked for."""
+    """Speaks. Gives the sound, which the server writes in the format that was asked for, or a file that is sent as it is."""
 
-    def __call__(self, request: SpeechRequest, /) -> Sound | Flow[Sound]: ...
+    def __call__(self, request: SpeechRequest, /) -> Sound | bytes | Flow[Sound | bytes]: ...
 
 
 class TranscriptionEngine(Protocol):

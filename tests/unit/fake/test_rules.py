@@ -198,7 +198,9 @@ def test_strict_shows_the_request_beside_the_nearest_rule() -> None:
     assert "chat.completions.create gpt-5 'hello': the nearest is rule 2, when(text='bye')" in near.value.message
     assert "but text is 'hello', which has no 'bye' in it." in near.value.message
     assert said(fake, "bye") == "x"
-    assert fake.client().embeddings.create(model="text-embedding-3-small", input="x").data
+    with pytest.raises(antiphon.NotFoundError, match="its answer, reply.*, is for conversations, not for embeddings"):
+        fake.client().embeddings.create(model="text-embedding-3-small", input="x")
+    assert fake.client().models.list().data
 
 
 def test_explain() -> None:
@@ -238,7 +240,7 @@ def test_rules_that_answered_nothing_are_told() -> None:
         (lambda fake: fake.when(text=3), "text is a str, exactly"),
         (lambda fake: fake.when(turn=0), "turn is a number"),
         (lambda fake: fake.when(times=0), "times is a number of requests"),
-        (lambda fake: fake.when(operation="embeddings.create"), "rules answer chat.completions.create"),
+        (lambda fake: fake.when(operation="embedding.create"), "did you mean 'embeddings.create'"),
         (lambda fake: fake.when(headers="x"), "headers is a mapping"),
         (lambda fake: fake.when(predicate=3), "predicate is a function"),
         (lambda fake: fake.when(response_format={}), "response_format is"),

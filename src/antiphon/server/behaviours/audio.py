@@ -92,17 +92,17 @@ def _check_speech(body: dict[str, Any], model: str, voice: str) -> None:
         )
 
 
-def _spoken_later(call: Call, request: SpeechRequest, flow: Flow[Sound]) -> Flow[Response]:
+def _spoken_later(call: Call, request: SpeechRequest, flow: Flow[Sound | bytes]) -> Flow[Response]:
     return _spoken(call, request, (yield from flow))
 
 
-def _spoken(call: Call, request: SpeechRequest, sound: Sound) -> Response:
+def _spoken(call: Call, request: SpeechRequest, sound: Sound | bytes) -> Response:
     body = call.body
     form: str = body.get("response_format") or "mp3"
-    data = encoded(sound, form)
+    data = sound if isinstance(sound, bytes) else encoded(sound, form)
     _remember(call.server, data, request.input)
     if body.get("stream_format") == "sse":
-        return Response(200, EVENT_STREAM, _speech_events(data, request, sound))
+        return Response(200, EVENT_STREAM, _speech_events(data, request, _length(sound)))
     headers = Headers.of([("content-type", CONTENT_TYPES[form])])
     return Response(200, headers, _pieces(data, _CHUNK) if len(data) > _CHUNK else data)
 
@@ -111,12 +111,20 @@ def _pieces(data: bytes, size: int) -> Iterator[bytes]:
     return (data[at : at + size] for at in range(0, len(data), size))
 
 
-def _speech_events(data: bytes, request: SpeechRequest, sound: Sound) -> Iterator[bytes]:
+def _length(sound: Sound | bytes) -> float:
+    """How many seconds a sound lasts; nought for a file that cannot be read."""
+    try:
+        return (read(sound) if isinstance(sound, bytes) else sound).seconds
+    except Unreadable:
+        return 0.0
+
+
+def _speech_events(data: bytes, request: SpeechRequest, seconds: float) -> Iterator[bytes]:
     for piece in _pieces(data, _EVENT_CHUNK):
         yield _event({"type": "speech.audio.delta", "audio": b64encode(piece).decode()})
-    read = tokens.count(request.input, request.model) + tokens.count(request.instructions, request.model)
-    heard = ceil(sound.seconds * 20)
-    usage = {"input_tokens": read, "output_tokens": heard, "total_tokens": read + heard}
+    given = tokens.count(request.input, request.model) + tokens.count(request.instructions, request.model)
+    heard = ceil(seconds * 20)
+    usage = {"input_tokens": given, "output_tokens": heard, "total_tokens": given + heard}
     yield _event({"type": "speech.audio.done", "usage": usage})
 
 
@@ -172,7 +180,10 @@ def _written(call: Call, *, translate: bool) -> Reply:
         body,
     )
     known = server.store.get(SPOKEN, _digest(file.content))
-    found: Any = known["text"] if known is not None else engine(request)
+    if known is not None:
+        request.spoken = known["text"]
+    asked = known is None or getattr(engine, "asked_anyway", False)
+    found: Any = engine(request) if asked else request.spoken
     if isinstance(found, GeneratorType):
         return _written_later(call, request, found, form)
     answer: Reply = _answered(call, request, found, form)
