@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ..kernel.errors import APIStatusError, InternalServerError, NotFoundError
+from ..kernel.errors import APIConnectionError, APIStatusError, APITimeoutError, InternalServerError, NotFoundError
 
 if TYPE_CHECKING:
-    from .config import ModelConfig
+    from .config import ModelConfig, Patience
     from .oip.messages import ModelMetadata
 
-__all__ = ("broken", "misconfigured", "refused", "unreachable")
+__all__ = ("broken", "lost", "misconfigured", "refused", "slow", "unreachable", "untouched")
 
 NO_RETRY: Final = {"x-should-retry": "false"}
 _ADDRESS: Final = "model_not_found"
@@ -89,6 +89,50 @@ def unreachable(model: str, why: str) -> APIStatusError:
         status=503,
         code="upstream_unreachable",
         headers={"retry-after": "1"},
+    )
+
+
+_NO_CONNECTION: Final = frozenset({"ConnectError", "ConnectTimeout", "ConnectTimeoutError", "PoolTimeoutError"})
+"""What HTTP clients raise before they have sent anything."""
+
+
+def lost(model: str, error: APIConnectionError, patience: Patience | None = None) -> APIStatusError:
+    """The error for a request that got no answer: whether a model may have run depends on how far it came."""
+    cause = error.__cause__
+    sent = cause is None or not any(each.__name__ in _NO_CONNECTION for each in type(cause).__mro__)
+    if isinstance(error, APITimeoutError):
+        if sent:
+            return slow(model, "an answer", None if patience is None else patience.first)
+        return slow(model, "a connection", None if patience is None else patience.connect, ran=False)
+    return broken(model, str(cause or error)) if sent else unreachable(model, str(cause or error))
+
+
+def slow(model: str, what: str, seconds: float | None, *, ran: bool = True) -> APIStatusError:
+    """The error for a server that took longer than the gateway's patience, which was for `what`."""
+    took = "too long" if seconds is None else f"more than {seconds:g} seconds"
+    return InternalServerError.because(
+        f"The server of the model `{model}` took {took} for {what}.",
+        status=504,
+        code="upstream_timeout" if ran else "upstream_connect_timeout",
+        headers=NO_RETRY if ran else {"x-should-retry": "true"},
+    )
+
+
+_UNTOUCHED: Final = frozenset({"upstream_unreachable", "upstream_connect_timeout", "model_not_ready", _ADDRESS})
+
+
+def untouched(error: BaseException) -> bool:
+    """Whether no model can have run where a server's answer was this error, so that another one may be asked."""
+    return isinstance(error, APIStatusError) and (error.status_code == 429 or error.code in _UNTOUCHED)
+
+
+def silent(model: str, what: str) -> APIStatusError:
+    """The error for a server that was waited for in vain: it may be at work still, so another try would be a second."""
+    return InternalServerError.because(
+        f"The model `{model}` was waited for in vain: {what} did not come in time.",
+        status=504,
+        code="upstream_timeout",
+        headers=NO_RETRY,
     )
 
 

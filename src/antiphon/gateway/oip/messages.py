@@ -90,6 +90,8 @@ class InferRequest:
     parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
     outputs: Sequence[str] = ()
     """The outputs that are wanted; none named: all."""
+    headers: Sequence[tuple[str, str]] = ()
+    """Sent along with it, names in lower case: as headers, or as metadata of gRPC."""
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from ...kernel.errors import APIConnectionError
 from ...kernel.flow import Read, Send
 from ...kernel.http import Headers, Request
 from ...kernel.sse import Decoder
-from ..errors import broken, message_of, refused, unreachable
+from ..errors import broken, lost, message_of, refused
 from .messages import InferRequest, InferResponse, ModelMetadata, RepositoryEntry, ServerMetadata, Tensor, TensorSpec
 
 if TYPE_CHECKING:
@@ -85,19 +85,20 @@ class Rest:
         try:
             response = yield Send(request, self.timeout)
         except APIConnectionError as error:
-            raise unreachable(model, str(error)) from error
+            raise lost(model, error) from error
         if response.status != 200:
             raise refused(response.status, message_of(response.content), model, response.headers)
         return orjson.loads(response.content)
 
     def _post(self, path: str, asked: InferRequest, *, stream: bool) -> Flow[Response]:
         body = orjson.dumps(_request(asked), default=list)
-        request = Request("POST", self.prefix + path, "", self.headers, body, self.origin)
+        headers = Headers.of([*self.headers.pairs, *asked.headers]) if asked.headers else self.headers
+        request = Request("POST", self.prefix + path, "", headers, body, self.origin)
         response: Response
         try:
             response = yield Send(request, self.timeout, stream=stream)
         except APIConnectionError as error:
-            raise unreachable(asked.model, str(error)) from error
+            raise lost(asked.model, error) from error
         if response.status != 200:
             content = response.content if isinstance(response.body, bytes) else (yield from _rest(response.body))
             raise refused(response.status, message_of(content), asked.model, response.headers)
