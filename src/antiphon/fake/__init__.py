@@ -27,6 +27,7 @@ from ..server.engine import Engines
 from . import asserts
 from .asked import exactly
 from .journal import Exchange, Journal
+from .prices import Price, Prices
 from .ruled import Ruled, asked_by, at_the_door, ruled
 from .rules import Rule, Rules, called_at
 
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from ..transports.httpx2 import HandlerTransport
     from .asked import Asked, Words
 
-__all__ = ("PORT", "FakeOpenAI", "exactly")
+__all__ = ("PORT", "FakeOpenAI", "Price", "exactly")
 
 PORT = 45674
 """The port a fake is started on unless told otherwise."""
@@ -95,7 +96,8 @@ class FakeOpenAI:
         `organization` is the name in the answers' headers, `max_body` the largest request body in bytes. `rate_limits`
         are requests and tokens a minute, for each key and model: a `RateLimit`, or a mapping from models. `filters`
         wrap the whole, the first outermost. `python_graders` lets graders run the Python that callers send, on this
-        machine. `journal` is how many of the last exchanges are kept in `fake.journal`, 0 for none.
+        machine. `journal` is how many of the last exchanges are kept in `fake.journal`, 0 for none. `prices` are those
+        of models, by name or pattern (`antiphon.fake.Price`), for what exchanges cost; there are some for illustration.
         With `strict` a conversation that no rule answers (`when`) is a 404 with the code `no_rule`.
 
     Raises `ValueError` for a built-in engine that does not exist and `TypeError` for what cannot be an engine.
@@ -125,11 +127,12 @@ class FakeOpenAI:
         python_graders: bool = False,
         journal: int = 1000,
         strict: bool = False,
+        prices: Mapping[str, Any] | None = None,
     ) -> None:
         self.rules = rules_ = Rules(self, strict=strict)
         """What `when` was told."""
         clock = RealClock() if clock is None else clock
-        self.journal = Journal(clock, journal)
+        self.journal = Journal(clock, journal, Prices(prices))
         """What was asked and answered."""
         first, each = latency if isinstance(latency, tuple) else (latency, 0.0)
 
@@ -283,6 +286,20 @@ class FakeOpenAI:
     def assert_tokens_at_most(self, most: int, **query: Any) -> None:
         """See that what was asked and answered has no more tokens in all. Raises `AssertionError`."""
         asserts.tokens_at_most(self.journal, most, query)
+
+    def assert_cost_at_most(self, most: float, **query: Any) -> None:
+        """See that what was asked and answered has not cost more, in USD, by the fake's prices.
+
+        Raises `AssertionError`, also where a model has no price.
+        """
+        asserts.cost_at_most(self.journal, most, query)
+
+    def assert_nothing_unexpected(self, *expected: Mapping[str, Any]) -> None:
+        """See that no request was left to an engine or had no address, apart from those that `expected` queries mean.
+
+        Raises `AssertionError` with the others, and the rule that comes nearest to each.
+        """
+        asserts.nothing_unexpected(self.rules, self.journal, expected)
 
     # Ways to it
 

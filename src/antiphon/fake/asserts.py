@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .journal import Exchange, Journal
     from .rules import Rules
 
-__all__ = ("all_used", "called", "in_order", "not_called", "tokens_at_most")
+__all__ = ("all_used", "called", "cost_at_most", "in_order", "not_called", "nothing_unexpected", "tokens_at_most")
 
 _LISTED: Final = 20
 
@@ -99,3 +99,61 @@ def all_used(rules: Rules, journal: Journal) -> None:
         raise AssertionError(
             f"expected every rule to answer something, and these did not:\n{told}\n{_asked(list(journal))}"
         )
+
+
+def cost_at_most(journal: Journal, most: float, given: Mapping[str, Any]) -> None:
+    """See that requests and their answers did not cost more together, in USD."""
+    query = _Query(given)
+    found = [(each, each.cost) for each in journal if not query.differences(each)]
+    unknown = sorted({each.model for each, cost in found if cost is None})
+    if unknown:
+        raise AssertionError(
+            f"expected a cost of {_usd(most)} at most with {query}, and there is no price for {', '.join(unknown)}: "
+            f"say it with FakeOpenAI(prices={{{unknown[0]!r}: Price(input=…, output=…)}}), in USD a million tokens"
+        )
+    total = sum(cost or 0.0 for _, cost in found)
+    if total > most:
+        told = "\n".join(f"  {_usd(cost or 0.0):<10} {each.tokens.total:>6} tokens  {each!r}" for each, cost in found)
+        raise AssertionError(f"expected a cost of {_usd(most)} at most with {query}, and it was {_usd(total)}:\n{told}")
+
+
+def _usd(amount: float) -> str:
+    """An amount, down to a millionth of a dollar where it is that small."""
+    cents = f"${amount:.2f}"
+    return cents if round(amount, 2) == round(amount, 6) else f"${amount:.6f}".rstrip("0")
+
+
+def nothing_unexpected(rules: Rules, journal: Journal, expected: Iterable[Mapping[str, Any]]) -> None:
+    """See that no engine was left to make up an answer, and no address was asked that there is none of."""
+    queries = [_Query(given) for given in expected]
+    found: list[str] = []
+    for number, each in enumerate(journal):
+        if each.rule is not None or (each.operation and each.engine is None and not _refused(each)):
+            continue
+        if any(not query.differences(each) for query in queries):
+            continue
+        found.append(f"  [{number}] {each!r}")
+        if not each.operation:
+            found.append("        there is no operation at this address")
+            continue
+        near = rules.nearest(each.asked)
+        found.append(
+            "        no rule is for it: there are none"
+            if near is None
+            else f"        the nearest is {near[0]}, but {'; '.join(near[1])}"
+            if near[1]
+            else f"        now {near[0]} would answer"
+        )
+    if found:
+        count = sum(not line.startswith("        ") for line in found)
+        beside = "" if not queries else f", or one of {'; '.join(f'({query})' for query in queries)}"
+        raise AssertionError(
+            f"expected every request to be answered by a rule{beside}, and {count} "
+            f"{'was' if count == 1 else 'were'} not:\n" + "\n".join(found)
+        )
+
+
+def _refused(exchange: Exchange) -> bool:
+    """Whether it was refused for want of a rule."""
+    answer: Any = exchange.answer if exchange.status == 404 else None
+    return isinstance(answer, dict) and (answer.get("error") or {}).get("code") == "no_rule"

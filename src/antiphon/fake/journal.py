@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import cached_property
+from time import monotonic
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
 
@@ -22,12 +23,14 @@ from ..kernel.errors import APIStatusError
 from ..kernel.http import Request
 from ..kernel.spool import Spooled
 from ..server.behaviour import UploadedFile
+from ..server.clock import RealClock
 from ..server.endpoint import routes
 from ..server.engine import ChatRequest
 from ..server.intake import read_form
 from ..server.renderings.chat_request import chat_request
 from ..server.renderings.responses_request import input_items, responses_request
 from .asked import Asked, Conditions, masked, shown
+from .prices import Prices
 from .said import Called, Said, said
 
 if TYPE_CHECKING:
@@ -64,6 +67,8 @@ class Tokens(NamedTuple):
 
     input: int
     output: int
+    cached: int = 0
+    """Of the input, those that came from the cache."""
 
     @property
     def total(self) -> int:
@@ -81,8 +86,14 @@ class Exchange:
     left_early = False
     """Whether the caller went away before the answer was complete."""
 
+    _real_began = 0.0
+    _real_ended = 0.0
+    _prices: Prices | None = None
+
     rule: Rule | None = None
     """The rule that answered."""
+    fault: Any = None
+    """The fault that struck, where one did."""
     engine: Any = None
     """The engine that answered, where no rule did and one was asked."""
     given: Any = None  # what the rule gave, for the further choices of the same request
@@ -222,15 +233,29 @@ class Exchange:
     @property
     def tokens(self) -> Tokens:
         """Tokens as the answer tells them; those of the texts where it does not."""
-        from ..server.tokens import count
+        from ..server.tokens import count, message_tokens
 
         told = self.said
         given, made = told.input_tokens, told.output_tokens
         if self.status is None or self.status >= 400:
             return Tokens(given or 0, made or 0)
-        return Tokens(
-            count(self.system + self.text) if given is None else given, count(told.text) if made is None else made
-        )
+        if given is None:
+            chat = self.asked.chat
+            given = (
+                count(self.text, self.model)
+                if chat is None
+                else message_tokens(chat.messages, self.model, self.asked.body.get("tools"))
+            )
+        return Tokens(given, count(told.text, self.model) if made is None else made, told.cached_tokens or 0)
+
+    @property
+    def cost(self) -> float | None:
+        """What these tokens cost in USD by the fake's prices; `None` for a model that has none. An error costs nothing."""
+        tokens = self.tokens
+        if not tokens.total:
+            return 0.0
+        price = None if self._prices is None else self._prices.of(self.model)
+        return None if price is None else price.of(tokens)
 
     @property
     def seconds(self) -> float | None:
@@ -239,7 +264,9 @@ class Exchange:
 
     @property
     def answered_by(self) -> str:
-        """Who answered: a rule, an engine, or the server itself."""
+        """Who answered: a fault, a rule, an engine, or the server itself."""
+        if self.fault is not None:
+            return f"fault {self.fault}"
         if self.rule is not None:
             return str(self.rule)
         return "server" if self.engine is None else repr(self.engine)
@@ -307,12 +334,15 @@ def _tells(part: Any) -> bool:
 class Journal:
     """The exchanges of a fake in the order the requests came in, the last `size` of them."""
 
-    def __init__(self, clock: Clock, size: int) -> None:
+    def __init__(self, clock: Clock, size: int, prices: Prices | None = None) -> None:
         if size.__class__ is not int or size < 0:
             raise ValueError(f"journal is the number of exchanges that are kept, 0 for none, not {size!r}")
         self.size = size
-        self._clock = clock
+        self.prices = Prices() if prices is None else prices
+        """What tokens cost."""
         self._now = clock.now
+        # A caller's pauses pass by the real clock, too, where the fake's stands still.
+        self._real = None if clock.__class__ is RealClock else monotonic
         self._kept: deque[Exchange] = deque()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -373,7 +403,7 @@ class Journal:
     def __call__(self, handler: Handler) -> Handler:
         """The handler, with its requests written down: a filter."""
         now, enter, leave, kept, most = self._now, under_way.set, under_way.reset, self._kept, self.size
-        keep, drop = kept.append, kept.popleft
+        keep, drop, prices, real = kept.append, kept.popleft, self.prices, self._real
 
         def observed(request: Request) -> Response | Flow[Response]:
             # This is on the way of every request: what can be found out later is.
@@ -385,6 +415,9 @@ class Journal:
             else:  # a large body stays in its file, which is gone with the request
                 body, weight = b"", 0
             exchange = Exchange((method, path, query, headers, body, origin), now())  # type: ignore[arg-type]
+            exchange._prices = prices
+            if real is not None:
+                exchange._real_began = real()
             if most:
                 keep(exchange)
                 if len(kept) > most and (gone := drop()._size):
@@ -402,6 +435,8 @@ class Journal:
             size = len(body)  # type: ignore[arg-type]
             exchange._told = (status, headers, b"%b" % body if size < _ROOM else body)  # type: ignore[str-bytes-safe, assignment]
             exchange.ended = now()
+            if real is not None:
+                exchange._real_ended = real()
             weight += size
             if weight > _LIGHT:
                 self._weigh(exchange, weight)
@@ -413,17 +448,22 @@ class Journal:
         body: Any = answer.body
         if body.__class__ is bytes:
             exchange._told = (answer.status, answer.headers, body)
-            exchange.ended = self._now()
             size = len(body)
         else:
             exchange._told = (answer.status, answer.headers, b"")
             if not isinstance(body, Spooled):
                 exchange._pieces = []
                 return answer._replace(body=_Watched(self, exchange, iter(body)))
-            exchange.ended = self._now()
             size = 0
-        self._weigh(exchange, size + len(exchange._sent[4]))
+        self._end(exchange, size)
         return answer
+
+    def _end(self, exchange: Exchange, size: int) -> None:
+        """The exchange is over, with so many bytes answered."""
+        exchange.ended = self._now()
+        if self._real is not None:
+            exchange._real_ended = self._real()
+        self._weigh(exchange, size + len(exchange._sent[4]))
 
     def _followed(self, flow: Flow[Response], exchange: Exchange) -> Flow[Response]:
         watched: Any = _Watched(self, exchange, flow, body=False)
@@ -498,10 +538,8 @@ class _Watched(Generator["bytes | Step[Any]", Any, Any]):
         return piece
 
     def _end(self) -> None:
-        exchange, journal = self._exchange, self._journal
-        exchange.ended = journal._now()
-        made = sum(len(data) for _, data in exchange._pieces or ())
-        journal._weigh(exchange, made + len(exchange._sent[4]))
+        exchange = self._exchange
+        self._journal._end(exchange, sum(len(data) for _, data in exchange._pieces or ()))
 
 
 def differences(exchange: Exchange, asked: Conditions, tool: str | None, status: int | None) -> list[str]:

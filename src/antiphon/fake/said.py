@@ -24,16 +24,20 @@ class Said(NamedTuple):
     input_tokens: int | None = None
     output_tokens: int | None = None
     """Tokens as the answer tells them; `None` where it does not."""
+    cached_tokens: int | None = None
+    """Of the input, those that came from the cache."""
 
 
 def said(answer: Any, events: Sequence[Any]) -> Said:
     """What a body says, or the events of a stream do."""
-    for event in reversed(events):
-        if isinstance(event, Mapping) and isinstance(event.get("response"), Mapping):
-            return _whole(event["response"])
     if not events:
         return _whole(answer) if isinstance(answer, Mapping) else Said()
-    return _chunks([event for event in events if isinstance(event, Mapping)])
+    told = [event for event in events if isinstance(event, Mapping)]
+    for event in reversed(told):
+        response: Any = event.get("response")
+        if isinstance(response, Mapping):
+            return _typed(told) if response.get("status") in ("queued", "in_progress") else _whole(response)
+    return _chunks(told)
 
 
 def _whole(body: Mapping[str, Any]) -> Said:
@@ -61,6 +65,21 @@ def _call(call: Mapping[str, Any]) -> Called:
     return Called(inner.get("name") or "", inner.get("arguments") or inner.get("input") or "")
 
 
+def _typed(events: Sequence[Mapping[str, Any]]) -> Said:
+    """What the events of a Response say that did not come to its end."""
+    texts: list[str] = []
+    calls: dict[Any, list[str]] = {}
+    for event in events:
+        kind, item = event.get("type"), event.get("item")
+        if kind in ("response.output_text.delta", "response.refusal.delta"):
+            texts.append(str(event.get("delta") or ""))
+        elif kind == "response.output_item.added" and isinstance(item, Mapping) and "call_id" in item:
+            calls[item.get("id")] = [str(item.get("name") or ""), ""]
+        elif kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"):
+            calls.setdefault(event.get("item_id"), ["", ""])[1] += str(event.get("delta") or "")
+    return Said("".join(texts), [Called(name, arguments) for name, arguments in calls.values()])
+
+
 def _chunks(events: Sequence[Mapping[str, Any]]) -> Said:
     texts: list[str] = []
     calls: dict[tuple[int, int], list[str]] = {}
@@ -78,9 +97,12 @@ def _chunks(events: Sequence[Mapping[str, Any]]) -> Said:
     return Said("".join(texts), [Called(name, arguments) for name, arguments in calls.values()], *_tokens(usage))
 
 
-def _tokens(usage: Any) -> tuple[int | None, int | None]:
+def _tokens(usage: Any) -> tuple[int | None, int | None, int | None]:
     if not isinstance(usage, Mapping):
-        return None, None
-    return usage.get("prompt_tokens", usage.get("input_tokens")), usage.get(
-        "completion_tokens", usage.get("output_tokens")
-    )
+        return None, None, None
+    given = usage.get("prompt_tokens", usage.get("input_tokens"))
+    made = usage.get("completion_tokens", usage.get("output_tokens"))
+    if made is None and given is not None:  # embeddings
+        made = 0
+    details: Any = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
+    return given, made, details.get("cached_tokens")

@@ -34,7 +34,7 @@ def test_an_exchange_tells_the_request_and_the_answer() -> None:
     assert call.answer["id"] == completion.id
     assert call.output_text == "Hello there"
     assert completion.usage is not None
-    assert call.tokens == (completion.usage.prompt_tokens, completion.usage.completion_tokens)
+    assert call.tokens == (completion.usage.prompt_tokens, completion.usage.completion_tokens, 0)
     assert call.headers["authorization"] == "<masked>"
     assert "sk-secret" not in f"{call!r} {call.headers!r}"
     assert call.request_id == completion._request_id
