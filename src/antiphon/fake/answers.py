@@ -6,10 +6,12 @@ the rest of the API, which reaches no engine. An answer is made once for each fa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import Parameter, isawaitable, iscoroutinefunction, signature
 from mimetypes import guess_type
 from pathlib import Path
+from string import Formatter
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, NoReturn
 
@@ -392,6 +394,39 @@ def _said(value: Any) -> tuple[str | None, tuple[str, ...]] | None:
     if isinstance(value, (list, tuple)) and value and all(type(each) is str for each in value):
         return "".join(value), ()
     return None
+
+
+_FIELDS: Final = ("text", "model", "system", "tool_result", "turn")
+
+
+def template(text: str, families: Iterable[str], pinned: bool, pattern: re.Pattern[str] | None) -> Answer:
+    """A text in which `{text}`, `{model}`, `{system}`, `{tool_result}`, `{turn}` and groups of `pattern` are filled in.
+
+    Raises `ValueError` for another name in it.
+    """
+    groups = {} if pattern is None else pattern.groupindex
+    try:
+        fields = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no template: {error} (braces that are meant are doubled)") from None
+    for name in fields:
+        place = int(name) if name.isdigit() else None
+        if name not in _FIELDS and name not in groups and (place is None or pattern is None or place > pattern.groups):
+            known = ", ".join(f"{{{each}}}" for each in (*_FIELDS, *groups))
+            raise ValueError(
+                f"there is no {{{name}}} in templates; there are {known} (braces that are meant are doubled)"
+            )
+
+    def filled(request: Any, state: State) -> str:
+        asked = state.asked
+        found = pattern.search(asked.text) if pattern is not None else None
+        named = {name: getattr(asked, name) or "" for name in _FIELDS}
+        if found is not None:
+            named |= {name: each or "" for name, each in found.groupdict().items()}
+        numbered = [] if found is None else [found.group(), *(each or "" for each in found.groups())]
+        return text.format(*numbered, **named)
+
+    return reply(filled, families, True)._replace(told=f"template({text!r})")
 
 
 def tools(calls: Sequence[tuple[str, Mapping[str, Any] | str]], families: Iterable[str]) -> Answer:

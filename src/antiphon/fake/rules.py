@@ -118,6 +118,17 @@ class Rule:
             self._answers += [answers.reply(each, self.families, self._pinned)] * times
         return self
 
+    def template(self, text: str) -> Self:
+        """Answer with a text in which `{text}`, `{model}`, `{system}`, `{tool_result}` and `{turn}` are filled in.
+
+        Groups of a pattern that is the condition on the text are filled in, too: `{1}` or `{name}`. Raises `ValueError`
+        for another name.
+        """
+        wanted = self.conditions.given.get("text")
+        pattern = wanted if isinstance(wanted, Pattern) else None
+        self._answers.append(answers.template(text, self.families, self._pinned, pattern))
+        return self
+
     def call_tool(self, name: str, /, **arguments: Any) -> Self:
         """Answer with a call of a function."""
         return self.call_tools((name, arguments))

@@ -10,7 +10,7 @@ An engine is a callable: `ChatEngine` answers a `ChatRequest` with a turn, `Embe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -45,11 +45,16 @@ __all__ = (
     "ToolChoice",
     "TranscriptionEngine",
     "TranscriptionRequest",
+    "Vectors",
     "model_not_found",
     "text_of",
 )
 
 E = TypeVar("E", bound=Callable[..., Any])
+
+if TYPE_CHECKING:
+    Embedded: TypeAlias = list[list[float]] | Sequence[Sequence[float]] | dict[str, Any]
+    Drawn: TypeAlias = list[bytes] | dict[str, Any]
 
 Message: TypeAlias = Mapping[str, Any]
 """One message, in the shape of the `messages` of `POST /chat/completions`, whichever endpoint was called."""
@@ -120,6 +125,8 @@ class ChatRequest:
     reasoning_effort: str | None = None
     modalities: Sequence[str] = ("text",)
     stream: bool = False
+    bounded: bool = False
+    """Whether the engine keeps to `max_tokens` and `stop` itself, as it says when it is called: the server cuts nothing."""
     headers: Headers | None = None
     """Those of the caller's request; `None` where none is there, such as in a run in the background."""
 
@@ -211,6 +218,8 @@ class ImageRequest:
     images: Sequence[UploadedFile] = ()
     """The pictures to be edited or varied."""
     mask: UploadedFile | None = None
+    whole: bool = False
+    """Whether the engine may give the whole body of the answer in place of the files."""
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
     headers: Headers | None = None
     """Those of the caller's request; `None` where none is there, such as in a run in the background."""
@@ -262,22 +271,33 @@ class TranscriptionRequest:
     """What is said, where this server has spoken it itself: asked are then only engines that say `asked_anyway`."""
 
 
+class Vectors(list[Sequence[float]]):
+    """Vectors of an engine that knows how many tokens it has read."""
+
+    def __init__(self, vectors: Iterable[Sequence[float]], tokens: int) -> None:
+        super().__init__(vectors)
+        self.tokens = tokens
+
+
 class ChatEngine(Protocol):
-    """Answers a conversation. Raise an `APIStatusError.because(...)` to answer with an error."""
+    """Answers a conversation. Raise an `APIStatusError.because(...)` to answer with an error.
+
+    One that can give several answers at once has `turns(request, n)` too, which gives the turn of each choice.
+    """
 
     def __call__(self, request: ChatRequest, /) -> Turn: ...
 
 
 class EmbeddingEngine(Protocol):
-    """Gives a vector for each input, in order."""
+    """Gives a vector for each input, in order; as `Vectors` where it knows what they cost, or a whole body."""
 
-    def __call__(self, request: EmbeddingRequest, /) -> list[list[float]] | Flow[list[list[float]]]: ...
+    def __call__(self, request: EmbeddingRequest, /) -> Embedded | Flow[Embedded]: ...
 
 
 class ImageEngine(Protocol):
-    """Gives `n` encoded image files of the asked format and size."""
+    """Gives `n` encoded image files of the asked format and size; or, where it is `whole`, the body to answer with."""
 
-    def __call__(self, request: ImageRequest, /) -> list[bytes] | Flow[list[bytes]]: ...
+    def __call__(self, request: ImageRequest, /) -> Drawn | Flow[Drawn]: ...
 
 
 class ModerationEngine(Protocol):
@@ -287,7 +307,7 @@ class ModerationEngine(Protocol):
 
 
 class SpeechEngine(Protocol):
-    """Speaks. Gives the sound, which the server writes in the format that was asked for, or a file that is sent as it is."""
+    """Speaks. Gives a sound, which the server writes in the format that was asked for, or a file, sent as it is."""
 
     def __call__(self, request: SpeechRequest, /) -> Sound | bytes | Flow[Sound | bytes]: ...
 

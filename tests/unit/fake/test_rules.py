@@ -198,7 +198,7 @@ def test_strict_shows_the_request_beside_the_nearest_rule() -> None:
     assert "chat.completions.create gpt-5 'hello': the nearest is rule 2, when(text='bye')" in near.value.message
     assert "but text is 'hello', which has no 'bye' in it." in near.value.message
     assert said(fake, "bye") == "x"
-    with pytest.raises(antiphon.NotFoundError, match="its answer, reply.*, is for conversations, not for embeddings"):
+    with pytest.raises(antiphon.NotFoundError, match=r"its answer, reply.*, is for conversations, not for embeddings"):
         fake.client().embeddings.create(model="text-embedding-3-small", input="x")
     assert fake.client().models.list().data
 

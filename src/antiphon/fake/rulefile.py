@@ -1,0 +1,228 @@
+"""Rules and scripts as data: as they stand in YAML and JSON files, and as they are sent over HTTP.
+
+    {"when": {"text": "weather"}, "call_tool": {"name": "get_weather", "arguments": {"city": "Oslo"}}}
+    {"when": {"operation": "files.create"}, "fail": {"status": 500, "code": "overloaded"}, "times": 2}
+    {"when": {"model": "gpt-4o*"}, "answers": ["first", {"fail": 503}, {"reply": "second", "times": 3}]}
+
+`antiphon.fake.schema` says what may be in them. All that is wrong is found before anything is added.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, Final
+
+from .asked import exactly
+from .schema import ANSWERS, Path, Problem, check
+
+if TYPE_CHECKING:
+    from . import FakeOpenAI
+    from .rules import Rule, Rules
+
+__all__ = ("RuleError", "add_rule", "add_rules", "made")
+
+
+class RuleError(ValueError):
+    """What is wrong with rules, scripts or a file of them. `problems` are the single ones, with their places."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(f"{_place(each.path)}{each.message}" for each in self.problems))
+
+
+def _place(path: Path) -> str:
+    told = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in path).lstrip(".")
+    return f"{told}: " if told else ""
+
+
+def add_rule(fake: FakeOpenAI, data: Mapping[str, Any], *, where: str = "data") -> Rule:
+    """Add a rule to a fake. `where` is what is told of where it comes from.
+
+    Raises `RuleError`, with all that is wrong with it and where, and adds nothing.
+    """
+    rule, problems = _rule(fake.rules, data, (), lambda path: where, None)
+    if problems or rule is None:
+        raise RuleError(problems)
+    fake.rules.set([*fake.rules, rule])
+    return rule
+
+
+def add_rules(fake: FakeOpenAI, data: Any, *, where: str = "data") -> list[Rule]:
+    """Add all that stands in a document: an object with `rules` and `scripts`, or a list of rules.
+
+    Raises `RuleError`, with all that is wrong and where, and adds nothing.
+    """
+    found = made(fake.rules, data, lambda path: where, None)
+    fake.rules.set([*fake.rules, *found])
+    return found
+
+
+def made(rules: Rules, data: Any, where: Callable[[Path], str], folder: FilePath | None) -> list[Rule]:
+    """What stands in a document, not yet added. Raises `RuleError`.
+
+    `where` says where what stands at a path comes from. Paths of files are seen from `folder`; without one there can
+    be none.
+    """
+    problems = check(data)
+    found: list[Rule] = []
+    inner: Sequence[Any] = data if isinstance(data, (list, tuple)) else ()
+    prefix: Path = ()
+    if isinstance(data, Mapping) and isinstance(data.get("rules"), (list, tuple)):
+        inner, prefix = data["rules"], ("rules",)
+    wrong = {each.path[: len(prefix) + 1] for each in problems}
+    for place, each in enumerate(inner):
+        path = (*prefix, place)
+        if path not in wrong:
+            rule, more = _rule(rules, each, path, where, folder, checked=True)
+            problems += more
+            found += [rule] if rule is not None else []
+    if problems:
+        raise RuleError(problems)
+    return found
+
+
+def _rule(
+    rules: Rules,
+    data: Any,
+    path: Path,
+    where: Callable[[Path], str],
+    folder: FilePath | None,
+    *,
+    checked: bool = False,
+) -> tuple[Rule | None, list[Problem]]:
+    """A rule, or what is wrong with it."""
+    problems = [] if checked else [each._replace(path=(*path, *each.path)) for each in check(data, "rule")]
+    if problems:
+        return None, problems
+    given = conditions(data.get("when") or {}, (*path, "when"), problems)
+    if problems:
+        return None, problems
+    try:
+        rule = rules.made(given, data.get("times"), where(path))
+    except (TypeError, ValueError) as error:
+        at = "when.operation" if "operation" in given else "when"
+        return None, [Problem((*path, *at.split(".")), str(error))]
+    answered(rule, data, path, folder, problems)
+    return (None if problems else rule), problems
+
+
+# Conditions
+
+
+def conditions(data: Mapping[str, Any], path: Path, problems: list[Problem]) -> dict[str, Any]:
+    """Conditions as `FakeOpenAI.when` takes them."""
+    given: dict[str, Any] = {}
+    for name, value in data.items():
+        at = (*path, name)
+        if name in ("headers", "metadata"):
+            given[name] = {key: _words(each, (*at, key), problems, whole=True) for key, each in value.items()}
+        elif name in ("operation", "model"):
+            given[name] = _words(value, at, problems, whole=True)
+        elif name in _WORDS:
+            given[name] = _words(value, at, problems)
+        else:
+            given[name] = value
+    return given
+
+
+_WORDS: Final = ("text", "system", "tool_result")
+
+
+def _words(value: Any, path: Path, problems: list[Problem], *, whole: bool = False) -> Any:
+    """A text, or what it has to be. `whole`: a plain text is all of it, or a pattern of names."""
+    if not isinstance(value, Mapping):
+        return value
+    kind = next(name for name in ("contains", "exactly", "matches") if name in value)
+    text: str = value[kind]
+    flags = re.IGNORECASE if value.get("ignore_case") else 0
+    try:
+        if kind == "matches":
+            return re.compile(text, flags)
+        if kind == "exactly":
+            return re.compile(rf"\A{re.escape(text)}\Z", flags) if flags else exactly(text)
+        return re.compile(re.escape(text), flags) if flags or whole else text
+    except re.error as error:
+        problems.append(Problem((*path, kind), f"{text!r} is no regular expression: {error}"))
+        return None
+
+
+# Answers
+
+
+def answered(rule: Any, data: Mapping[str, Any], path: Path, folder: FilePath | None, problems: list[Problem]) -> None:
+    """Have a rule, or a leg of a script, answer as the data says."""
+    if "answers" in data:
+        for place, each in enumerate(data["answers"]):
+            one = {"reply": each} if isinstance(each, str) else each
+            _add(
+                rule, one, (*path, "answers", place), folder, problems, one.get("times", 1), plain=isinstance(each, str)
+            )
+        return
+    _add(rule, data, path, folder, problems, 1)
+
+
+def _add(
+    rule: Any,
+    data: Mapping[str, Any],
+    path: Path,
+    folder: FilePath | None,
+    problems: list[Problem],
+    times: int,
+    *,
+    plain: bool = False,
+) -> None:
+    name = next(name for name in ANSWERS if name in data)
+    try:
+        for _ in range(times):
+            _ANSWERS[name](rule, data[name], folder)
+    except (TypeError, ValueError) as error:
+        problems.append(Problem(path if plain else (*path, name), str(error)))
+
+
+def _bytes(value: Any, folder: FilePath | None) -> bytes:
+    if isinstance(value, Mapping):
+        try:
+            return b64decode(value["base64"], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ValueError(f"this is no base64: {error}") from None
+    if folder is None:
+        raise ValueError(f"paths such as {value!r} are for rule files; bytes are told as {{base64: …}}")
+    try:
+        return (folder / value).read_bytes()
+    except OSError as error:
+        raise ValueError(f"the file {value!r} cannot be read: {error.strerror or error}") from None
+
+
+def _calls(value: Sequence[Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(each, {}) if isinstance(each, str) else (each["name"], each.get("arguments", {})) for each in value]
+
+
+def _file(rule: Any, value: Any, folder: FilePath | None) -> None:
+    data = _bytes(value, folder)  # so that it is known to be there
+    rule.reply(folder / value if isinstance(value, str) and folder is not None else data)
+
+
+_ANSWERS: Final[dict[str, Callable[[Any, Any, FilePath | None], object]]] = {
+    "reply": lambda rule, value, folder: rule.reply(value),
+    "template": lambda rule, value, folder: rule.template(value),
+    "pieces": lambda rule, value, folder: rule.reply(list(value)),
+    "message": lambda rule, value, folder: rule.reply({"role": "assistant", **value}),
+    "object": lambda rule, value, folder: rule.reply(dict(value)),
+    "call_tool": lambda rule, value, folder: rule.call_tools(*_calls([value])),
+    "call_tools": lambda rule, value, folder: rule.call_tools(*_calls(value)),
+    "refuse": lambda rule, value, folder: rule.refuse(*([] if value is True else [value])),
+    "fail": lambda rule, value, folder: rule.fail(**({"status": value} if isinstance(value, int) else value)),
+    "vector": lambda rule, value, folder: rule.reply(list(value)),
+    "vectors": lambda rule, value, folder: rule.reply([list(each) for each in value]),
+    "image": lambda rule, value, folder: rule.reply(_bytes(value, folder)),
+    "images": lambda rule, value, folder: rule.reply([_bytes(each, folder) for each in value]),
+    "sound": lambda rule, value, folder: rule.reply(_bytes(value, folder)),
+    "file": _file,
+    "scores": lambda rule, value, folder: rule.reply(dict(value)),
+    "flag": lambda rule, value, folder: rule.reply(dict.fromkeys([value] if isinstance(value, str) else value, 0.99)),
+}
+"""How each answer is given to a rule."""
