@@ -23,6 +23,7 @@ from ..kernel.http import Request, Response
 from ..kernel.spool import Spooled
 from .auth import authenticated
 from .blobs import linked
+from .chunks import EMBEDDER
 from .clock import RealClock
 from .dispatch import Dispatcher
 from .envelope import Envelope, error_response, guarded
@@ -67,7 +68,9 @@ class Server:
     the clock, a job takes from its creation to its end: a background response, a batch, a fine-tuning job.
     `python_graders` lets graders run the Python that callers send, on this machine. `unknown_fields` says whether
     fields of a body that no schema names are refused, as the API does, or passed on to engines. `authentication` is
-    the filter that decides who may ask.
+    the filter that decides who may ask. `published_limits` says whether models are held to what OpenAI publishes about
+    those of their names: how much they read, how long vectors are, which sizes pictures have. `embedder` is the model
+    whose vectors vector stores are searched by; `None`: by words only.
     """
 
     def __init__(
@@ -88,6 +91,8 @@ class Server:
         python_graders: bool = False,
         unknown_fields: Literal["refuse", "allow"] = "refuse",
         authentication: Filter = authenticated,
+        published_limits: bool = True,
+        embedder: str | None = EMBEDDER,
     ) -> None:
         if not 0 <= job_seconds < inf:
             raise ValueError(f"job_seconds is a number of seconds, not {job_seconds!r}")
@@ -112,6 +117,8 @@ class Server:
         self.job_seconds = float(job_seconds)
         self.python_graders = python_graders
         self.unknown_fields = unknown_fields
+        self.published_limits = published_limits
+        self.embedder = embedder
         self.derived: dict[str, Any] = {}
         """What was worked out from the state and can be again, such as indexes: gone when the state is another."""
         self.jobs = Jobs(self)

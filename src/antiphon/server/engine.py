@@ -126,7 +126,7 @@ class ChatRequest:
     modalities: Sequence[str] = ("text",)
     stream: bool = False
     bounded: bool = False
-    """Whether the engine keeps to `max_tokens` and `stop` itself, as it says when it is called: the server cuts nothing."""
+    """Whether the engine keeps to `max_tokens` and `stop` itself, as it says when called: the server cuts nothing."""
     headers: Headers | None = None
     """Those of the caller's request; `None` where none is there, such as in a run in the background."""
 

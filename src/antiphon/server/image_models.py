@@ -10,7 +10,7 @@ from ..kernel.errors import BadRequestError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ("Family", "default_model", "family", "listed")
+__all__ = ("UNLIMITED", "Family", "default_model", "family", "listed")
 
 SQUARES = ("256x256", "512x512", "1024x1024")
 LEGACY_SIZES = (*SQUARES, "1024x1792", "1792x1024")
@@ -56,6 +56,8 @@ class Family:
     """Whether the answer says format, quality, size and usage, as that of the GPT image models does."""
     files: bool = False
     """Whether pictures may be left at the server, to be fetched by their address."""
+    links: bool = True
+    """Whether that is done with them where the request does not say."""
     unknown: frozenset[str] = frozenset()
     """Parameters the family does not know."""
     revises: bool = False
@@ -146,6 +148,11 @@ _OTHER = Family(
     any_size=True, qualities=("low", "medium", "high", "xhigh", "max", "auto", "standard", "hd"), files=True
 )
 """Models that are not OpenAI's: whatever a request can say is taken."""
+
+UNLIMITED = Family(
+    any_size=True, qualities=_OTHER.qualities, prompt=1 << 31, most=1 << 31, gpt=False, files=True, links=False
+)
+"""Models whose limits are known to whoever serves them."""
 
 FAMILIES = {
     "dall-e-2": Family(

@@ -269,17 +269,23 @@ def _candidates(
 
 def _nearness(server: Server, queries: Sequence[str], candidates: Sequence[_Candidate]) -> Flow[list[list[float]]]:
     """How near each candidate is to each query, from 0 to 1."""
+    embedder = server.embedder
     try:
-        engine = server.engines.embeddings(EMBEDDER)
+        engine = None if embedder is None else server.engines.embeddings(embedder)
     except NotFoundError:  # whoever names the models that exist did not name one that embeds
+        engine = None
+    if embedder is None or engine is None:
         return [[0.0] * len(candidates) for _ in queries]
     new = [each for each in candidates if each.at not in each.file.vectors]
     texts = [*(query or " " for query in queries), *(each.chunk for each in new)]
     vectors: list[Sequence[float]] = []
+    dimensions = _DIMENSIONS if embedder == EMBEDDER else None
     for first in range(0, len(texts), _AT_ONCE):
-        made: Any = engine(EmbeddingRequest(EMBEDDER, texts[first : first + _AT_ONCE], _DIMENSIONS))
+        made: Any = engine(EmbeddingRequest(embedder, texts[first : first + _AT_ONCE], dimensions))
         if isinstance(made, GeneratorType):
             made = yield from made
+        if isinstance(made, dict):
+            made = [each["embedding"] for each in made["data"]]
         vectors += map(_unit, made)
     if len(vectors) != len(texts):
         raise ValueError(f"the embedding engine gave {len(vectors)} vectors for {len(texts)} inputs")

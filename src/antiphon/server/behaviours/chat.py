@@ -57,6 +57,11 @@ def create(call: Call) -> Reply:
 
 
 def _turns(engine: ChatEngine, request: ChatRequest, n: int) -> list[Turn]:
+    if n > 1:
+        at_once = getattr(engine, "turns", None)
+        if at_once is not None:
+            several: list[Turn] = at_once(request, n)
+            return several
     turns: list[Turn] = [engine(request)]
     if n > 1:
         from dataclasses import replace

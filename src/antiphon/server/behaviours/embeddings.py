@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from sys import byteorder
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +12,7 @@ from ...api.embeddings import Embeddings
 from ...kernel.errors import BadRequestError
 from .. import tokens
 from ..behaviour import Call, serves
-from ..engine import EmbeddingRequest
+from ..engine import EmbeddingRequest, Vectors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,8 +44,9 @@ def create(call: Call) -> Reply:
     body = call.body
     model: str = body["model"]
     engine = call.server.engines.embeddings(model)
-    dimensions = _dimensions(body, model)
-    texts, used = _inputs(body["input"], model)
+    limited = call.server.published_limits
+    dimensions = _dimensions(body, model) if limited else body.get("dimensions")
+    texts, used = _inputs(body["input"], model, limited=limited)
     found = engine(EmbeddingRequest(model, texts, dimensions, body, call.request.headers))
     # The official client asks for base64 on its own and, when it validates strictly, refuses it.
     encode = body.get("encoding_format") == "base64" and not call.server.conjures
@@ -61,6 +62,10 @@ def _when_ready(
 
 
 def _answer(vectors: Any, model: str, expected: int, used: int, encode: bool) -> dict[str, Any]:
+    if isinstance(vectors, dict):
+        return _as_asked(vectors, encode)
+    if isinstance(vectors, Vectors):
+        used = vectors.tokens
     if len(vectors) != expected:
         raise ValueError(f"the embedding engine of {model!r} gave {len(vectors)} vectors for {expected} inputs")
     return {
@@ -72,6 +77,22 @@ def _answer(vectors: Any, model: str, expected: int, used: int, encode: bool) ->
         "model": model,
         "usage": {"prompt_tokens": used, "total_tokens": used},
     }
+
+
+def _as_asked(body: dict[str, Any], encode: bool) -> dict[str, Any]:
+    """A whole body of an engine's, with its vectors in the encoding that was asked for."""
+    for each in body["data"]:
+        vector = each["embedding"]
+        if isinstance(vector, str) is not encode:
+            each["embedding"] = _packed(vector) if encode else _unpacked(vector)
+    return body
+
+
+def _unpacked(text: str) -> list[float]:
+    numbers = array("f", b64decode(text))
+    if byteorder == "big":
+        numbers.byteswap()
+    return numbers.tolist()
 
 
 def _packed(vector: Sequence[float]) -> str:
@@ -95,7 +116,7 @@ def _dimensions(body: dict[str, Any], model: str) -> int | None:
     return dimensions
 
 
-def _inputs(given: Any, model: str) -> _Inputs:
+def _inputs(given: Any, model: str, *, limited: bool) -> _Inputs:
     """The texts of a request and how many tokens they have. Raises `BadRequestError` for what is over a limit."""
     items: list[Any] = given if isinstance(given, list) else [given]
     if items[0].__class__ is int:
@@ -111,13 +132,13 @@ def _inputs(given: Any, model: str) -> _Inputs:
             count = len(item)
         if not texts[-1]:
             raise _invalid()
-        if count > INPUT_TOKENS:
+        if limited and count > INPUT_TOKENS:
             raise BadRequestError.because(
                 f"This model's maximum context length is {INPUT_TOKENS} tokens, however you requested {count} tokens "
                 f"({count} in your prompt; 0 for the completion). Please reduce your prompt; or completion length."
             )
         total += count
-    if total > REQUEST_TOKENS:
+    if limited and total > REQUEST_TOKENS:
         raise BadRequestError.because(
             f"Requested {total} tokens, max {REQUEST_TOKENS} tokens per request",
             type="max_tokens_per_request",

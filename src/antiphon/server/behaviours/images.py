@@ -22,7 +22,7 @@ from .. import tokens
 from ..behaviour import Call, UploadedFile, serves
 from ..blobs import link
 from ..engine import ImageRequest
-from ..image_models import Family, default_model, family
+from ..image_models import UNLIMITED, Family, default_model, family
 from ..pictures import Shape, preview, shape_of
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _plan(call: Call, kind: Literal["generate", "edit", "variation"], events: st
     lenient = call.server.conjures
     named: str | None = body.get("model")
     model = named or ("dall-e-2" if kind == "variation" else default_model(body))
-    of = family(model)
+    of = family(model) if call.server.published_limits else UNLIMITED
     of.check(body, lenient=lenient)
     files, mask = _uploads(body)
     shapes: tuple[Shape, ...] = ()
@@ -139,11 +139,12 @@ def _plan(call: Call, kind: Literal["generate", "edit", "variation"], events: st
         transparent,
         files,
         mask,
+        not body.get("stream"),
         body,
         call.request.headers,
     )
     _check_output(request, body, lenient=lenient)
-    as_files = of.files and (body.get("response_format") or "url") == "url"
+    as_files = of.files and (body.get("response_format") or ("url" if of.links else "b64_json")) == "url"
     return _Plan(call, of, request, events, as_files, shapes)
 
 
@@ -282,6 +283,8 @@ def _files(plan: _Plan, found: Any) -> Flow[list[bytes]]:
 
 def _whole(plan: _Plan, files: Any) -> dict[str, Any]:
     """The body of an answer that is sent in one piece."""
+    if isinstance(files, dict):
+        return files
     call, of, request = plan.call, plan.family, plan.request
     _counted(request, files)
     answer: dict[str, Any] = {"created": int(call.server.clock.now())}

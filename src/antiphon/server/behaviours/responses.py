@@ -62,7 +62,11 @@ def create(call: Call) -> Reply:
     items = context.all
     # A token has one byte at least, so most requests need no count.
     sent = call.request.body
-    if strict and (context.before or not isinstance(sent, bytes) or len(sent) > SMALL_WINDOW):
+    if (
+        strict
+        and server.published_limits
+        and (context.before or not isinstance(sent, bytes) or len(sent) > SMALL_WINDOW)
+    ):
         items = _within_window(items, body, model)
     request = responses_request(body, items, model, strict=strict)
     request.headers = call.request.headers

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...kernel.errors import APIStatusError
 from ..engine import ImageRequest
-from ..image_models import family
+from ..image_models import UNLIMITED, family
 
 if TYPE_CHECKING:
     from ...kernel.flow import Flow
@@ -58,7 +58,7 @@ def _chosen(asked: str | None, otherwise: str) -> str:
 
 def _drawn(prompt: str, tool: dict[str, Any], bench: Bench) -> Flow[bytes]:
     model: str = tool.get("model") or DEFAULT_MODEL
-    width, height = family(model).size(tool.get("size"))
+    width, height = (family(model) if bench.server.published_limits else UNLIMITED).size(tool.get("size"))
     request = ImageRequest(
         model,
         prompt,

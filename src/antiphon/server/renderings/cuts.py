@@ -18,7 +18,7 @@ __all__ = ("Cut", "cut")
 
 def cut(sink: Sink, request: ChatRequest) -> Sink:
     """The sink behind whatever cuts the request asks for."""
-    if not request.stop and request.max_tokens is None:
+    if request.bounded or (not request.stop and request.max_tokens is None):
         return sink
     return Cut(sink, request.stop, request.max_tokens, request.model)
 

@@ -42,7 +42,9 @@ def run_request(server: Server, run: Doc, extra: Mapping[str, Any]) -> ChatReque
     head: list[Message] = [{"role": "system", "content": run["instructions"]}] if run["instructions"] else []
     own = list(_own(server, place, steps))
     before = [_message(server, each) for each in server.store.list(f"{place}/messages") if each["run_id"] != run["id"]]
-    messages = [*head, *_truncated(before, head + own, run, functions, _spent(steps, "prompt_tokens")), *own]
+    spent = _spent(steps, "prompt_tokens")
+    kept = _truncated(before, head + own, run, functions, spent, limited=server.published_limits)
+    messages = [*head, *kept, *own]
     body: Doc = {name: run[name] for name in _SETTINGS if run.get(name) is not None}
     body["messages"] = messages
     if functions:
@@ -136,13 +138,13 @@ _MAGIC: Final = ((b"\xff\xd8", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", 
 
 
 def _truncated(
-    before: list[Message], kept: Sequence[Message], run: Doc, tools: Sequence[Doc], spent: int
+    before: list[Message], kept: Sequence[Message], run: Doc, tools: Sequence[Doc], spent: int, *, limited: bool
 ) -> list[Message]:
     """The messages from before the run that it reads: the last ones, or those that fit, from the ends inwards."""
     strategy: Any = run.get("truncation_strategy") or {}
     if strategy.get("type") == "last_messages":
         before = before[-(strategy.get("last_messages") or 1) :]
-    most, window = run.get("max_prompt_tokens"), context_window(run["model"])
+    most, window = run.get("max_prompt_tokens"), context_window(run["model"]) if limited else None
     limits = [limit for limit in (None if most is None else most - spent, window) if limit is not None]
     # A token has one byte at least, so most threads need no count; pictures are counted by their size.
     if not limits or (most is None and sum(len(str(each)) for each in (*before, *kept)) < limits[0]):
