@@ -55,7 +55,7 @@ class Gateway:
             organization=config.organization,
             max_body=config.max_body,
             unknown_fields="allow",
-            authentication=lambda handler: _open(passing(self.backends)(handler)),
+            authentication=lambda handler: _open(passing(self.backends, config.max_body)(handler)),
         )
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
@@ -82,13 +82,16 @@ class Gateway:
         """A client of this package that calls the gateway in process. Takes the options of `OpenAI`."""
         from ..client import OpenAI
 
-        return OpenAI(**{"api_key": "none", "base_url": "http://gateway/v1", "transport": self, **options})
+        return OpenAI(**self._connected(options))
 
     def async_client(self, **options: Any) -> AsyncOpenAI:
         """An async client of this package that calls the gateway in process. Takes the options of `AsyncOpenAI`."""
         from ..client import AsyncOpenAI
 
-        return AsyncOpenAI(**{"api_key": "none", "base_url": "http://gateway/v1", "transport": self, **options})
+        return AsyncOpenAI(**self._connected(options))
+
+    def _connected(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {"api_key": "none", "base_url": "http://gateway/v1", "transport": self, **options}
 
 
 def _model(name: str, given: ModelConfig | str) -> ModelConfig:

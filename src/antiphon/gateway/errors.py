@@ -126,16 +126,6 @@ def untouched(error: BaseException) -> bool:
     return isinstance(error, APIStatusError) and (error.status_code == 429 or error.code in _UNTOUCHED)
 
 
-def silent(model: str, what: str) -> APIStatusError:
-    """The error for a server that was waited for in vain: it may be at work still, so another try would be a second."""
-    return InternalServerError.because(
-        f"The model `{model}` was waited for in vain: {what} did not come in time.",
-        status=504,
-        code="upstream_timeout",
-        headers=NO_RETRY,
-    )
-
-
 def broken(model: str, why: str) -> APIStatusError:
     """The error for an answer that broke off."""
     return InternalServerError.because(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from ..kernel.flow import Call
 from ..server.intake import read_form
 
 if TYPE_CHECKING:
@@ -35,8 +37,11 @@ PASSED = frozenset(
 """Addresses that name a model in their body and need nothing that the gateway keeps."""
 
 
-def passing(backends: Mapping[str, Backend]) -> Filter:
-    """A filter that passes on what the server of a model takes itself. Where there is no such model it is none."""
+def passing(backends: Mapping[str, Backend], limit: int) -> Filter:
+    """A filter that passes on what the server of a model takes itself. Where there is no such model it is none.
+
+    `limit` is the largest body, in bytes.
+    """
     paths = {path for path in PASSED if any(each.passes(path) for each in backends.values())}
 
     def wrap(handler: Handler) -> Handler:
@@ -47,13 +52,29 @@ def passing(backends: Mapping[str, Backend]) -> Filter:
             if request.method != "POST":
                 return handler(request)
             path = request.path.removeprefix("/v1")
-            if path not in paths or not isinstance(request.body, bytes):
+            if path not in paths:
                 return handler(request)
+            if not isinstance(request.body, bytes):
+                return read(path, request)
+            return decide(path, request)
+
+        def decide(path: str, request: Request) -> Response | Flow[Response]:
             name, body = _asked(request)
             backend = backends.get(name)
             if backend is None or not backend.passes(path):
                 return handler(request)
             return backend.forward(path, request, body)
+
+        def read(path: str, request: Request) -> Flow[Response]:
+            """A body that comes in pieces is put together; of one that is too large the server says so."""
+            body: Any = request.body
+            answer: Any
+            if body.length is None or body.length > limit:
+                answer = handler(request)
+            else:
+                answer = decide(path, request._replace(body=(yield Call(body.read))))
+            whole: Response = (yield from answer) if isinstance(answer, GeneratorType) else answer
+            return whole
 
         return handle
 

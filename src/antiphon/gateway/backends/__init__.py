@@ -27,7 +27,8 @@ class Backend(Protocol):
     @property
     def engines(self) -> Mapping[str, Any]:
         """The engines of the model, by what it does: `chat`, `embeddings`, `images`, `moderations`, `speech`,
-        `transcriptions`."""
+        `transcriptions`.
+        """
         ...
 
     def passes(self, path: str) -> bool:

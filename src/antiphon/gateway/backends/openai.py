@@ -1,0 +1,354 @@
+"""A model behind another server of the OpenAI API: vLLM, llama.cpp, KServe's runtimes, OpenAI itself.
+
+What its server understands is passed on untouched, streams too. What the gateway does by itself, such as Responses
+where the server has none, runs of assistants or the lines of a batch, is asked as chat completions.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from base64 import b64decode
+from itertools import count
+from sys import byteorder
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import urlsplit
+
+import orjson
+
+from ...kernel.errors import APIConnectionError, APIStatusError
+from ...kernel.flow import Read, Send
+from ...kernel.http import Headers, Request, Response
+from ...kernel.options import Timeout
+from ...kernel.sse import Decoder
+from ...server.renderings.chat import completion_pieces
+from ...server.turns import Whole
+from ..chunks import ChunkReader
+from ..errors import broken, lost, message_of, refused
+from ..passing import PASSED
+from ..world import leave
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from ...kernel.flow import Flow, Step
+    from ...server.engine import ChatRequest, EmbeddingRequest, ImageRequest, ModerationRequest
+    from ...server.turns import Piece
+    from ..config import ModelConfig
+
+__all__ = ("OpenAIBackend", "serve")
+
+_KINDS: Final = {
+    "chat": ("/chat/completions", "/completions"),
+    "embeddings": ("/embeddings",),
+    "images": ("/images/generations", "/images/edits", "/images/variations"),
+    "moderations": ("/moderations",),
+    "speech": ("/audio/speech",),
+    "transcriptions": ("/audio/transcriptions", "/audio/translations"),
+    "responses": ("/responses",),
+}
+"""What a model does, and the addresses of it. Without being told it does all but `responses`."""
+_UNTOLD: Final = frozenset(_KINDS) - {"responses"}
+_KEPT: Final = frozenset({"content-type", "cache-control", "retry-after", "retry-after-ms", "x-should-retry"})
+_MODEL: Final = re.compile(
+    rb"(content-disposition:[^\r\n]*\bname=\"?model\"?[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n)[^\r\n]*", re.IGNORECASE
+)
+"""The model in a form, and what is before it in its part."""
+_JSON: Final = ("content-type", "application/json")
+_OTHERS: Final = ("stream_options", "store", "n", "metadata", "service_tier")
+"""Fields of a chat completion that mean something for a whole request, and not for one choice of it."""
+
+
+class OpenAIBackend:
+    """Asks servers of the API, in turns."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.config = config
+        self._addresses = [_Address(url) for url in config.urls]
+        self._turn = count()
+        self._timeout = Timeout(config.patience.first, connect=config.patience.connect)
+        kinds = config.kinds or _UNTOLD
+        self._paths = PASSED & {path for kind in kinds for path in _KINDS.get(kind, ())}
+        made = {"chat": _Chat(self), "embeddings": _Embeddings(self), "images": _Images(self)}
+        self.engines: dict[str, Any] = {kind: each for kind, each in made.items() if kind in kinds}
+        if "moderations" in kinds:
+            self.engines["moderations"] = _Moderations(self)
+
+    def passes(self, path: str) -> bool:
+        """Whether its server takes requests to this address."""
+        return path in self._paths
+
+    def forward(self, path: str, request: Request, body: dict[str, Any] | None) -> Flow[Response]:
+        """Pass a request on, and its answer back."""
+        config = self.config
+        content = request.content()
+        if body is not None and (config.upstream_name != config.name or config.defaults):
+            content = orjson.dumps({**config.defaults, **body, "model": config.upstream_name})
+        elif body is None and config.upstream_name != config.name:
+            content = _MODEL.sub(lambda found: found[1] + config.upstream_name.encode(), content, count=1)
+        kind = request.headers.get("content-type") or "application/json"
+        passed = [(name, value) for name in config.forward_headers if (value := request.headers.get(name)) is not None]
+        stream = body is not None and body.get("stream") is True
+        answer = yield from self.ask(path, content, [("content-type", kind), *passed], stream=stream)
+        headers = Headers.of([pair for pair in answer.headers.pairs if pair[0] in _KEPT])
+        if isinstance(answer.body, bytes):
+            return Response(answer.status, headers, answer.body)
+        events = (headers.get("content-type") or "").startswith("text/event-stream")
+        return Response(answer.status, headers, self._events(answer.body) if events else self._pieces(answer.body))
+
+    def _pieces(self, body: Any) -> Generator[bytes | Step[Any], Any, None]:
+        try:
+            while (piece := (yield Read(body))) is not None:
+                yield piece
+        except APIConnectionError as error:
+            raise broken(self.config.name, str(error)) from error
+        finally:
+            leave(body)
+
+    def _events(self, body: Any) -> Generator[bytes | Step[Any], Any, None]:
+        """Events in whole numbers, so that what comes after one that broke off can be told from it."""
+        held = b""
+        try:
+            while (piece := (yield Read(body))) is not None:
+                if piece[-2:] == b"\n\n" and not held:
+                    yield piece
+                    continue
+                held += piece
+                end = max(held.rfind(b"\n\n") + 2, held.rfind(b"\r\n\r\n") + 4, 0)
+                if end > 3 or held[:2] == b"\n\n":
+                    yield held[:end]
+                    held = held[end:]
+        except APIConnectionError as error:
+            raise broken(self.config.name, str(error)) from error
+        finally:
+            leave(body)
+        if held:
+            yield held
+
+    def ask(self, path: str, content: bytes, headers: list[tuple[str, str]], *, stream: bool = False) -> Flow[Response]:
+        """Send something to its server. Raises an error for what is no good answer, unless that is one of the API's."""
+        config = self.config
+        address = self._addresses[next(self._turn) % len(self._addresses)]
+        pairs = [*headers, *((name.lower(), value) for name, value in config.headers.items())]
+        request = Request("POST", address.prefix + path, address.query, Headers.of(pairs), content, address.origin)
+        answer: Response
+        try:
+            answer = yield Send(request, self._timeout, stream=stream)
+        except APIConnectionError as error:
+            raise lost(config.name, error, config.patience) from error
+        if answer.status == 200:
+            return answer
+        said = answer.body if isinstance(answer.body, bytes) else (yield from _rest(answer.body))
+        if _is_envelope(said):
+            return Response(answer.status, answer.headers, said)
+        raise refused(answer.status, message_of(said), config.name, answer.headers)
+
+    def asked(self, path: str, body: Mapping[str, Any], *, stream: bool = False) -> Flow[Response]:
+        """`ask` with JSON. Raises the error that an answer is."""
+        content = orjson.dumps({**self.config.defaults, **body, "model": self.config.upstream_name})
+        answer = yield from self.ask(path, content, [_JSON], stream=stream)
+        if answer.status != 200:
+            error = orjson.loads(answer.content)["error"]
+            kept = {name: value for name, value in answer.headers.pairs if name in _KEPT and name != "content-type"}
+            raise APIStatusError.because(
+                error.get("message") or "",
+                status=answer.status,
+                type=error.get("type"),
+                code=error.get("code"),
+                param=error.get("param"),
+                headers=kept,
+            )
+        return answer
+
+    def ready(self) -> Flow[bool]:
+        address = self._addresses[0]
+        pairs = [(name.lower(), value) for name, value in self.config.headers.items()]
+        request = Request("GET", f"{address.prefix}/models", address.query, Headers.of(pairs), b"", address.origin)
+        try:
+            answer = yield Send(request, self._timeout)
+        except APIConnectionError:
+            return False
+        good: bool = answer.status < 500
+        return good
+
+    def close(self) -> None:
+        """Nothing is held here."""
+
+
+class _Address:
+    __slots__ = ("origin", "prefix", "query")
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.origin = f"{parts.scheme}://{parts.netloc}"
+        self.prefix = parts.path.rstrip("/") or "/v1"
+        self.query = parts.query
+
+
+def _rest(body: Any) -> Flow[bytes]:
+    parts: list[bytes] = []
+    while (piece := (yield Read(body))) is not None:
+        parts.append(piece)
+    return b"".join(parts)
+
+
+def _is_envelope(content: bytes) -> bool:
+    try:
+        value: Any = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return False
+    error: Any = value.get("error") if isinstance(value, dict) else None
+    return isinstance(error, dict) and isinstance(error.get("message"), str)
+
+
+class _Chat:
+    """Speaks for a model."""
+
+    never_blocks: ClassVar[bool] = True
+
+    def __init__(self, backend: OpenAIBackend) -> None:
+        self.backend = backend
+
+    def __call__(self, request: ChatRequest) -> Generator[Piece | Step[Any], Any, None]:
+        body = _body(request)
+        if not request.stream:
+            answer = yield from self.backend.asked("/chat/completions", body)
+            said = orjson.loads(answer.content)
+            if request.dialect == "chat" and request.body.get("n") in (None, 1):
+                yield Whole({**said, "model": request.model})
+            else:
+                yield from completion_pieces(said)
+            return
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        answer = yield from self.backend.asked("/chat/completions", body, stream=True)
+        yield from _chunks(answer.body, self.backend.config.name)
+
+
+def _chunks(body: Any, model: str) -> Generator[Piece | Step[Any], Any, None]:
+    reader, decoder = ChunkReader(), Decoder()
+    done = False
+    try:
+        while not done and (piece := (yield Read(body))) is not None:
+            for data, _ in decoder.data(piece):
+                if data[:6] == b"[DONE]":
+                    done = True
+                    break
+                chunk = orjson.loads(data)
+                if chunk.get("error"):
+                    raise broken(model, message_of(data))
+                yield from reader.feed(chunk)
+    except APIConnectionError as error:
+        raise broken(model, str(error)) from error
+    except orjson.JSONDecodeError as error:
+        raise broken(model, f"there was an event in it that is no JSON ({error})") from error
+    finally:
+        leave(body)
+    if not done and not reader.finished:
+        raise broken(model, "its end is missing")
+    yield from reader.end()
+
+
+def _body(request: ChatRequest) -> dict[str, Any]:
+    """The chat completion that asks the same."""
+    if request.dialect == "chat":
+        return {name: value for name, value in request.body.items() if name not in _OTHERS}
+    body: dict[str, Any] = {"messages": list(request.messages)}
+    if request.tools:
+        body["tools"] = [_tool(each) for each in request.tools]
+        mode, names = request.tool_choice
+        body["tool_choice"] = (
+            {"type": "function", "function": {"name": names[0]}} if names and len(names) == 1 else mode
+        )
+        if not request.parallel_tool_calls:
+            body["parallel_tool_calls"] = False
+    form = request.response_format
+    if form.kind == "json_object":
+        body["response_format"] = {"type": "json_object"}
+    elif form.kind == "json_schema":
+        described = {"name": form.name or "answer", "schema": form.schema, "strict": form.strict}
+        body["response_format"] = {"type": "json_schema", "json_schema": described}
+    told = {
+        "max_tokens": request.max_tokens,
+        "stop": list(request.stop) or None,
+        "seed": request.seed,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "reasoning_effort": request.reasoning_effort,
+    }
+    return body | {name: value for name, value in told.items() if value is not None}
+
+
+def _tool(tool: Any) -> dict[str, Any]:
+    if tool.custom:
+        custom = {"name": tool.name, "description": tool.description}
+        return {"type": "custom", "custom": custom | ({"format": tool.grammar} if tool.grammar else {})}
+    function: dict[str, Any] = {"name": tool.name, "description": tool.description, "strict": tool.strict}
+    if tool.parameters is not None:
+        function["parameters"] = tool.parameters
+    return {"type": "function", "function": function}
+
+
+class _Embeddings:
+    """Embeds for a model."""
+
+    never_blocks: ClassVar[bool] = True
+
+    def __init__(self, backend: OpenAIBackend) -> None:
+        self.backend = backend
+
+    def __call__(self, request: EmbeddingRequest) -> Flow[list[Any]]:
+        body = {**request.body, "input": list(request.inputs), "encoding_format": "float"}
+        answer = yield from self.backend.asked("/embeddings", body)
+        found = sorted(orjson.loads(answer.content)["data"], key=lambda each: each["index"])
+        return [_floats(v) if isinstance(v := each["embedding"], str) else v for each in found]
+
+
+def _floats(packed: str) -> array[float]:
+    numbers = array("f", b64decode(packed))
+    if byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+class _Images:
+    """Draws for a model."""
+
+    never_blocks: ClassVar[bool] = True
+
+    def __init__(self, backend: OpenAIBackend) -> None:
+        self.backend = backend
+
+    def __call__(self, request: ImageRequest) -> Flow[list[bytes]]:
+        body = {
+            "prompt": request.prompt,
+            "n": request.n,
+            "size": f"{request.width}x{request.height}",
+            "response_format": "b64_json",
+        }
+        answer = yield from self.backend.asked("/images/generations", {**body, **request.body, "stream": False})
+        return [b64decode(each["b64_json"]) for each in orjson.loads(answer.content)["data"]]
+
+
+class _Moderations:
+    """Judges for a model."""
+
+    never_blocks: ClassVar[bool] = True
+
+    def __init__(self, backend: OpenAIBackend) -> None:
+        self.backend = backend
+
+    def __call__(self, request: ModerationRequest) -> Flow[Mapping[str, float]]:
+        given: Any = request.text
+        if request.images:
+            pictures = [{"type": "image_url", "image_url": {"url": url}} for url in request.images]
+            given = [{"type": "text", "text": request.text}, *pictures]
+        answer = yield from self.backend.asked("/moderations", {"input": given})
+        scores: dict[str, float] = orjson.loads(answer.content)["results"][0]["category_scores"]
+        return scores
+
+
+def serve(config: ModelConfig) -> OpenAIBackend:
+    """The backend of a model. Raises `ValueError` where its server is not told."""
+    if not config.urls:
+        raise ValueError(f"the model {config.name!r} has no url; its backend 'openai' needs one")
+    return OpenAIBackend(config)
