@@ -250,7 +250,7 @@ class Exchange:
 
     @property
     def cost(self) -> float | None:
-        """What these tokens cost in USD by the fake's prices; `None` for a model that has none. An error costs nothing."""
+        """What these tokens cost in USD, by the fake's prices; `None` for a model without one. Errors are free."""
         tokens = self.tokens
         if not tokens.total:
             return 0.0

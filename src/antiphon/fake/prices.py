@@ -2,8 +2,8 @@
 
     FakeOpenAI(prices={"my-model": Price(input=2.0, output=8.0), "gpt-4o*": (2.5, 10.0)})
 
-The table that comes with the package (`prices.json` beside this file) is an illustration: list prices as they were known
-on the day it names, and guesses for models that had none. What a test relies on, it says itself.
+The table that comes with the package (`prices.json` beside this file) is an illustration: list prices as they were
+known on the day it names, and guesses for models that had none. What a test relies on, it says itself.
 """
 
 from __future__ import annotations
