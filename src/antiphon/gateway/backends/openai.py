@@ -23,6 +23,7 @@ from ...kernel.options import Timeout
 from ...kernel.sse import Decoder
 from ...server.renderings.chat import completion_pieces
 from ...server.turns import Whole
+from ..asking import chat_body
 from ..chunks import ChunkReader
 from ..errors import broken, lost, message_of, refused
 from ..passing import PASSED
@@ -55,8 +56,6 @@ _MODEL: Final = re.compile(
 )
 """The model in a form, and what is before it in its part."""
 _JSON: Final = ("content-type", "application/json")
-_OTHERS: Final = ("stream_options", "store", "n", "metadata", "service_tier")
-"""Fields of a chat completion that mean something for a whole request, and not for one choice of it."""
 
 
 class OpenAIBackend:
@@ -210,7 +209,7 @@ class _Chat:
         self.backend = backend
 
     def __call__(self, request: ChatRequest) -> Generator[Piece | Step[Any], Any, None]:
-        body = _body(request)
+        body = chat_body(request)
         if not request.stream:
             answer = yield from self.backend.asked("/chat/completions", body)
             said = orjson.loads(answer.content)
@@ -246,46 +245,6 @@ def _chunks(body: Any, model: str) -> Generator[Piece | Step[Any], Any, None]:
     if not done and not reader.finished:
         raise broken(model, "its end is missing")
     yield from reader.end()
-
-
-def _body(request: ChatRequest) -> dict[str, Any]:
-    """The chat completion that asks the same."""
-    if request.dialect == "chat":
-        return {name: value for name, value in request.body.items() if name not in _OTHERS}
-    body: dict[str, Any] = {"messages": list(request.messages)}
-    if request.tools:
-        body["tools"] = [_tool(each) for each in request.tools]
-        mode, names = request.tool_choice
-        body["tool_choice"] = (
-            {"type": "function", "function": {"name": names[0]}} if names and len(names) == 1 else mode
-        )
-        if not request.parallel_tool_calls:
-            body["parallel_tool_calls"] = False
-    form = request.response_format
-    if form.kind == "json_object":
-        body["response_format"] = {"type": "json_object"}
-    elif form.kind == "json_schema":
-        described = {"name": form.name or "answer", "schema": form.schema, "strict": form.strict}
-        body["response_format"] = {"type": "json_schema", "json_schema": described}
-    told = {
-        "max_tokens": request.max_tokens,
-        "stop": list(request.stop) or None,
-        "seed": request.seed,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "reasoning_effort": request.reasoning_effort,
-    }
-    return body | {name: value for name, value in told.items() if value is not None}
-
-
-def _tool(tool: Any) -> dict[str, Any]:
-    if tool.custom:
-        custom = {"name": tool.name, "description": tool.description}
-        return {"type": "custom", "custom": custom | ({"format": tool.grammar} if tool.grammar else {})}
-    function: dict[str, Any] = {"name": tool.name, "description": tool.description, "strict": tool.strict}
-    if tool.parameters is not None:
-        function["parameters"] = tool.parameters
-    return {"type": "function", "function": function}
 
 
 class _Embeddings:
