@@ -15,17 +15,22 @@ NEVER: Final = None
 """A limit that is none."""
 
 
+def _from(least: float, most: float | None = None) -> dict[str, Any]:
+    """Between which numbers a setting may be, for those who read one."""
+    return {"least": least, "most": most}
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long is waited, in seconds; `None` for ever."""
 
-    connect: float | None = 5.0
+    connect: float | None = field(default=5.0, metadata=_from(0.001))
     """For a connection."""
-    first: float | None = 120.0
+    first: float | None = field(default=120.0, metadata=_from(0.001))
     """For the first piece of an answer, or for one that is not streamed."""
-    between: float | None = 60.0
+    between: float | None = field(default=60.0, metadata=_from(0.001))
     """For each further piece."""
-    total: float | None = 600.0
+    total: float | None = field(default=600.0, metadata=_from(0.001))
     """For the whole."""
 
 
@@ -67,7 +72,7 @@ class ModelConfig:
     """Sent with every request to its servers."""
     forward_headers: tuple[str, ...] = ()
     """Headers of callers that are passed on. `authorization` is passed on only where it is named here."""
-    template: str | None = None
+    template: str | None = field(default=None, metadata={"path": "maybe"})
     """A chat template for conventions that take a prompt: a built-in style, the path of a file, or Jinja itself."""
     tool_parser: str | None = None
     """How calls of tools are written in the model's text."""
@@ -80,20 +85,21 @@ class ModelConfig:
     inputs: tuple[TensorConfig, ...] = ()
     outputs: tuple[TensorConfig, ...] = ()
     """Of the convention `custom`."""
-    dimensions: int | None = None
+    dimensions: int | None = field(default=None, metadata=_from(1))
     """How long its vectors are, where they may be cut shorter when a caller asks for it; `None`: never cut."""
-    batch: int = 0
+    batch: int = field(default=0, metadata=_from(0))
     """Most texts in one request for vectors; 0: as many as the model says."""
     patience: Patience = Patience()
-    concurrency: int | None = None
+    concurrency: int | None = field(default=None, metadata=_from(1))
     """Most requests under way at a time for each server."""
-    queue: int = 100
+    queue: int = field(default=100, metadata=_from(0))
     """Most requests that wait for a place; further ones get 429."""
-    queue_seconds: float = 30.0
+    queue_seconds: float = field(default=30.0, metadata=_from(0))
     """Longest wait for a place; then 503."""
     fallbacks: tuple[str, ...] = ()
     """Models that are asked, in this order, where this one fails before it has said anything."""
     price: Mapping[str, float] = field(default_factory=dict[str, float])
+    """What a million tokens cost, of `input` and of `output`."""
 
     @property
     def upstream_name(self) -> str:
@@ -110,8 +116,9 @@ class KeyConfig:
     """`sha256:` and the key's SHA-256 in hexadecimal, as `antiphon gateway hash-key` prints it."""
     models: tuple[str, ...] = ("*",)
     """Names or patterns."""
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
+    requests_per_minute: int | None = field(default=None, metadata=_from(1))
+    tokens_per_minute: int | None = field(default=None, metadata=_from(1))
+    """As the API counts: what is asked, and the most that may be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +126,30 @@ class GatewayConfig:
     """All a gateway is told."""
 
     models: Mapping[str, ModelConfig] = field(default_factory=dict[str, ModelConfig])
+    """By the names that callers use."""
     keys: tuple[KeyConfig, ...] = ()
     open: bool | None = None
     """Whether anybody may ask; `None`: where there are no keys and it listens on this machine only."""
     host: str = "127.0.0.1"
-    port: int = 9000
-    workers: int = 1
-    certificate: str | None = None
-    private_key: str | None = None
+    port: int = field(default=9000, metadata=_from(0, 65535))
+    workers: int | Literal["auto"] = field(default=1, metadata=_from(1, 512))
+    """Processes that answer; `auto`: one for each core. What is kept (files, Responses …) is with the first."""
+    certificate: str | None = field(default=None, metadata={"path": True})
+    private_key: str | None = field(default=None, metadata={"path": True})
     """Paths of PEM files, for TLS."""
     protocol: bool = False
     """Whether requests of the Open Inference Protocol itself are passed on."""
     discover: tuple[str, ...] = ()
     """Servers whose whole repository is served, each model by its own name."""
+    discovered: ModelConfig = ModelConfig("*")
+    """What the models found so are like, but for their names and servers; `[models."*"]` in a file."""
+    ready: Literal["all", "any"] = "all"
+    """When it is ready: when all of its models are, or when any is."""
+    drain_seconds: float = field(default=25.0, metadata=_from(0))
+    """How long answers under way may take when it is stopped."""
     log: Literal["line", "json", "off"] | str = "line"
     metrics: bool = True
     traces: bool = False
     organization: str = "org-gateway"
-    max_body: int = 64 * 1024 * 1024
+    max_body: int = field(default=64 * 1024 * 1024, metadata=_from(1024))
     """The largest request, in bytes."""

@@ -1,0 +1,154 @@
+"""Whether the parts of a configuration fit each other, and name what there is."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from fnmatch import fnmatchcase
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from .reading import EVERY, nearest
+
+if TYPE_CHECKING:
+    from .config import GatewayConfig, KeyConfig, ModelConfig
+    from .lines import Way
+
+__all__ = ("check",)
+
+Wrong: TypeAlias = Callable[["Way", str], None]
+
+HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
+KINDS: Final = ("chat", "embeddings", "images", "moderations", "speech", "transcriptions")
+SCHEMES: Final[dict[str, tuple[str, ...]]] = {
+    "oip": ("http", "https", "grpc", "grpcs"),
+    "openai": ("http", "https"),
+}
+
+
+def check(config: GatewayConfig, wrong: Wrong) -> None:
+    """Tell everything that is wrong with a configuration, with the way to it."""
+    for model in config.models.values():
+        _model(config, model, ("models", model.name), wrong)
+    _named(config.discovered, ("models", EVERY), wrong)
+    for place, url in enumerate(config.discover):
+        _url(url, "oip", ("discover", place), wrong)
+    _keys(config, wrong)
+    _tls(config, wrong)
+
+
+def _model(config: GatewayConfig, model: ModelConfig, way: Way, wrong: Wrong) -> None:
+    if not model.urls and model.backend in SCHEMES:
+        wrong(way, 'there is no address of its server; urls = ["http://host:8080"] would be one')
+    for place, url in enumerate(model.urls):
+        _url(url, model.backend, (*way, "urls", place), wrong)
+    for place, name in enumerate(model.fallbacks):
+        if name == model.name:
+            wrong((*way, "fallbacks", place), "a model cannot stand in for itself")
+        elif name not in config.models and not config.discover:
+            wrong((*way, "fallbacks", place), f"there is no model {name}; {nearest(name, list(config.models))}")
+    _named(model, way, wrong)
+
+
+def _named(model: ModelConfig, way: Way, wrong: Wrong) -> None:
+    """What is named in it exists."""
+    from .backends import backends
+    from .conventions import conventions
+
+    _one_of(model.backend, backends(), "backend", (*way, "backend"), wrong)
+    _one_of(
+        model.convention,
+        {"auto": None, "custom": None, **dict.fromkeys(conventions())},
+        "convention",
+        (*way, "convention"),
+        wrong,
+    )
+    for kind in sorted(model.kinds):
+        _one_of(kind, KINDS, "kind of model", (*way, "kinds"), wrong)
+    for name in model.price:
+        _one_of(name, ("input", "output"), "kind of price", (*way, "price", name), wrong)
+    for field in ("inputs", "outputs"):
+        if getattr(model, field) and model.convention != "custom":
+            wrong((*way, field), f'{field} are of the convention custom; write convention = "custom" as well')
+        if model.convention == "custom" and not getattr(model, field):
+            wrong(way, f"the convention custom needs {field}: [[models.{model.name}.{field}]]")
+
+
+def _one_of(name: str, known: Collection[str], what: str, way: Way, wrong: Wrong) -> None:
+    if name not in known:
+        wrong(way, f"there is no {what} {name!r}; {nearest(name, known)}")
+
+
+def _url(url: str, backend: str, way: Way, wrong: Wrong) -> None:
+    schemes = SCHEMES.get(backend, ("http", "https"))
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        wrong(way, f"{url!r} is no address: {error}")
+        return
+    if parts.scheme not in schemes:
+        would = f"; {schemes[0]}://{url} would be one" if "://" not in url and url else ""
+        begins = " or ".join(f"{each}://" for each in schemes)
+        wrong(way, f"an address begins with {begins}; {url!r} does not{would}")
+    elif not parts.hostname:
+        wrong(way, f"there is no host in {url!r}")
+    elif parts.query or parts.fragment:
+        wrong(way, f"an address of a server has no {'query' if parts.query else 'fragment'}: {url!r}")
+    elif parts.scheme.startswith("grpc"):
+        if port is None:
+            wrong(way, f"gRPC has no port of its own; {url}:8001 would be one")
+        elif find_spec("grpc") is None:
+            wrong(way, "grpcio is missing; install it with: pip install 'antiphon[gateway]'")
+
+
+def _keys(config: GatewayConfig, wrong: Wrong) -> None:
+    for place, key in enumerate(config.keys):
+        way: Way = ("keys", place)
+        if not key.name:
+            wrong((*way, "name"), "a key needs a name to be told apart in logs")
+        if not HASH.fullmatch(key.hash):
+            wrong((*way, "hash"), _no_hash(key))
+        for at, pattern in enumerate(key.models):
+            if not config.discover and not any(fnmatchcase(name, pattern) for name in config.models):
+                near = nearest(pattern, list(config.models))
+                wrong((*way, "models", at), f"no model is called {pattern!r}; {near}")
+    for field in ("name", "hash"):
+        for value in _twice(getattr(key, field) for key in config.keys):
+            second = [place for place, key in enumerate(config.keys) if getattr(key, field) == value][1]
+            wrong(("keys", second, field), f"two keys have this {field}")
+    if config.open is False and not config.keys:
+        wrong(("open",), "nobody could ask: there are no keys; make one with: antiphon gateway hash-key --new NAME")
+
+
+def _no_hash(key: KeyConfig) -> str:
+    # The key itself would be there for all to read, so it is not repeated.
+    return (
+        "this is no hash of a key: `sha256:` and 64 hexadecimal digits were expected; "
+        f"antiphon gateway hash-key {key.name or 'NAME'} makes one"
+    )
+
+
+def _twice(values: Iterable[str]) -> list[str]:
+    return [value for value, times in Counter(values).items() if times > 1]
+
+
+def _tls(config: GatewayConfig, wrong: Wrong) -> None:
+    pair = {"certificate": config.certificate, "private_key": config.private_key}
+    for name, path in pair.items():
+        other = "private_key" if name == "certificate" else "certificate"
+        if path is not None and pair[other] is None:
+            wrong((name,), f"TLS needs {other} as well")
+        elif path is not None and not Path(path).is_file():
+            wrong((name,), f"there is no file {path}")
+    if config.certificate and config.private_key and all(Path(str(path)).is_file() for path in pair.values()):
+        from ssl import PROTOCOL_TLS_SERVER, SSLContext, SSLError
+
+        try:
+            SSLContext(PROTOCOL_TLS_SERVER).load_cert_chain(config.certificate, config.private_key)
+        except (SSLError, OSError) as error:
+            why = getattr(error, "reason", None) or error
+            wrong(("certificate",), f"the certificate and its key cannot be used: {why}")
