@@ -13,14 +13,20 @@ if TYPE_CHECKING:
     from .config import ModelConfig as ModelConfig
     from .config import Patience as Patience
     from .config import TensorConfig as TensorConfig
+    from .loading import ConfigError as ConfigError
+    from .loading import load as load
+    from .loading import loads as loads
 
 _WHERE = {
+    "ConfigError": ".loading",
     "Gateway": ".app",
     "GatewayConfig": ".config",
     "KeyConfig": ".config",
     "ModelConfig": ".config",
     "Patience": ".config",
     "TensorConfig": ".config",
+    "load": ".loading",
+    "loads": ".loading",
 }
 
 __all__ = tuple(sorted(_WHERE))  # pyright: ignore[reportUnsupportedDunderAll]

@@ -133,7 +133,7 @@ def _no_hash(key: KeyConfig) -> str:
 
 
 def _twice(values: Iterable[str]) -> list[str]:
-    return [value for value, times in Counter(values).items() if times > 1]
+    return [value for value, times in Counter(values).items() if value and times > 1]
 
 
 def _tls(config: GatewayConfig, wrong: Wrong) -> None:

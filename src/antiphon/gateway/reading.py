@@ -218,35 +218,29 @@ class Reader:
             for name, each in models.items()
             if name != EVERY
         }
-        keys = tuple(
-            key
-            for place, each in enumerate(_there(given).get("keys", ()))
-            if (key := self._record(KeyConfig, each, ("keys", place))) is not MISSING
-        )
+        told = enumerate(_there(given).get("keys", ()))
+        keys = tuple(self._record(KeyConfig, each, ("keys", place)) for place, each in told)
         rest = {name: value for name, value in _there(given).items() if name not in ("models", "keys")}
         return GatewayConfig(**rest, models=made, keys=keys, discovered=self._model(EVERY, every, ("models", EVERY)))
 
     def _model(self, name: str, given: Mapping[str, Any], way: Way) -> ModelConfig:
         whole = _there(given)
         for field in ("inputs", "outputs"):
-            tensors = [
-                self._record(TensorConfig, each, (*way, field, place))
-                for place, each in enumerate(whole.get(field, ()))
-            ]
-            whole[field] = tuple(each for each in tensors if each is not MISSING)
+            told = enumerate(whole.get(field, ()))
+            whole[field] = tuple(self._record(TensorConfig, each, (*way, field, place)) for place, each in told)
         if "patience" in whole:
             whole["patience"] = Patience(**_there(whole["patience"]))
         return ModelConfig(name=name, **whole)
 
     def _record(self, cls: type, given: Mapping[str, Any], way: Way) -> Any:
-        absent = [
-            each.name
-            for each in fields(cls)
-            if each.default is NO_DEFAULT and each.default_factory is NO_DEFAULT and each.name not in given
+        """A value, with nothing in place of what it lacks, so that the rest of it is looked at as well."""
+        needed = [
+            each.name for each in fields(cls) if each.default is NO_DEFAULT and each.default_factory is NO_DEFAULT
         ]
-        for name in absent:
-            self.wrong(way, f"{_WHAT.get(cls, 'this')} needs `{name}`")
-        return MISSING if absent or MISSING in given.values() else cls(**given)
+        for name in needed:
+            if name not in given:
+                self.wrong(way, f"{_WHAT.get(cls, 'this')} needs `{name}`")
+        return cls(**{**dict.fromkeys(needed, ""), **_there(given)})
 
 
 def _is_file(path: Path) -> bool:
