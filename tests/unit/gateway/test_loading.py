@@ -104,7 +104,7 @@ hash = "secret"
 models = ["cat"]
 tokens_per_minute = 1.5
 [[keys]]
-name = "a"
+name = "b"
 hash = 3
 """
     found = problems(text)
