@@ -10,7 +10,7 @@ Two fakes share nothing, and with the same seed they say the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from ..server.store import Store
     from ..transports.httpx2 import HandlerTransport
     from .asked import Asked, Words
+    from .verdict import Verdict
+    from .scripts import Script
 
 __all__ = ("PORT", "FakeOpenAI", "Price", "exactly")
 
@@ -252,6 +254,15 @@ class FakeOpenAI:
         }
         return self.rules.add(given, times, called_at(1))
 
+    def script(self, name: str | None = None, *, strict: bool = False, **conditions: Any) -> Script:
+        """Begin a script: a conversation of several legs. `user`, `tool` and `when` begin one, then its answer follows.
+
+        Any number of conversations can follow it at the same time. `conditions` are those of `when`, for all its legs.
+        With `strict` it is an error, a 404 with the code `no_rule`, to say something else than it has; without, rules
+        and the engine answer that. Raises as `when` does.
+        """
+        return self.rules.script(name, conditions, called_at(1), strict=strict)
+
     def explain(self, asked: Exchange | ChatRequest | Mapping[str, Any], operation: str | None = None) -> str:
         """What each rule makes of a request, as the rules stand now, and why.
 
@@ -300,6 +311,26 @@ class FakeOpenAI:
         Raises `AssertionError` with the others, and the rule that comes nearest to each.
         """
         asserts.nothing_unexpected(self.rules, self.journal, expected)
+
+    # How the client behaved
+
+    def verdict(self, **query: Any) -> Verdict:
+        """What the code under test did wrong, as far as the journal shows it; with a query, as `journal.calls` takes it,
+        what such requests show.
+        """
+        from .verdict import verdict
+
+        return verdict(self.journal, query)
+
+    def assert_well_behaved(self, *, ignore: Collection[str] = (), warnings: bool = False, **query: Any) -> None:
+        """See that the code under test did nothing wrong that `verdict` finds; `ignore` are codes of findings.
+
+        Warnings, which may be meant so, count only with `warnings=True`. Raises `AssertionError` with the report, and
+        `ValueError` for a code that there is none of.
+        """
+        from .verdict import well_behaved
+
+        well_behaved(self.verdict(**query), ignore, warnings)
 
     # Ways to it
 

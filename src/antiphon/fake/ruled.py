@@ -57,6 +57,8 @@ class Ruled:
                 again: ChatEngine = exchange.given
                 return again(request)
             asked = _asked(request, exchange)
+            if exchange is not None and exchange.operation == asked.operation:
+                exchange.__dict__["asked"] = asked  # with what a Response goes on from
             taken = rules.take(asked)
             if taken is not None:
                 if exchange is not None:

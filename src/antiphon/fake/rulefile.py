@@ -12,18 +12,20 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
 
 from .asked import exactly
+from .reading import Document, Fault, read
 from .schema import ANSWERS, Path, Problem, check
 
 if TYPE_CHECKING:
     from . import FakeOpenAI
     from .rules import Rule, Rules
+    from .scripts import Script
 
-__all__ = ("RuleError", "add_rule", "add_rules", "made")
+__all__ = ("RuleError", "RuleFileError", "add_rule", "add_rules", "load", "made")
 
 
 class RuleError(ValueError):
@@ -32,6 +34,16 @@ class RuleError(ValueError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)
         super().__init__("\n".join(f"{_place(each.path)}{each.message}" for each in self.problems))
+
+
+class RuleFileError(RuleError):
+    """A file that is no rule file. `faults` are what is wrong, with lines and columns."""
+
+    def __init__(self, path: FilePath, faults: Iterable[Fault], problems: Iterable[Problem] = ()) -> None:
+        super().__init__(problems)
+        self.path = path
+        self.faults = sorted(faults)
+        self.args = ("\n".join(f"{path}:{each.line}:{each.column}: {each.message}" for each in self.faults),)
 
 
 def _place(path: Path) -> str:
@@ -44,45 +56,54 @@ def add_rule(fake: FakeOpenAI, data: Mapping[str, Any], *, where: str = "data") 
 
     Raises `RuleError`, with all that is wrong with it and where, and adds nothing.
     """
+    problems = check(data, "rule")
+    if problems:
+        raise RuleError(problems)
     rule, problems = _rule(fake.rules, data, (), lambda path: where, None)
     if problems or rule is None:
         raise RuleError(problems)
-    fake.rules.set([*fake.rules, rule])
+    fake.rules.extend([rule])
     return rule
 
 
-def add_rules(fake: FakeOpenAI, data: Any, *, where: str = "data") -> list[Rule]:
+def add_rules(fake: FakeOpenAI, data: Any, *, where: str = "data") -> list[Rule | Script]:
     """Add all that stands in a document: an object with `rules` and `scripts`, or a list of rules.
 
     Raises `RuleError`, with all that is wrong and where, and adds nothing.
     """
     found = made(fake.rules, data, lambda path: where, None)
-    fake.rules.set([*fake.rules, *found])
+    fake.rules.extend(found)
     return found
 
 
-def made(rules: Rules, data: Any, where: Callable[[Path], str], folder: FilePath | None) -> list[Rule]:
+def made(rules: Rules, data: Any, where: Callable[[Path], str], folder: FilePath | None) -> list[Rule | Script]:
     """What stands in a document, not yet added. Raises `RuleError`.
 
     `where` says where what stands at a path comes from. Paths of files are seen from `folder`; without one there can
     be none.
     """
     problems = check(data)
-    found: list[Rule] = []
-    inner: Sequence[Any] = data if isinstance(data, (list, tuple)) else ()
-    prefix: Path = ()
-    if isinstance(data, Mapping) and isinstance(data.get("rules"), (list, tuple)):
-        inner, prefix = data["rules"], ("rules",)
-    wrong = {each.path[: len(prefix) + 1] for each in problems}
-    for place, each in enumerate(inner):
-        path = (*prefix, place)
+    wrong = {each.path[:2] for each in problems} | {each.path[:1] for each in problems}
+    found: list[Rule | Script] = []
+    for path, each, make in _entries(data):
         if path not in wrong:
-            rule, more = _rule(rules, each, path, where, folder, checked=True)
+            entry, more = make(rules, each, path, where, folder)
             problems += more
-            found += [rule] if rule is not None else []
+            found += [entry] if entry is not None else []
     if problems:
         raise RuleError(problems)
     return found
+
+
+def _entries(data: Any) -> Iterator[tuple[Path, Any, Callable[..., tuple[Rule | Script | None, list[Problem]]]]]:
+    """The rules and scripts of a document, with their paths."""
+    if isinstance(data, (list, tuple)):
+        yield from (((place,), each, _rule) for place, each in enumerate(data))
+    elif isinstance(data, Mapping):
+        for name, make in (("rules", _rule), ("scripts", _script)):
+            inner = data.get(name)
+            if isinstance(inner, (list, tuple)):
+                yield from (((name, place), each, make) for place, each in enumerate(inner))
 
 
 def _rule(
@@ -91,13 +112,9 @@ def _rule(
     path: Path,
     where: Callable[[Path], str],
     folder: FilePath | None,
-    *,
-    checked: bool = False,
 ) -> tuple[Rule | None, list[Problem]]:
     """A rule, or what is wrong with it."""
-    problems = [] if checked else [each._replace(path=(*path, *each.path)) for each in check(data, "rule")]
-    if problems:
-        return None, problems
+    problems: list[Problem] = []
     given = conditions(data.get("when") or {}, (*path, "when"), problems)
     if problems:
         return None, problems
@@ -108,6 +125,71 @@ def _rule(
         return None, [Problem((*path, *at.split(".")), str(error))]
     answered(rule, data, path, folder, problems)
     return (None if problems else rule), problems
+
+
+def _script(
+    rules: Rules,
+    data: Any,
+    path: Path,
+    where: Callable[[Path], str],
+    folder: FilePath | None,
+) -> tuple[Script | None, list[Problem]]:
+    """A script, or what is wrong with it."""
+    problems: list[Problem] = []
+    given = conditions(data.get("when") or {}, (*path, "when"), problems)
+    if problems:
+        return None, problems
+    script = rules.script(data.get("name"), given, where(path), strict=data.get("strict", False), apart=True)
+    for place, leg in enumerate(data["legs"]):
+        at = (*path, "legs", place)
+        more = conditions(leg.get("when") or {}, (*at, "when"), problems)
+        said = _words(leg.get("user"), (*at, "user"), problems)
+        result = _words(leg.get("tool"), (*at, "tool"), problems)
+        if problems:
+            return None, problems
+        try:
+            if "tool" in leg:
+                script.tool(result, **{"text": said, **more})
+            elif "user" in leg:
+                script.user(said, **more)
+            else:
+                script.when(**more)
+        except (TypeError, ValueError) as error:
+            return None, [Problem((*at, "when"), str(error))]
+        answered(script, leg, at, folder, problems)
+        if problems:
+            return None, problems
+    return script, problems
+
+
+# Files
+
+
+def load(rules: Rules, path: FilePath) -> list[Rule | Script]:
+    """What stands in a file, not yet added: YAML, or JSON where its name ends in `.json`.
+
+    Raises `RuleFileError` with all that is wrong, `OSError` for a file that cannot be read and `ImportError` where YAML
+    cannot be.
+    """
+    document = _document(path)
+    if document.faults:
+        raise RuleFileError(path, document.faults)
+    try:
+        return made(rules, document.data, lambda at: f"{path.name}:{document.place(at)[0]}", path.parent)
+    except RuleError as error:
+        faults = [Fault(*document.place(each.path, at_key=each.at_key), each.message) for each in error.problems]
+        raise RuleFileError(path, faults, error.problems) from None
+
+
+def _document(path: FilePath) -> Document:
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        raise RuleFileError(path, [Fault(line, column, "this is not UTF-8")]) from None
+    return read(text, yaml=path.suffix.lower() != ".json")
 
 
 # Conditions

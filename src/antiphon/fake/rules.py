@@ -27,8 +27,9 @@ from .asked import Asked, Conditions
 
 if TYPE_CHECKING:
     from . import FakeOpenAI
+    from .scripts import Script
 
-__all__ = ("Rule", "Rules", "called_at")
+__all__ = ("Answering", "Rule", "Rules", "called_at")
 
 _SPOKEN: Final = ("system", "tools", "tool_result", "turn", "response_format")
 """Conditions that only conversations meet."""
@@ -70,32 +71,25 @@ def _means(wanted: str | Pattern[str], operation: str) -> bool:
     return fnmatchcase(operation, wanted) if isinstance(wanted, str) else bool(wanted.search(operation))
 
 
-class Rule:
-    """Conditions and the answers to what meets them.
+class Answering:
+    """What answers are added to."""
 
-    Each answer is given once, in the order they were added, and the last again and again. A call of a tool that is the
-    last is not given again to a request that brings a tool's result: another rule answers it, or the engine.
-    """
+    families: Sequence[str]
+    """What it is for: conversations, embeddings …"""
 
-    kept = False
-    """Whether it is there again after a reset."""
+    @property
+    def pinned(self) -> bool:
+        """Whether it says which operations or models it is for."""
+        raise NotImplementedError
 
-    def __init__(self, conditions: Conditions, number: int, times: int | None, where: str) -> None:
-        if times is not None and (times.__class__ is not int or times < 1):
-            raise ValueError(f"times is a number of requests, at least 1, not {times!r}")
-        self.conditions = conditions
-        self.number = number
-        """Its place among the rules of the fake, the first being 1."""
-        self.times = times
-        """How many requests it answers at most."""
-        self.where = where
-        """The file and line it was made at."""
-        self.calls = 0
-        """How many requests it has answered."""
-        self.families = families_of(conditions.given)
-        """What it is for: conversations, embeddings …"""
-        self._pinned = "operation" in conditions.given or "model" in conditions.given
-        self._answers: list[Answer] = []
+    @property
+    def conditions(self) -> Conditions:
+        """What has to hold."""
+        raise NotImplementedError
+
+    def add(self, answer: Answer) -> Self:
+        """Answer with what `fake.answers` has made."""
+        raise NotImplementedError
 
     def reply(self, *answers_: Any, times: int = 1) -> Self:
         """Answer with these, one after the other, each `times` times.
@@ -115,7 +109,9 @@ class Rule:
         if times.__class__ is not int or times < 1:
             raise ValueError(f"times is how often each is given, at least 1, not {times!r}")
         for each in answers_:
-            self._answers += [answers.reply(each, self.families, self._pinned)] * times
+            answer = answers.reply(each, self.families, self.pinned)
+            for _ in range(times):
+                self.add(answer)
         return self
 
     def template(self, text: str) -> Self:
@@ -126,8 +122,7 @@ class Rule:
         """
         wanted = self.conditions.given.get("text")
         pattern = wanted if isinstance(wanted, Pattern) else None
-        self._answers.append(answers.template(text, self.families, self._pinned, pattern))
-        return self
+        return self.add(answers.template(text, self.families, self.pinned, pattern))
 
     def call_tool(self, name: str, /, **arguments: Any) -> Self:
         """Answer with a call of a function."""
@@ -135,13 +130,11 @@ class Rule:
 
     def call_tools(self, *calls: tuple[str, Mapping[str, Any] | str]) -> Self:
         """Answer with several calls at once: names and arguments, as in `("get_weather", {"city": "Oslo"})`."""
-        self._answers.append(answers.tools(calls, self.families))
-        return self
+        return self.add(answers.tools(calls, self.families))
 
     def refuse(self, text: str = "I'm sorry, but I can't help with that.") -> Self:
         """Answer with a refusal; where no model speaks, with the API's, a 400 with the code `moderation_blocked`."""
-        self._answers.append(answers.refusal(text, self.families))
-        return self
+        return self.add(answers.refusal(text, self.families))
 
     def fail(
         self,
@@ -155,7 +148,7 @@ class Rule:
         headers: Mapping[str, str] | None = None,
     ) -> Self:
         """Answer with an error of the API; `retry_after` is in seconds. Raises `ValueError` for no error's status."""
-        self._answers.append(
+        return self.add(
             answers.failure(
                 self.families,
                 status,
@@ -167,10 +160,42 @@ class Rule:
                 headers=headers,
             )
         )
-        return self
+
+
+class Rule(Answering):
+    """Conditions and the answers to what meets them.
+
+    Each answer is given once, in the order they were added, and the last again and again. A call of a tool that is the
+    last is not given again to a request that brings a tool's result: another rule answers it, or the engine.
+    """
+
+    kept = False
+    """Whether it is there again after a reset."""
+
+    def __init__(self, conditions: Conditions, number: int, times: int | None, where: str) -> None:
+        if times is not None and (times.__class__ is not int or times < 1):
+            raise ValueError(f"times is a number of requests, at least 1, not {times!r}")
+        self._conditions = conditions
+        self.number = number
+        """Its place among the rules of the fake, the first being 1."""
+        self.times = times
+        """How many requests it answers at most."""
+        self.where = where
+        """The file and line it was made at."""
+        self.calls = 0
+        """How many requests it has answered."""
+        self.families = families_of(conditions.given)
+        self._answers: list[Answer] = []
+
+    @property
+    def conditions(self) -> Conditions:
+        return self._conditions
+
+    @property
+    def pinned(self) -> bool:
+        return "operation" in self._conditions.given or "model" in self._conditions.given
 
     def add(self, answer: Answer) -> Self:
-        """Answer with what `fake.answers` has made."""
         self._answers.append(answer)
         return self
 
@@ -198,6 +223,10 @@ class Rule:
     @property
     def _next(self) -> Answer:
         return self._answers[min(self.calls, len(self._answers) - 1)]
+
+    def begin_anew(self) -> None:
+        """Forget what it has answered."""
+        self.calls = 0
 
     def take(self, family: str) -> Any:
         """What answers the next request: an engine, or a function that waits for its state."""
@@ -278,11 +307,14 @@ class Rules:
         """Whether there are rules for what reaches no engine."""
         self.memory: dict[str, Any] = {}
         """What functions keep between requests."""
+        self.entries: tuple[Rule | Script, ...] = ()
+        """The rules and the scripts, in the order they were made."""
+        self.scripts: list[Script] = []
         self._fake = fake
         self._rules: list[Rule] = []
         self._indexes: dict[str, _Index] | None = {}
         self._ranked: list[Rule] = []
-        self._made = 0
+        self._made = self._scripted = 0
         self._lock = threading.RLock()
 
     # Making
@@ -291,38 +323,63 @@ class Rules:
         """Make a rule. Raises `TypeError` or `ValueError` for a condition that cannot be one."""
         with self._lock:
             rule = self.made(given, times, where)
-            self.set([*self._rules, rule])
+            self.extend([rule])
         return rule
 
     def made(self, given: Mapping[str, Any], times: int | None, where: str) -> Rule:
-        """A rule that is not among them yet, for `set`. Raises as `add` does."""
+        """A rule that is not among them yet. Raises as `add` does."""
         rule = Rule(Conditions(given), self._made + 1, times, where)
         self._made += 1
         return rule
 
-    def set(self, rules: Sequence[Rule]) -> None:
-        """Have these rules and no others, from one request to the next."""
+    def script(
+        self, name: str | None, given: Mapping[str, Any], where: str, *, strict: bool = False, apart: bool = False
+    ) -> Script:
+        """Make a script; `apart`: one that is not among them yet. Raises as `add` does."""
+        from .scripts import Script
+
         with self._lock:
-            self._rules = list(rules)
+            self._scripted += 1
+            script = Script(self._scripted, name, where, given, strict)
+            if not apart:
+                self.extend([script])
+        return script
+
+    def extend(self, entries: Iterable[Rule | Script]) -> None:
+        """Have these, too."""
+        with self._lock:
+            self.set([*self.entries, *entries])
+
+    def set(self, entries: Sequence[Rule | Script]) -> None:
+        """Have these rules and scripts and no others, from one request to the next."""
+        with self._lock:
+            self.entries = tuple(entries)
+            self._rules = [each for each in entries if isinstance(each, Rule)]
+            self.scripts = [each for each in entries if not isinstance(each, Rule)]
             self._indexes = None
-            self.at_door = any(OTHERS in rule.families for rule in rules)
-            self.active = self.strict or bool(rules)
+            self.at_door = any(OTHERS in rule.families for rule in self._rules)
+            self.active = self.strict or bool(entries)
 
     def clear(self) -> None:
-        """Forget all rules."""
+        """Forget all rules and scripts."""
         with self._lock:
-            self._made = 0
+            self._made = self._scripted = 0
             self.memory = {}
             self.set(())
 
     def reset(self) -> None:
-        """Forget all rules but those the fake was made with, which begin anew."""
+        """Forget all rules and scripts but those the fake was made with, which begin anew."""
         with self._lock:
-            kept = [rule for rule in self._rules if rule.kept]
+            kept = [each for each in self.entries if each.kept]
             self.clear()
-            for number, rule in enumerate(kept, 1):
-                rule.calls, rule.number = 0, number
-            self._made = len(kept)
+            for each in kept:
+                each.begin_anew()
+                if isinstance(each, Rule):
+                    self._made += 1
+                    each.number = self._made
+                else:
+                    self._scripted += 1
+                    each.number = self._scripted
             self.set(kept)
 
     def __iter__(self) -> Iterator[Rule]:
@@ -355,17 +412,37 @@ class Rules:
 
         `given` are rules that answer the same request already, with their engines: they answer this part of it, too.
         """
+        if self.scripts and family == CONVERSATIONS:
+            found = self._scene(asked)
+            if found is not None:
+                return found
         for rule in self._index(family).meant(asked):
             if given and rule in given:
                 return rule, given[rule]
             with self._lock:
                 if rule.asides(asked):
                     continue
-                engine, call = rule.take(family), rule.calls
-            if engine.__class__ is Stateful:
-                assert self._fake is not None
-                engine = engine.bound(State(self._fake, rule, asked, call, self.memory))
+                engine = rule.take(family)
+                if engine.__class__ is Stateful:
+                    engine = self._bound(rule, engine, asked)
             return rule, engine
+        return None
+
+    def _bound(self, rule: Rule, engine: Stateful, asked: Asked) -> Any:
+        assert self._fake is not None
+        return engine.bound(State(self._fake, rule, asked, rule.calls, self.memory))
+
+    def _scene(self, asked: Asked) -> tuple[Rule, Any] | None:
+        """The leg of a script that answers, and how. Raises `NotFoundError` where a strict script is left."""
+        from .scripts import Departure, find
+
+        with self._lock:
+            found = find(self.scripts, asked, lambda leg, engine: self._bound(leg, engine, asked))
+            if not isinstance(found, Departure):
+                return found
+            found.script.departures.append(found)
+        if found.script.strict:
+            raise _no_rule(f"No rule answers {asked}: {found}.")
         return None
 
     def ranked(self) -> list[Rule]:
@@ -381,14 +458,22 @@ class Rules:
 
     def refusal(self, asked: Asked) -> NotFoundError:
         """The error for what no rule answers."""
-        near = self.nearest(asked)
-        told = "there are no rules" if near is None else f"the nearest is {near[0]}, but {'; '.join(near[1])}"
-        return NotFoundError.because(f"No rule answers {asked}: {told}.", code="no_rule")
+        from .scripts import left
+
+        told = left(self.scripts, asked) if self.scripts else None
+        if told is None:
+            near = self.nearest(asked)
+            told = "there are no rules" if near is None else f"the nearest is {near[0]}, but {'; '.join(near[1])}"
+        return _no_rule(f"No rule answers {asked}: {told}.")
 
     def explain(self, asked: Asked) -> str:
         """What each rule would make of a request now, the most specific first."""
-        lines = [str(asked)]
-        answered = False
+        from .scripts import explained
+
+        lines, answered = [str(asked)], False
+        for script, answers_, told in explained(self.scripts, asked):
+            answered = answered or answers_
+            lines.append(f"  {script}: {told}")
         for rule in self.ranked():
             why = [*rule.conditions.differences(asked), *rule.asides(asked)]
             told = (
@@ -404,7 +489,12 @@ class Rules:
 
     def unused(self) -> list[Rule]:
         """Those that have answered nothing."""
-        return [rule for rule in self._rules if not rule.calls]
+        legs = [leg for script in self.scripts for leg in script.legs]
+        return [rule for rule in (*self._rules, *legs) if not rule.calls]
+
+
+def _no_rule(message: str) -> NotFoundError:
+    return NotFoundError.because(message, code="no_rule")
 
 
 def called_at(depth: int) -> str:
