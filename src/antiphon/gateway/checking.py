@@ -113,7 +113,7 @@ def _keys(config: GatewayConfig, wrong: Wrong) -> None:
         if not HASH.fullmatch(key.hash):
             wrong((*way, "hash"), _no_hash(key))
         for at, pattern in enumerate(key.models):
-            if not config.discover and not any(fnmatchcase(name, pattern) for name in config.models):
+            if pattern != "*" and not config.discover and not any(fnmatchcase(name, pattern) for name in config.models):
                 near = nearest(pattern, list(config.models))
                 wrong((*way, "models", at), f"no model is called {pattern!r}; {near}")
     for field in ("name", "hash"):

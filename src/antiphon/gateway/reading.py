@@ -239,7 +239,7 @@ class Reader:
         ]
         for name in needed:
             if name not in given:
-                self.wrong(way, f"{_WHAT.get(cls, 'this')} needs `{name}`")
+                self.wrong((*way, name), f"{_WHAT.get(cls, 'this')} needs one")
         return cls(**{**dict.fromkeys(needed, ""), **_there(given)})
 
 
