@@ -32,6 +32,7 @@ from .ruled import Ruled, asked_by, at_the_door, ruled
 from .rules import Rule, Rules, called_at
 
 if TYPE_CHECKING:
+    from os import PathLike
     from re import Pattern
 
     from ..client import AsyncOpenAI, OpenAI
@@ -54,8 +55,9 @@ if TYPE_CHECKING:
     from ..server.store import Store
     from ..transports.httpx2 import HandlerTransport
     from .asked import Asked, Words
-    from .verdict import Verdict
+    from .rulefiles import RuleFile, Source
     from .scripts import Script
+    from .verdict import Verdict
 
 __all__ = ("PORT", "FakeOpenAI", "Price", "exactly")
 
@@ -100,7 +102,9 @@ class FakeOpenAI:
         wrap the whole, the first outermost. `python_graders` lets graders run the Python that callers send, on this
         machine. `journal` is how many of the last exchanges are kept in `fake.journal`, 0 for none. `prices` are those
         of models, by name or pattern (`antiphon.fake.Price`), for what exchanges cost; there are some for illustration.
-        With `strict` a conversation that no rule answers (`when`) is a 404 with the code `no_rule`.
+        With `strict` what would be asked of an engine, and no rule answers (`when`), is a 404 with the code `no_rule`.
+        `rules` are there from the beginning and after each reset: the path of a YAML or JSON file, a list of paths, or
+        what stands in such a file.
 
     Raises `ValueError` for a built-in engine that does not exist and `TypeError` for what cannot be an engine.
     """
@@ -129,9 +133,10 @@ class FakeOpenAI:
         python_graders: bool = False,
         journal: int = 1000,
         strict: bool = False,
+        rules: Source | None = None,
         prices: Mapping[str, Any] | None = None,
     ) -> None:
-        self.rules = rules_ = Rules(self, strict=strict)
+        self.rules = ruling = Rules(self, strict=strict)
         """What `when` was told."""
         clock = RealClock() if clock is None else clock
         self.journal = Journal(clock, journal, Prices(prices))
@@ -149,11 +154,11 @@ class FakeOpenAI:
         self.server = Server(
             Engines(
                 chat,
-                ruled(rules_, "embeddings", _by_name(embeddings, embedding_engine)),
-                ruled(rules_, "images", _by_name(images, partial(image_engine, seed=seed))),
-                ruled(rules_, "moderations", _by_name(moderations, moderation_engine)),
-                ruled(rules_, "speech", _by_name(speech, speech_engine)),
-                ruled(rules_, "transcriptions", _by_name(transcriptions, partial(transcription_engine, seed=seed))),
+                ruled(ruling, "embeddings", _by_name(embeddings, embedding_engine)),
+                ruled(ruling, "images", _by_name(images, partial(image_engine, seed=seed))),
+                ruled(ruling, "moderations", _by_name(moderations, moderation_engine)),
+                ruled(ruling, "speech", _by_name(speech, speech_engine)),
+                ruled(ruling, "transcriptions", _by_name(transcriptions, partial(transcription_engine, seed=seed))),
                 models=models,
             ),
             store=store,
@@ -164,12 +169,18 @@ class FakeOpenAI:
             models=models,
             max_body=max_body,
             rate_limits=rate_limits,
-            filters=(*filters, at_the_door(rules_)),
+            filters=(*filters, at_the_door(ruling)),
             around=self.journal,
             job_seconds=job_seconds,
             python_graders=python_graders,
         )
         """The server behind it, with its store, clock, ids and engines."""
+        self.rule_files: list[RuleFile] = []
+        """The files that rules came from."""
+        if rules is not None:
+            from .rulefiles import add
+
+            self.rule_files += add(ruling, rules)
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
         """Answer a request."""
@@ -263,6 +274,18 @@ class FakeOpenAI:
         """
         return self.rules.script(name, conditions, called_at(1), strict=strict)
 
+    def load_rules(self, path: str | PathLike[str], *, watch: bool = False) -> RuleFile:
+        """Add the rules and scripts of a YAML or JSON file; with `watch` again whenever it changes.
+
+        Raises `RuleError` for a file with anything wrong in it, with each line and column, `OSError` for one that
+        cannot be read, and `ImportError` where YAML cannot be.
+        """
+        from .rulefiles import RuleFile
+
+        file = RuleFile(self.rules, path)
+        self.rule_files.append(file)
+        return file.watch() if watch else file
+
     def explain(self, asked: Exchange | ChatRequest | Mapping[str, Any], operation: str | None = None) -> str:
         """What each rule makes of a request, as the rules stand now, and why.
 
@@ -275,7 +298,7 @@ class FakeOpenAI:
 
     # What was asked
 
-    def assert_all_rules_used(self) -> None:
+    def assert_all_rulingused(self) -> None:
         """See that every rule has answered something. Raises `AssertionError` with those that have not."""
         asserts.all_used(self.rules, self.journal)
 

@@ -49,7 +49,10 @@ def read(text: str, *, yaml: bool) -> Document:
 
     Raises `ImportError` where YAML is to be read and PyYAML is not there.
     """
-    return _Yaml(text).document() if yaml else _Json(text).document()
+    try:
+        return _Yaml(text).document() if yaml else _Json(text).document()
+    except RecursionError:
+        return Document(None, {}, {}, [Fault(1, 1, "this is nested too deeply")])
 
 
 class _Reader:
@@ -69,9 +72,6 @@ class _Json(_Reader):
             data = json.loads(self.text)
         except json.JSONDecodeError as error:
             self.faults.append(Fault(error.lineno, error.colno, f"this is not JSON: {error.msg}"))
-            return self.found(None)
-        except RecursionError:
-            self.faults.append(Fault(1, 1, "this is nested too deeply"))
             return self.found(None)
         self._lines = [0, *(at.end() for at in re.finditer("\n", self.text))]
         self._scalar = json.JSONDecoder().raw_decode
@@ -207,7 +207,9 @@ def _pyyaml() -> Any:
     try:
         import yaml
     except ImportError:
-        raise ImportError("rules in YAML need PyYAML; install it with: pip install 'antiphon[test]'") from None
+        raise ImportError(
+            "YAML is read by PyYAML, which is missing; install it with: pip install 'antiphon[server]'"
+        ) from None
     return yaml
 
 

@@ -123,6 +123,7 @@ def _rule(
     except (TypeError, ValueError) as error:
         at = "when.operation" if "operation" in given else "when"
         return None, [Problem((*path, *at.split(".")), str(error))]
+    rule.source = data
     answered(rule, data, path, folder, problems)
     return (None if problems else rule), problems
 
@@ -140,6 +141,7 @@ def _script(
     if problems:
         return None, problems
     script = rules.script(data.get("name"), given, where(path), strict=data.get("strict", False), apart=True)
+    script.source = data
     for place, leg in enumerate(data["legs"]):
         at = (*path, "legs", place)
         more = conditions(leg.get("when") or {}, (*at, "when"), problems)

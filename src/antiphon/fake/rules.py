@@ -171,6 +171,8 @@ class Rule(Answering):
 
     kept = False
     """Whether it is there again after a reset."""
+    source: Any = None
+    """The data it was made of, where it was."""
 
     def __init__(self, conditions: Conditions, number: int, times: int | None, where: str) -> None:
         if times is not None and (times.__class__ is not int or times < 1):
@@ -359,6 +361,14 @@ class Rules:
             self._indexes = None
             self.at_door = any(OTHERS in rule.families for rule in self._rules)
             self.active = self.strict or bool(entries)
+
+    def replace(self, old: Sequence[Rule | Script], new: Sequence[Rule | Script]) -> None:
+        """Have others in place of these, from one request to the next."""
+        with self._lock:
+            gone = set(map(id, old))
+            first = next((at for at, each in enumerate(self.entries) if id(each) in gone), len(self.entries))
+            before = [each for each in self.entries[:first] if id(each) not in gone]
+            self.set([*before, *new, *(each for each in self.entries[first:] if id(each) not in gone)])
 
     def clear(self) -> None:
         """Forget all rules and scripts."""

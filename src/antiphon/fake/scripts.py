@@ -96,6 +96,8 @@ class Script(Answering):
 
     kept = False
     """Whether it is there again after a reset."""
+    source: Any = None
+    """The data it was made of, where it was."""
 
     def __init__(self, number: int, name: str | None, where: str, given: Mapping[str, Any], strict: bool) -> None:
         self.number = number
@@ -359,9 +361,15 @@ def explained(scripts: Sequence[Script], asked: Asked) -> Iterator[tuple[Script,
             continue
         place, why, _ = found
         if why or place == len(script.legs):
-            yield script, False, f"no: {Departure(script, place, asked, why)}"
+            over = place == len(script.legs)
+            next_ = (
+                "it is over"
+                if over
+                else f"leg {place + 1}, {script.legs[place].said}, comes next, and {'; '.join(why)}"
+            )
+            yield script, False, f"no: {next_}"
         else:
-            yield script, True, f"leg {place + 1}, {script.legs[place].said}, comes next"
+            yield script, True, f"answers with leg {place + 1}, {script.legs[place].said}"
 
 
 def left(scripts: Sequence[Script], asked: Asked) -> str | None:
