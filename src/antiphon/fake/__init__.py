@@ -298,7 +298,7 @@ class FakeOpenAI:
 
     # What was asked
 
-    def assert_all_rulingused(self) -> None:
+    def assert_all_rules_used(self) -> None:
         """See that every rule has answered something. Raises `AssertionError` with those that have not."""
         asserts.all_used(self.rules, self.journal)
 
@@ -338,8 +338,9 @@ class FakeOpenAI:
     # How the client behaved
 
     def verdict(self, **query: Any) -> Verdict:
-        """What the code under test did wrong, as far as the journal shows it; with a query, as `journal.calls` takes it,
-        what such requests show.
+        """What the code under test did wrong, as far as the journal shows it.
+
+        With a query, as `journal.calls` takes it, what such requests show.
         """
         from .verdict import verdict
 
