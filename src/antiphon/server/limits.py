@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..kernel.http import Filter, Handler, Request, Upload
     from .app import Server
 
-__all__ = ("RateLimit", "RateLimits", "limited", "rate_limits")
+__all__ = ("RateLimit", "RateLimits", "Wanted", "drawn", "left_headers", "limited", "rate_limits", "telling", "wanted")
 
 BUCKETS: Final = "rate_limits"
 """The collection of the buckets: what is left of each, and when that was so."""
@@ -77,7 +77,7 @@ def _limit(name: Any, given: Any) -> RateLimit:
     return given
 
 
-class _Wanted(NamedTuple):
+class Wanted(NamedTuple):
     """What a request asks of its model."""
 
     model: str
@@ -89,18 +89,11 @@ def limited(server: Server, limits: dict[str, RateLimit]) -> Filter:
 
     def wrap(handler: Handler) -> Handler:
         def keep(request: Request) -> Response | Flow[Response]:
-            wanted = _wanted(request)
-            limit = None if wanted is None else _found(limits, wanted.model)
-            if wanted is None or limit is None:
+            asked = wanted(request)
+            limit = None if asked is None else _found(limits, asked.model)
+            if asked is None or limit is None:
                 return handler(request)
-            told = _taken(server, limit, wanted, request)
-            try:
-                answer = handler(request)
-            except APIStatusError as error:
-                answer = error.to_response()
-            if isinstance(answer, GeneratorType):
-                return _told_later(answer, told)
-            return _told(answer, told)  # type: ignore[arg-type]
+            return telling(handler, request, _taken(server, limit, asked, request))
 
         return keep
 
@@ -114,7 +107,7 @@ def _found(limits: dict[str, RateLimit], model: str) -> RateLimit | None:
     return next((limit for pattern, limit in limits.items() if fnmatchcase(model, pattern)), None)
 
 
-def _wanted(request: Request) -> _Wanted | None:
+def wanted(request: Request) -> Wanted | None:
     """What is asked of which model; nothing for a request that names none."""
     body = request.body
     if request.method != "POST" or not body or not (isinstance(body, bytes) or _read_anyway(body)):
@@ -135,7 +128,7 @@ def _wanted(request: Request) -> _Wanted | None:
     count = fields.get("n")
     times = count if isinstance(count, int) and count > 0 else 1
     asked = sum(map(len, _texts([fields.get(name) for name in _ASKED])))
-    return _Wanted(model, ceil(asked / 4) + max(most, 0) * times)
+    return Wanted(model, ceil(asked / 4) + max(most, 0) * times)
 
 
 def _read_anyway(body: Upload) -> TypeGuard[Spooled]:
@@ -163,28 +156,39 @@ def _texts(value: Any) -> Iterator[str]:
                 yield from _texts(each)
 
 
-def _taken(server: Server, limit: RateLimit, wanted: _Wanted, request: Request) -> list[tuple[str, str]]:
+def _taken(server: Server, limit: RateLimit, asked: Wanted, request: Request) -> list[tuple[str, str]]:
     """Take a request out of its buckets. Gives the headers that tell of them; raises `RateLimitError`."""
     key = request.headers.get("authorization") or request.headers.get("api-key") or ""
-    name = blake2b(f"{key}\n{wanted.model}".encode(), digest_size=16).hexdigest()
+    name = blake2b(f"{key}\n{asked.model}".encode(), digest_size=16).hexdigest()
     now = server.clock.now()
     with server.lock:
         kept = server.store.get(BUCKETS, name)
-        left: dict[str, float] = {}
-        for field, most in zip(RateLimit._fields, limit, strict=True):
-            if most is not None:
-                full = kept is None or field not in kept["left"]
-                left[field] = most if full else min(most, kept["left"][field] + (now - kept["at"]) * most / 60)  # type: ignore[index]
-        need = {"requests": 1, "tokens": wanted.tokens}
-        for field, has in left.items():
-            if need[field] > has + 1e-9:
-                raise _refused(field, limit, left, need[field], wanted.model, server.organization)
-        left = {field: has - need[field] for field, has in left.items()}
+        before = {} if kept is None else kept["left"]
+        left = drawn(limit, asked, before, 0.0 if kept is None else now - kept["at"], server.organization)
         server.store.put(BUCKETS, name, {"id": name, "left": left, "at": now})
-    return _headers(limit, left)
+    return left_headers(limit, left)
 
 
-def _headers(limit: RateLimit, left: dict[str, float]) -> list[tuple[str, str]]:
+def drawn(
+    limit: RateLimit, asked: Wanted, before: Mapping[str, float], seconds: float, organization: str
+) -> dict[str, float]:
+    """What is left of a limit after a request; `before` was left some `seconds` ago, of a full bucket nothing is said.
+
+    Raises `RateLimitError` where it is not enough.
+    """
+    left: dict[str, float] = {}
+    for field, most in zip(RateLimit._fields, limit, strict=True):
+        if most is not None:
+            left[field] = min(most, before[field] + seconds * most / 60) if field in before else most
+    need = {"requests": 1, "tokens": asked.tokens}
+    for field, has in left.items():
+        if need[field] > has + 1e-9:
+            raise _refused(field, limit, left, need[field], asked.model, organization)
+    return {field: has - need[field] for field, has in left.items()}
+
+
+def left_headers(limit: RateLimit, left: Mapping[str, float]) -> list[tuple[str, str]]:
+    """The headers that tell what is left of a limit."""
     pairs: list[tuple[str, str]] = []
     for field, has in left.items():
         most: int = getattr(limit, field)
@@ -207,7 +211,7 @@ def _refused(
             "The input or output tokens must be reduced in order to run successfully.",
             type=field,
             code="rate_limit_exceeded",
-            headers={**dict(_headers(limit, left)), "x-should-retry": "false"},
+            headers={**dict(left_headers(limit, left)), "x-should-retry": "false"},
         )
     wait = (need - left[field]) * 60 / most
     return RateLimitError.because(
@@ -217,7 +221,7 @@ def _refused(
         type=field,
         code="rate_limit_exceeded",
         headers={
-            **dict(_headers(limit, left)),
+            **dict(left_headers(limit, left)),
             "retry-after": str(ceil(wait)),
             "retry-after-ms": str(ceil(wait * 1000)),
         },
@@ -232,6 +236,17 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(milliseconds, 60_000)
     text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
     return f"{minutes}m{text}" if minutes else text
+
+
+def telling(handler: Handler, request: Request, told: list[tuple[str, str]]) -> Response | Flow[Response]:
+    """What a handler answers, refusals too, with headers of ours."""
+    try:
+        answer = handler(request)
+    except APIStatusError as error:
+        answer = error.to_response()
+    if isinstance(answer, GeneratorType):
+        return _told_later(answer, told)
+    return _told(answer, told)  # type: ignore[arg-type]
 
 
 def _told(answer: Response, told: list[tuple[str, str]]) -> Response:
