@@ -32,6 +32,7 @@ COMMANDS = {
     "upload": "upload files",
     "api": "call any operation of the API; JSON out",
     "serve": "serve a fake OpenAI",
+    "lint": "say what is wrong with files of rules",
     "new": "write a small project to begin with",
 }
 _EPILOG = (

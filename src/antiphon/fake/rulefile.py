@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .rules import Rule, Rules
     from .scripts import Script
 
-__all__ = ("RuleError", "RuleFileError", "add_rule", "add_rules", "load", "made")
+__all__ = ("RuleError", "RuleFileError", "add_rule", "add_rules", "counted", "faults", "load", "made")
 
 
 class RuleError(ValueError):
@@ -181,6 +181,44 @@ def load(rules: Rules, path: FilePath) -> list[Rule | Script]:
     except RuleError as error:
         faults = [Fault(*document.place(each.path, at_key=each.at_key), each.message) for each in error.problems]
         raise RuleFileError(path, faults, error.problems) from None
+
+
+def faults(path: FilePath) -> tuple[list[Fault], str]:
+    """All that is wrong with a file, and how much is in it. Raises `OSError` and `ImportError`."""
+    from .rules import Rule, Rules
+
+    try:
+        document = _document(path)
+        entries = load(Rules(), path)
+    except RuleFileError as error:
+        return error.faults, ""
+    rules = [(place, each) for place, each in enumerate(entries) if isinstance(each, Rule)]
+    found: list[Fault] = []
+    for at, (place, rule) in enumerate(rules):
+        later = next((each for _, each in rules[at + 1 :] if each.times is None and _alike(rule, each)), None)
+        if later is not None:
+            line = later.where.rpartition(":")[2]
+            told = f"this never answers: the rule in line {line} has the same conditions, and the last of such counts"
+            mark = document.place((place,) if isinstance(document.data, list) else ("rules", place))
+            found.append(Fault(*mark, told))
+    return found, counted(entries)
+
+
+def _alike(rule: Rule, other: Rule) -> bool:
+    def told(each: Rule) -> list[tuple[str, type, Any]]:
+        return [(name, type(value), value) for name, value in sorted(each.conditions.given.items())]
+
+    return told(rule) == told(other) and rule.gives <= other.gives
+
+
+def counted(entries: Sequence[Rule | Script]) -> str:
+    """How many rules and scripts there are, in words."""
+    from .scripts import Script
+
+    scripts = sum(isinstance(each, Script) for each in entries)
+    rules = len(entries) - scripts
+    told = f"{rules} rule{'' if rules == 1 else 's'}"
+    return f"{told}, {scripts} script{'' if scripts == 1 else 's'}" if scripts else told
 
 
 def _document(path: FilePath) -> Document:

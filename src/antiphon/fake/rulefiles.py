@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from .rulefile import RuleFileError, load, made
+from .rulefile import RuleFileError, counted, load, made
 
 if TYPE_CHECKING:
     from .rules import Rule, Rules
@@ -109,21 +109,12 @@ class RuleFile:
                 continue
             self._stamp = now
             if self.reload():
-                report(f"{self.path} was read again: {_counted(self.entries)}")
+                report(f"{self.path} was read again: {counted(self.entries)}")
             else:
                 report(f"{self.problem}\n{_STAY}")
 
     def __repr__(self) -> str:
-        return f"<RuleFile {str(self.path)!r}, {_counted(self.entries)}>"
-
-
-def _counted(entries: Sequence[Rule | Script]) -> str:
-    from .scripts import Script
-
-    scripts = sum(isinstance(each, Script) for each in entries)
-    rules = len(entries) - scripts
-    told = f"{rules} rule{'' if rules == 1 else 's'}"
-    return f"{told}, {scripts} script{'' if scripts == 1 else 's'}" if scripts else told
+        return f"<RuleFile {str(self.path)!r}, {counted(self.entries)}>"
 
 
 def _complain(told: str) -> None:

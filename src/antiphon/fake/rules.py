@@ -226,6 +226,11 @@ class Rule(Answering):
     def _next(self) -> Answer:
         return self._answers[min(self.calls, len(self._answers) - 1)]
 
+    @property
+    def gives(self) -> frozenset[str]:
+        """The families that its answers are for."""
+        return frozenset(family for answer in self._answers for family in answer.engines)
+
     def begin_anew(self) -> None:
         """Forget what it has answered."""
         self.calls = 0
