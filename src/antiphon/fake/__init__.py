@@ -26,6 +26,8 @@ from ..server.clock import RealClock
 from ..server.engine import Engines
 from . import asserts
 from .asked import exactly
+from .faults.behaviours import ReturnStatus
+from .faults.setting import Faults, Misbehaviour
 from .journal import Exchange, Journal
 from .prices import Price, Prices
 from .ruled import Ruled, asked_by, at_the_door, ruled
@@ -55,6 +57,8 @@ if TYPE_CHECKING:
     from ..server.store import Store
     from ..transports.httpx2 import HandlerTransport
     from .asked import Asked, Words
+    from .faults.fault import Faulty
+    from .faults.triggers import When
     from .rulefiles import RuleFile, Source
     from .scripts import Script
     from .verdict import Verdict
@@ -105,6 +109,8 @@ class FakeOpenAI:
         With `strict` what would be asked of an engine, and no rule answers (`when`), is a 404 with the code `no_rule`.
         `rules` are there from the beginning and after each reset: the path of a YAML or JSON file, a list of paths, or
         what stands in such a file.
+        `faults` go wrong from the beginning, as `misbehave` takes them; with `fault_header` requests may ask for one
+        in the header `x-antiphon-fault`.
 
     Raises `ValueError` for a built-in engine that does not exist and `TypeError` for what cannot be an engine.
     """
@@ -135,6 +141,8 @@ class FakeOpenAI:
         strict: bool = False,
         rules: Source | None = None,
         prices: Mapping[str, Any] | None = None,
+        faults: Faulty | Iterable[Faulty] = (),
+        fault_header: bool = False,
     ) -> None:
         self.rules = ruling = Rules(self, strict=strict)
         """What `when` was told."""
@@ -175,6 +183,8 @@ class FakeOpenAI:
             python_graders=python_graders,
         )
         """The server behind it, with its store, clock, ids and engines."""
+        self.faults = Faults(self.server, faults, header=fault_header)
+        """What goes wrong (`misbehave`)."""
         self.rule_files: list[RuleFile] = []
         """The files that rules came from."""
         if rules is not None:
@@ -219,10 +229,11 @@ class FakeOpenAI:
         self.server.restore(state)
 
     def reset(self) -> None:
-        """Forget everything, the journal and the rules too, and begin anew with the seed."""
+        """Forget everything, the journal, the rules and the faults too, and begin anew with the seed."""
         self.server.reset()
         self.journal.clear()
         self.rules.reset()
+        self.faults.reset()
 
     # What it answers
 
@@ -294,7 +305,29 @@ class FakeOpenAI:
         `TypeError` for something else.
         """
         told = self.rules.explain(asked_by(asked, operation))
-        return f"answered by {asked.answered_by}\n{told}" if isinstance(asked, Exchange) else told
+        if not isinstance(asked, Exchange):
+            return told
+        faults = "".join(f"\n  fault {each}" for each in self.faults.explain(asked))
+        return f"answered by {asked.answered_by}\n{told}{faults}"
+
+    # What goes wrong
+
+    def misbehave(self, *faults: Faulty, when: When | None = None) -> Misbehaviour:
+        """Have these faults go wrong from now on, and no others; without any, every answer is a 500.
+
+        A fault is a behaviour (`antiphon.fake.faults`), one with a trigger, a text such as `"status=503; once"`, or
+        JSON; `when` is a trigger that has to hold for each of them besides. As a context manager it lasts as long as
+        the block. Raises `TypeError` or `ValueError` for what cannot be a fault.
+        """
+        return Misbehaviour(self.faults, faults or (ReturnStatus(500),), when)
+
+    def return_status(self, status: int) -> Misbehaviour:
+        """Have every answer be an error with this status, from now on."""
+        return self.misbehave(ReturnStatus(status))
+
+    def behave(self) -> None:
+        """Have nothing go wrong any more."""
+        self.faults.clear()
 
     # What was asked
 

@@ -97,6 +97,7 @@ class Exchange:
     engine: Any = None
     """The engine that answered, where no rule did and one was asked."""
     given: Any = None  # what the rule gave, for the further choices of the same request
+    twist: Any = None  # what a fault makes of what the model says
 
     def __init__(self, sent: tuple[str, str, str, Headers, bytes, str], began: float) -> None:
         self._sent = sent
@@ -213,7 +214,9 @@ class Exchange:
         """Whether the last event that was sent is the last there is: readers stop there and do not wait for more."""
         events = self.events
         last: Any = events[-1] if events else None
-        return last == "[DONE]" or (isinstance(last, dict) and last.get("type") in _LAST)
+        if isinstance(last, dict):
+            return last.get("type") in _LAST or (bool(last.get("error")) and "type" not in last)
+        return bool(last == "[DONE]")
 
     @property
     def said(self) -> Said:
@@ -276,6 +279,7 @@ class Exchange:
         said = f" {shown(self.output_text)}" if self.output_text else ""
         calls = "".join(f" {call.name}({call.arguments})" for call in self.tool_calls)
         left = ", left early" if self.left_early else "" if self.ended is not None else ", not ended"
+        left += "" if self.fault is None else f", struck by {self.fault}"
         return f"<{told} -> {'no answer' if self.status is None else self.status}{said}{calls}{left}>"
 
 
@@ -425,6 +429,9 @@ class Journal:
             token = enter(exchange)
             try:
                 answer: Any = handler(request)
+            except BaseException:  # its connection was severed
+                self._end(exchange, 0)
+                raise
             finally:
                 leave(token)
             if answer.__class__ is GeneratorType:
@@ -527,8 +534,9 @@ class _Watched(Generator["bytes | Step[Any]", Any, Any]):
         try:
             piece = act(value)
         except BaseException as error:
-            if self._body and self._exchange.ended is None:
-                self._exchange.left_early = isinstance(error, GeneratorExit)
+            done = isinstance(error, StopIteration)  # of a flow, whose answer follows
+            if self._exchange.ended is None and (self._body or not done):
+                self._exchange.left_early = not isinstance(error, Exception)
                 self._end()
             raise
         finally:

@@ -1,0 +1,61 @@
+"""Keys in places where they can be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ..journal import Exchange
+
+__all__ = ("exposures",)
+
+_KEY: Final = re.compile(r"(?<![A-Za-z0-9])sk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,}")
+"""What keys of OpenAI look like."""
+
+_NAMES: Final = frozenset(("api_key", "api-key", "apikey", "key", "access_token", "authorization", "subscription-key"))
+"""Parameters of addresses that keys are put into."""
+
+_LONG: Final = 16
+"""Characters from which on a key is no word that a text may have by chance."""
+
+
+def exposures(exchange: Exchange) -> Iterator[str]:
+    """Where a request has a key that others may read. The key itself is not told."""
+    _, path, query, headers, body, origin = exchange._sent
+    key = _key(headers.get("authorization") or "") or headers.get("api-key") or ""
+    parts = urlsplit(origin)
+    if key and parts.scheme == "http" and _is_elsewhere(parts.hostname or ""):
+        yield f"over http to {parts.hostname}: everybody on the way can read it"
+    if query and any(
+        (name.lower() in _NAMES and value) or _has(value, key)
+        for name, value in parse_qsl(query, keep_blank_values=True)
+    ):
+        yield "in the query of the address, which logs keep"
+    if _has(unquote(path), key):
+        yield "in the path of the address, which logs keep"
+    if body:
+        text = body.decode("utf-8", "replace")
+        if _has(text, key):
+            metadata = str(exchange.asked.metadata)
+            yield "in the metadata, which is stored" if _has(metadata, key) else "in the body, as part of what is asked"
+
+
+def _key(authorization: str) -> str:
+    scheme, _, rest = authorization.partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else ""
+
+
+def _has(text: str, key: str) -> bool:
+    return (len(key) >= _LONG and key in text) or _KEY.search(text) is not None
+
+
+def _is_elsewhere(host: str) -> bool:
+    """Whether a host is neither this machine nor a neighbour: of a private address, or a name for such a network."""
+    name = host.lower().rstrip(".")
+    try:
+        return ip_address(name).is_global
+    except ValueError:
+        return "." in name and not name.endswith((".localhost", ".test", ".local", ".internal"))
