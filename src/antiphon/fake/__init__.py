@@ -26,7 +26,6 @@ from ..server.clock import RealClock
 from ..server.engine import Engines
 from . import asserts
 from .asked import exactly
-from .faults.behaviours import ReturnStatus
 from .faults.setting import Faults, Misbehaviour
 from .journal import Exchange, Journal
 from .prices import Price, Prices
@@ -140,11 +139,12 @@ class FakeOpenAI:
         journal: int = 1000,
         strict: bool = False,
         rules: Source | None = None,
+        triggers: bool = False,
         prices: Mapping[str, Any] | None = None,
         faults: Faulty | Iterable[Faulty] = (),
         fault_header: bool = False,
     ) -> None:
-        self.rules = ruling = Rules(self, strict=strict)
+        self.rules = ruling = Rules(self, strict=strict, triggers=triggers)
         """What `when` was told."""
         clock = RealClock() if clock is None else clock
         self.journal = Journal(clock, journal, Prices(prices))
@@ -319,11 +319,11 @@ class FakeOpenAI:
         JSON; `when` is a trigger that has to hold for each of them besides. As a context manager it lasts as long as
         the block. Raises `TypeError` or `ValueError` for what cannot be a fault.
         """
-        return Misbehaviour(self.faults, faults or (ReturnStatus(500),), when)
+        return Misbehaviour(self.faults, faults or ("status=500",), when)
 
     def return_status(self, status: int) -> Misbehaviour:
         """Have every answer be an error with this status, from now on."""
-        return self.misbehave(ReturnStatus(status))
+        return self.misbehave({"type": "status", "status": status})
 
     def behave(self) -> None:
         """Have nothing go wrong any more."""

@@ -50,6 +50,8 @@ class Ruled:
 
     def __call__(self, request: ChatRequest) -> Turn:
         exchange, rules = under_way.get(), self.rules
+        if exchange is not None and exchange.twist is not None and _is_of(request, exchange):
+            return self._twisted(request, exchange)
         if rules.active:
             if exchange is not None and not _is_of(request, exchange):
                 exchange = None  # a job that is done on the way of another request
@@ -70,6 +72,16 @@ class Ruled:
         if exchange is not None:
             exchange.engine = self.engine
         return self.engine(request)
+
+    def _twisted(self, request: ChatRequest, exchange: Exchange) -> Turn:
+        """What a fault makes of it."""
+        twist, exchange.twist = exchange.twist, None
+        try:
+            turn = self(request)
+        finally:
+            exchange.twist = twist
+        twisted: Turn = twist(turn, request)
+        return twisted
 
     def __repr__(self) -> str:
         return f"Ruled({self.engine!r})"

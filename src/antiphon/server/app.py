@@ -130,12 +130,13 @@ class Server:
             from .limits import rate_limits as read
 
             handler = limited(self, read(rate_limits))(handler)
+        self.authentication = authentication
         handler = linked(self.store, authentication(handler))
         for each in reversed(list(filters)):
             handler = each(handler)
-        self._answered: Handler = partial(self._answer, handler)
-        if around is not None:
-            self._answered = around(self._answered)
+        self._bare: Handler = partial(self._answer, handler)
+        self._around = around
+        self.inject(None)
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
         """Answer a request. What needs the outside (a slow engine, latency) comes back as a flow to be driven."""
@@ -158,6 +159,18 @@ class Server:
     def inner(self, request: Request) -> Response | Flow[Response]:
         """Answer a request of the server's own, such as a line of a batch: without filters, keys and due jobs."""
         return self._answer(self._dispatcher, request)
+
+    def inject(self, within: Filter | None) -> None:
+        """Put a filter between `around` and all the rest, in the place of the last; `None` takes it out.
+
+        It may raise `Severed`. Requests that are under way are not concerned.
+        """
+        handler = self._bare if within is None else within(self._bare)
+        self._answered: Handler = handler if self._around is None else self._around(handler)
+
+    def answer(self, handler: Handler, request: Request) -> Response | Flow[Response]:
+        """What another handler says in place of the API: its errors as the API's, and with the API's headers."""
+        return self._answer(handler, request)
 
     def _after(self, due: Flow[None], request: Request) -> Flow[Response]:
         yield from due

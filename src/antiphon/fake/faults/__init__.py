@@ -9,29 +9,36 @@ fake.behave()
 
 from __future__ import annotations
 
-from .behaviours import Behaviour, Delay, Nothing, RateLimit, ReturnResponse, ReturnStatus
-from .bodies import EmptyBody, MalformedJSON, SnipRequest, Truncate, UnknownFields, WrongContentType
-from .connections import HangUp, RefuseConnection, ResetConnection
-from .described import fault_of, trigger_of
-from .fault import AtWork, Fault
-from .models import Decline, EndlessToolCalls, HallucinatedIds, InvalidArguments, RepeatedText, UnknownTool
-from .streams import Duplicate, ErrorEvent, Reorder, SlowFirstToken, Split, Stall, UnknownEvents
-from .triggers import (
-    Trigger,
-    addressed,
-    after,
-    always,
-    attempt,
-    between,
-    every,
-    matching,
-    nth,
-    once,
-    percentage,
-    until,
-)
+from typing import TYPE_CHECKING, Final
+
+from ...kernel.lazy import lazily
+
+if TYPE_CHECKING:
+    from .behaviours import Behaviour, Delay, Nothing, RateLimit, ReturnResponse, ReturnStatus
+    from .bodies import EmptyBody, MalformedJSON, SnipRequest, Truncate, UnknownFields, WrongContentType
+    from .connections import HangUp, RefuseConnection, ResetConnection
+    from .described import fault_of, trigger_of
+    from .fault import AtWork, Fault
+    from .models import Decline, EndlessToolCalls, HallucinatedIds, InvalidArguments, RepeatedText, UnknownTool
+    from .setting import HEADER, Faults, Misbehaviour
+    from .streams import Duplicate, ErrorEvent, Reorder, SlowFirstToken, Split, Stall, UnknownEvents
+    from .triggers import (
+        Trigger,
+        addressed,
+        after,
+        always,
+        attempt,
+        between,
+        every,
+        matching,
+        nth,
+        once,
+        percentage,
+        until,
+    )
 
 __all__ = (
+    "HEADER",
     "AtWork",
     "Behaviour",
     "Decline",
@@ -41,10 +48,12 @@ __all__ = (
     "EndlessToolCalls",
     "ErrorEvent",
     "Fault",
+    "Faults",
     "HallucinatedIds",
     "HangUp",
     "InvalidArguments",
     "MalformedJSON",
+    "Misbehaviour",
     "Nothing",
     "RateLimit",
     "RefuseConnection",
@@ -77,3 +86,18 @@ __all__ = (
     "trigger_of",
     "until",
 )
+
+_HOMES: Final = {
+    ".behaviours": "Behaviour Delay Nothing RateLimit ReturnResponse ReturnStatus",
+    ".bodies": "EmptyBody MalformedJSON SnipRequest Truncate UnknownFields WrongContentType",
+    ".connections": "HangUp RefuseConnection ResetConnection",
+    ".described": "fault_of trigger_of",
+    ".fault": "AtWork Fault",
+    ".models": "Decline EndlessToolCalls HallucinatedIds InvalidArguments RepeatedText UnknownTool",
+    ".setting": "HEADER Faults Misbehaviour",
+    ".streams": "Duplicate ErrorEvent Reorder SlowFirstToken Split Stall UnknownEvents",
+    ".triggers": "Trigger addressed after always attempt between every matching nth once percentage until",
+}
+"""Where each name is. A fake without faults does not import them."""
+
+__getattr__, __dir__ = lazily(__name__, {name: home for home, names in _HOMES.items() for name in names.split()})

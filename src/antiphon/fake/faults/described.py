@@ -269,29 +269,24 @@ def _joined(kind: Callable[[tuple[Trigger, ...]], Trigger]) -> Callable[[dict[st
 
 
 def _matching(given: dict[str, Any]) -> Trigger:
-    return Matching(**{name: _condition(value) for name, value in given.items()})
+    """Conditions as they stand in rule files, and `stream`."""
+    from ..rulefile import conditions
+    from ..schema import check
 
-
-def _condition(value: Any) -> Any:
-    """A condition as `when` takes it: `{"regex": …}` is a pattern, `{"exactly": …}` the whole text."""
-    if isinstance(value, Mapping):
-        if value.keys() == {"regex"}:
-            try:
-                return re.compile(value["regex"])
-            except (re.error, TypeError) as error:
-                raise ValueError(f"{value['regex']!r} is no pattern: {error}") from None
-        if value.keys() == {"exactly"}:
-            return exactly(value["exactly"])
-        if value.keys() == {"contains"}:
-            return value["contains"]
-        return {name: _condition(each) for name, each in value.items()}
-    return value
+    asked = {name: value for name, value in given.items() if name != "stream"}
+    problems = check(asked, "conditions")
+    made = {} if problems else conditions(asked, (), problems)
+    if problems:
+        raise ValueError(
+            "; ".join(f"{'.'.join(map(str, each.path))}: {each.message}".lstrip(": ") for each in problems)
+        )
+    return Matching(given.get("stream"), **made)
 
 
 def told_condition(name: str, value: Any) -> Any:
     """A condition as JSON. A function has its name, which nobody can read back."""
     if isinstance(value, re.Pattern):
-        return {"regex": value.pattern}
+        return {"matches": value.pattern, **({"ignore_case": True} if value.flags & re.IGNORECASE else {})}
     if isinstance(value, exactly):
         return {"exactly": str.__str__(value)}
     if isinstance(value, Mapping):
@@ -437,6 +432,13 @@ def _number(value: str) -> Any:
     return value
 
 
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no pattern: {error}") from None
+
+
 _WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "yes": True, "no": False}
 
 
@@ -454,7 +456,7 @@ def _conditions(items: Sequence[str]) -> list[tuple[str, Any]]:
         elif name in ("stream", "tool_result") and value.lower() in _WORDS:
             made = _WORDS[value.lower()]
         elif len(value) > 2 and value[0] == value[-1] == "/":
-            made = _condition({"regex": value[1:-1]})
+            made = _pattern(value[1:-1])
         elif value.startswith("="):
             made = exactly(value[1:])
         found.append((name, made))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...server.clock import Clock
     from .triggers import Seen, State, Trigger, When
 
-__all__ = ("AtWork", "Fault", "Faulty", "Stage", "fault")
+__all__ = ("AtWork", "Fault", "Faulty", "Stage", "Struck", "fault")
 
 
 @dataclass(frozen=True, repr=False)
@@ -136,7 +136,16 @@ class Strike(NamedTuple):
 
     behaviour: Behaviour
     scene: Scene
-    fault: AtWork
+    stage: Stage
+
+
+class Struck(tuple[Stage, ...]):
+    """The faults that struck a request."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return " and ".join(map(str, self))
 
 
 class AtWork:
@@ -193,7 +202,8 @@ class AtWork:
             return None
         self.strikes += 1
         random = Random(f"{self._seed} strike {self.strikes}")
-        return Strike(behaviour, Scene(seen, random, self._clock, self._memory), self)
+        scene = Scene(seen, random, self._clock, self._memory)
+        return Strike(behaviour, scene, self.fault.stages[self._place])
 
     def _over(self, seen: Seen) -> bool:
         if self._until is not None and self._until.holds(seen):
@@ -203,8 +213,9 @@ class AtWork:
 
     def explain(self, seen: Seen) -> str:
         """What it would make of a request that came now."""
-        if self._over(seen) and not (self._place + 1 < len(self.fault.stages) or self.fault.repeats):
-            return "no: it is over"
+        if self._over(seen):
+            last = self._place + 1 == len(self.fault.stages) and not self.fault.repeats
+            return "no: it is over" if last else "goes on to its next stage"
         if not self._behaviour.suits(seen):
             return "no: it is not for such requests"
         insists = self._behaviour.insists(seen, dict(self._memory))

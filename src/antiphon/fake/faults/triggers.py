@@ -726,6 +726,7 @@ def matching(
     headers: Mapping[str, Words] | None = None,
     metadata: Mapping[str, Words] | None = None,
     response_format: str | None = None,
+    body: Mapping[str, Any] | None = None,
     predicate: Callable[[Asked], object] | None = None,
     stream: bool | None = None,
 ) -> Trigger:
@@ -745,6 +746,7 @@ def matching(
         headers=headers,
         metadata=metadata,
         response_format=response_format,
+        body=body,
         predicate=predicate,
     )
 

@@ -1,0 +1,234 @@
+"""The faults of a fake: what is set, and the filter in which it strikes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from ...kernel.errors import BadRequestError
+from ..journal import under_way
+
+if TYPE_CHECKING:
+    from ...kernel.flow import Flow
+    from ...kernel.http import Handler, Request, Response
+    from ...server.app import Server
+    from ...server.engine import ChatRequest
+    from ...server.turns import Turn
+    from ..journal import Exchange
+    from .fault import AtWork, Fault, Faulty, Strike
+    from .triggers import Seen, When
+
+__all__ = ("HEADER", "Faults", "Misbehaviour")
+
+HEADER: Final = "x-antiphon-fault"
+"""The header in which a client asks for a fault, told in a line."""
+
+_REMEMBERED: Final = 1000
+
+
+class Faults:
+    """What goes wrong in a fake. While nothing is set, and no header is looked at, no request comes by here."""
+
+    def __init__(self, server: Server, given: Any = (), *, header: bool = False) -> None:
+        self._server = server
+        self._given = [_fault(each) for each in _several(given)]
+        self._lock = threading.Lock()
+        self._set: tuple[AtWork, ...] = ()
+        self._asked: dict[str, AtWork] = {}
+        """Faults that clients asked for, by the lines they were told in."""
+        self.switched: tuple[Fault, ...] = ()
+        """What was set last."""
+        self._header = header
+        self._filtering = False
+        self.reset()
+
+    # What is set
+
+    @property
+    def header(self) -> bool:
+        """Whether clients may ask for faults, in the header `x-antiphon-fault`."""
+        return self._header
+
+    @header.setter
+    def header(self, value: bool) -> None:
+        self._header = value
+        self._fit()
+
+    def set(self, *faults: Faulty, when: When | None = None) -> list[AtWork]:
+        """Have these go wrong from now on, and nothing else; each counts from the first request."""
+        made = [_fault(each, when) for each in faults]
+        self.switched = tuple(made)
+        return self._put([self._begun(each) for each in made])
+
+    def add(self, given: Faulty, *, when: When | None = None) -> AtWork:
+        """Have this go wrong besides."""
+        made = self._begun(_fault(given, when))
+        self._put([*self._set, made])
+        return made
+
+    def remove(self, *several: AtWork) -> None:
+        """Have these go wrong no more. Those that are not set are passed over."""
+        self._put([each for each in self._set if each not in several])
+
+    def clear(self) -> None:
+        """Have nothing go wrong any more. What clients asked for in a header begins anew when it is asked for again."""
+        self._asked = {}
+        self._put([])
+
+    def reset(self) -> None:
+        """Go back to what was given in the beginning."""
+        self._asked = {}
+        self.switched = tuple(self._given)
+        self._put([self._begun(each) for each in self._given])
+
+    def __iter__(self) -> Iterator[AtWork]:
+        return iter(self._set)
+
+    def __len__(self) -> int:
+        return len(self._set)
+
+    def __repr__(self) -> str:
+        return f"<Faults: {'; '.join(map(str, self._set)) or 'none'}>"
+
+    def _begun(self, made: Fault) -> AtWork:
+        from .fault import AtWork
+
+        return AtWork(made, self._server.clock, self._server.seed)
+
+    def _put(self, faults: Iterable[AtWork]) -> list[AtWork]:
+        with self._lock:
+            self._set = tuple(faults)
+            put = list(self._set)
+        self._fit()
+        return put
+
+    def _fit(self) -> None:
+        """Stand in the way of requests where there is a reason to."""
+        wanted = bool(self._set) or self._header
+        if wanted != self._filtering:
+            self._filtering = wanted
+            self._server.inject(self if wanted else None)
+
+    # What it makes of requests
+
+    def __call__(self, handler: Handler) -> Handler:
+        """The handler with faults: a filter, within the journal."""
+
+        def faulty(request: Request) -> Response | Flow[Response]:
+            from .triggers import Seen
+
+            exchange = under_way.get()
+            if exchange is None or request.method == "OPTIONS":  # whether a browser may ask is another question
+                return handler(request)
+            line = request.headers.get(HEADER) if self._header else None
+            if not self._set and line is None:
+                return handler(request)
+            seen = Seen(request, exchange, self._server.clock.now())
+            try:
+                struck = self._struck(seen, line)
+            except (TypeError, ValueError) as error:
+                return self._server.answer(partial(_refused, error), request)
+            if not struck:
+                return handler(request)
+            return self._strike(struck, request, exchange, handler)
+
+        return faulty
+
+    def _struck(self, seen: Seen, line: str | None) -> list[Strike]:
+        with self._lock:
+            faults = self._set
+            if line is not None:
+                asked = self._asked.get(line)
+                if asked is None:
+                    if len(self._asked) >= _REMEMBERED:
+                        self._asked.pop(next(iter(self._asked)))
+                    asked = self._asked[line] = self._begun(_fault(line))
+                faults = (*faults, asked)
+            return [strike for each in faults if (strike := each.strike(seen)) is not None]
+
+    def _strike(self, struck: list[Strike], request: Request, exchange: Exchange, handler: Handler) -> Flow[Response]:
+        from .fault import Struck
+
+        exchange.fault = Struck(each.stage for each in struck)
+        for each in struck:
+            each.scene.seal = partial(self._sealed, request)
+            answer: Any = yield from each.behaviour.before(each.scene)
+            if answer is not None:
+                break
+        else:
+            for each in struck:
+                request = each.behaviour.request(request, each.scene)
+            if any(each.behaviour.twists for each in struck):
+                exchange.twist = partial(_twisted, struck)
+            answer = handler(request)
+            if answer.__class__ is GeneratorType:
+                answer = yield from answer
+        for each in struck:
+            answer = each.behaviour.altered(answer, each.scene)
+        return answer  # type: ignore[no-any-return]
+
+    def _sealed(self, request: Request, answer: Response) -> Response:
+        sealed: Any = self._server.answer(lambda request: answer, request)
+        return sealed  # type: ignore[no-any-return]
+
+    def explain(self, exchange: Exchange) -> list[str]:
+        """What each fault would make of a request if it came now."""
+        from .triggers import Seen
+
+        seen = Seen(exchange._request, exchange, self._server.clock.now())
+        with self._lock:
+            return [f"{each}: {each.explain(seen)}" for each in self._set]
+
+
+def _fault(given: Faulty, when: When | None = None) -> Fault:
+    from .fault import fault
+
+    return fault(given, when=when)
+
+
+def _several(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, (str, Mapping)) else [given]
+
+
+def _twisted(struck: list[Strike], turn: Turn, request: ChatRequest) -> Turn:
+    for each in struck:
+        turn = each.behaviour.twist(turn, request, each.scene)
+    return turn
+
+
+def _refused(error: Exception, request: Request) -> Response:
+    raise BadRequestError.because(f"{HEADER}: {error}", param=HEADER, code="invalid_fault")
+
+
+class Misbehaviour:
+    """Faults that were set together. As a context manager it ends with the block, and what was set before is back."""
+
+    def __init__(self, faults: Faults, given: tuple[Faulty, ...], when: When | None) -> None:
+        self._faults = faults
+        self._before = list(faults)
+        self.faults = faults.set(*given, when=when)
+        """The faults at work."""
+
+    @property
+    def strikes(self) -> int:
+        """How many requests they have struck."""
+        return sum(each.strikes for each in self.faults)
+
+    def stop(self) -> None:
+        """End it: what was set before goes wrong again, if these are set still."""
+        if list(self._faults) == self.faults:
+            self._faults._put(self._before)
+        else:
+            self._faults.remove(*self.faults)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Misbehaviour: {'; '.join(map(str, self.faults)) or 'none'}; {self.strikes} strikes>"
