@@ -72,6 +72,9 @@ ERRORS: Final[dict[int, type[APIStatusError]]] = {
     )
 }
 
+REFUSED: Final = "I'm sorry, but I can't help with that."
+"""The words of a refusal that has none of its own."""
+
 _MESSAGES: Final = {
     401: "Incorrect API key provided.",
     429: "Rate limit reached for requests.",

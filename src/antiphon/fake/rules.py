@@ -132,7 +132,7 @@ class Answering:
         """Answer with several calls at once: names and arguments, as in `("get_weather", {"city": "Oslo"})`."""
         return self.add(answers.tools(calls, self.families))
 
-    def refuse(self, text: str = "I'm sorry, but I can't help with that.") -> Self:
+    def refuse(self, text: str = answers.REFUSED) -> Self:
         """Answer with a refusal; where no model speaks, with the API's, a 400 with the code `moderation_blocked`."""
         return self.add(answers.refusal(text, self.families))
 
@@ -305,10 +305,11 @@ _NONE: Final = _Index(())
 class Rules:
     """The rules of a fake, in the order they were made."""
 
-    def __init__(self, fake: FakeOpenAI | None = None, *, strict: bool = False) -> None:
-        self.strict = strict
-        """Whether what no rule answers is an error."""
-        self.active = strict
+    def __init__(self, fake: FakeOpenAI | None = None, *, strict: bool = False, triggers: bool = False) -> None:
+        self._strict = strict
+        self.triggers = triggers
+        """Whether phrases in messages are answered."""
+        self.active = strict or triggers
         """Whether there is anything to look at before an engine is asked."""
         self.at_door = False
         """Whether there are rules for what reaches no engine."""
@@ -323,6 +324,16 @@ class Rules:
         self._ranked: list[Rule] = []
         self._made = self._scripted = 0
         self._lock = threading.RLock()
+
+    @property
+    def strict(self) -> bool:
+        """Whether what no rule answers is an error."""
+        return self._strict
+
+    @strict.setter
+    def strict(self, strict: bool) -> None:
+        self._strict = strict
+        self.set(self.entries)
 
     # Making
 
@@ -365,7 +376,7 @@ class Rules:
             self.scripts = [each for each in entries if not isinstance(each, Rule)]
             self._indexes = None
             self.at_door = any(OTHERS in rule.families for rule in self._rules)
-            self.active = self.strict or bool(entries)
+            self.active = self._strict or self.triggers or bool(entries)
 
     def replace(self, old: Sequence[Rule | Script], new: Sequence[Rule | Script]) -> None:
         """Have others in place of these, from one request to the next."""
@@ -427,6 +438,12 @@ class Rules:
 
         `given` are rules that answer the same request already, with their engines: they answer this part of it, too.
         """
+        if self.triggers:
+            from . import triggers
+
+            told = triggers.find(asked, family)
+            if told is not None:
+                return told
         if self.scripts and family == CONVERSATIONS:
             found = self._scene(asked)
             if found is not None:
