@@ -14,9 +14,9 @@ from ..kernel.errors import AuthenticationError
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
-    from ..kernel.http import Handler, Request, Response
+    from ..kernel.http import Handler, Headers, Request, Response
 
-__all__ = ("authenticated",)
+__all__ = ("authenticated", "key_of")
 
 _ABSENT = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
@@ -42,7 +42,7 @@ def authenticated(handler: Handler) -> Handler:
         if get("api-key"):
             return handler(request)
         if value is not None:
-            if not _has_key(value):
+            if not _has_key(request.headers, value):
                 raise _malformed(value)
             return handler(request)
         if request.method == "OPTIONS":
@@ -52,11 +52,15 @@ def authenticated(handler: Handler) -> Handler:
     return check
 
 
-def _has_key(value: str) -> bool:
+def key_of(headers: Headers) -> str | None:
+    """The key in the headers of a request; `None` where there is none, or only a signature of Amazon's."""
+    value: str | None = headers.get("authorization")
+    if value is None:
+        return headers.get("api-key") or None
     scheme, _, credentials = value.strip().partition(" ")
     kind = scheme.lower()
     if kind == "bearer":
-        return bool(credentials.strip())
+        return credentials.strip() or None
     if kind == "basic":
         import base64
         import binascii
@@ -64,9 +68,16 @@ def _has_key(value: str) -> bool:
         try:
             _, _, password = base64.b64decode(credentials, validate=True).partition(b":")
         except binascii.Error:
-            return False
-        return bool(password)
-    return kind == "aws4-hmac-sha256" and "Credential=" in credentials and "Signature=" in credentials
+            return None
+        return password.decode("utf-8", "surrogateescape") or None
+    return headers.get("api-key") or None
+
+
+def _has_key(headers: Headers, value: str) -> bool:
+    if key_of(headers) is not None:
+        return True
+    scheme, _, credentials = value.strip().partition(" ")
+    return scheme.lower() == "aws4-hmac-sha256" and "Credential=" in credentials and "Signature=" in credentials
 
 
 def _malformed(value: str) -> AuthenticationError:

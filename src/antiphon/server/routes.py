@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from ..kernel.errors import APIStatusError, NotFoundError
 
-__all__ = ("Address", "Match", "Routes", "not_allowed")
+__all__ = ("Address", "Match", "Routes", "not_allowed", "stripped")
 
 
 class Address(Protocol):
@@ -117,7 +117,7 @@ class Routes(Generic[A]):
         target = self.direct(method, path, query)
         if target is not None:
             return Match(target, {}, None)
-        rest, deployment = _stripped(path)
+        rest, deployment = stripped(path)
         return self._walk(method, path, rest, deployment, query)
 
     def direct(self, method: str, path: str, query: str) -> A | None:
@@ -142,13 +142,14 @@ class Routes(Generic[A]):
 
     def methods(self, path: str) -> set[str]:
         """The methods an address answers to; empty for no address of the API."""
-        rest, _ = _stripped(path)
+        rest, _ = stripped(path)
         reached: list[tuple[_Methods[A], list[str]]] = []
         _reach(self._root, rest.split("/")[1:], 0, [], reached)
         return {name for methods, _ in reached for name in methods}
 
 
-def _stripped(path: str) -> tuple[str, str | None]:
+def stripped(path: str) -> tuple[str, str | None]:
+    """A path below the API's version, and the deployment that an address of Azure's names."""
     for prefix in _STRIPPED:
         if path.startswith(prefix):
             return path[len(prefix) - 1 :], None

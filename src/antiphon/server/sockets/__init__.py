@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...kernel.errors import NotFoundError
 from ...kernel.http import Response
-from ..auth import authenticated
-from ..routes import _stripped
+from ..routes import stripped
 
 if TYPE_CHECKING:
     from ...kernel.dialogue import Dialogue
@@ -28,8 +27,8 @@ ADDRESSES = {"/responses": "responses"}
 
 def opened(server: Server, request: Request) -> Dialogue:
     """The dialogue of a handshake. Raises the API's errors where there is none."""
-    authenticated(_anything)(request)
-    path, _ = _stripped(request.path)
+    server.authentication(_anything)(request)
+    path, _ = stripped(request.path)
     name = ADDRESSES.get(path.rstrip("/"))
     if name is None:
         raise NotFoundError.because(
