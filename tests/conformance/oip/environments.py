@@ -30,12 +30,12 @@ def skip_if_told(name: str) -> None:
         pytest.skip(f"ANTIPHON_SKIP_OIP={told}")
 
 
-def environment(name: str) -> Path:
-    """The directory of the environment of a server, made where it is not there yet.
+def environment(name: str, where: Path = HERE) -> Path:
+    """The directory of the environment of a server, made where it is not there yet from `where/name.txt`.
 
     Raises `RuntimeError` with what the installer said where it cannot be made.
     """
-    requirements = HERE / f"{name}.txt"
+    requirements = where / f"{name}.txt"
     # The servers are of a time before Python 3.13; there another Python is looked for on this machine.
     ours = sys.version_info < (3, 13)
     version = f"{sys.version_info[0]}.{sys.version_info[1]}" if ours else ">=3.11,<3.13"

@@ -58,7 +58,10 @@ def test_a_real_model_of_language(client: openai.OpenAI) -> None:
     assert "Paris" in "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
-    assert "Paris" in client.responses.create(model="smollm2", input="What is the capital of France?", temperature=0).output_text
+    assert (
+        "Paris"
+        in client.responses.create(model="smollm2", input="What is the capital of France?", temperature=0).output_text
+    )
     assert client.chat.completions.create(**ask("Tell a story.", max_tokens=5)).choices[0].finish_reason == "length"
     schema = {
         "type": "object",
@@ -100,6 +103,8 @@ def test_real_vectors(client: openai.OpenAI) -> None:
 
 
 def test_a_voice_and_an_ear(client: openai.OpenAI) -> None:
-    sound = client.audio.speech.create(model="espeak", voice="alloy", input="go forward ten meters", response_format="mp3").read()
+    sound = client.audio.speech.create(
+        model="espeak", voice="alloy", input="go forward ten meters", response_format="mp3"
+    ).read()
     heard = client.audio.transcriptions.create(model="pocketsphinx", file=("said.mp3", sound)).text
     assert "forward" in heard
