@@ -22,7 +22,7 @@ from ..engines.paced import Paced
 from ..engines.speech import speech_engine
 from ..engines.transcription import transcription_engine
 from ..server.app import Server
-from ..server.clock import RealClock
+from ..server.clock import RealClock, VirtualClock
 from ..server.engine import Engines
 from . import asserts
 from .asked import exactly
@@ -144,31 +144,37 @@ class FakeOpenAI:
         faults: Faulty | Iterable[Faulty] = (),
         fault_header: bool = False,
     ) -> None:
+        self._given = {name: value for name, value in locals().items() if name != "self"}
         self.rules = ruling = Rules(self, strict=strict, triggers=triggers)
         """What `when` was told."""
         clock = RealClock() if clock is None else clock
         self.journal = Journal(clock, journal, Prices(prices))
         """What was asked and answered."""
-        first, each = latency if isinstance(latency, tuple) else (latency, 0.0)
-
-        def answering(source: Answers) -> ChatEngine:
-            found = Ruled(self.rules, made(source, seed=seed))
-            return Paced(found, first, each) if first or each else found
-
         others: Any = {} if engines is None else engines
         if not isinstance(others, Mapping):
             raise TypeError(f"engines is a mapping from models to engines, not a {type(others).__name__}")
-        chat = {"*": answering(engine), **{name: answering(source) for name, source in others.items()}}
-        self.server = Server(
-            Engines(
-                chat,
+
+        def engines_with(seed: int | str, latency: float | tuple[float, float]) -> Engines:
+            first, each = latency if isinstance(latency, tuple) else (latency, 0.0)
+
+            def answering(source: Answers) -> ChatEngine:
+                found = Ruled(ruling, made(source, seed=seed))
+                return Paced(found, first, each) if first or each else found
+
+            return Engines(
+                {"*": answering(engine), **{name: answering(source) for name, source in others.items()}},
                 ruled(ruling, "embeddings", _by_name(embeddings, embedding_engine)),
                 ruled(ruling, "images", _by_name(images, partial(image_engine, seed=seed))),
                 ruled(ruling, "moderations", _by_name(moderations, moderation_engine)),
                 ruled(ruling, "speech", _by_name(speech, speech_engine)),
                 ruled(ruling, "transcriptions", _by_name(transcriptions, partial(transcription_engine, seed=seed))),
                 models=models,
-            ),
+            )
+
+        self._engines_with = engines_with
+        self._latency = latency
+        self.server = Server(
+            engines_with(seed, latency),
             store=store,
             clock=clock,
             seed=seed,
@@ -228,12 +234,29 @@ class FakeOpenAI:
         """Go back to a snapshot. Raises `TypeError` for what is no snapshot."""
         self.server.restore(state)
 
-    def reset(self) -> None:
-        """Forget everything, the journal, the rules and the faults too, and begin anew with the seed."""
-        self.server.reset()
+    def reset(self, seed: int | str | None = None) -> None:
+        """Forget everything, the journal, the rules and the faults too, and begin anew, with the seed or another."""
+        self.server.reset(seed)
+        if seed is not None:
+            self.server.engines = self._engines_with(seed, self._latency)
         self.journal.clear()
         self.rules.reset()
         self.faults.reset()
+
+    @property
+    def latency(self) -> float | tuple[float, float]:
+        """The seconds before a model's first word, or those and the seconds between its further pieces."""
+        return self._latency
+
+    @latency.setter
+    def latency(self, latency: float | tuple[float, float]) -> None:
+        self.server.engines = self._engines_with(self.server.seed, latency)
+        self._latency = latency
+
+    def another(self, **changes: Any) -> FakeOpenAI:
+        """A fake that is made as this one was, apart from `changes`, with a state and a clock of its own."""
+        clock = VirtualClock(self.clock.now()) if isinstance(self.clock, VirtualClock) else None
+        return FakeOpenAI(**{**self._given, "store": None, "clock": clock, **changes})
 
     # What it answers
 

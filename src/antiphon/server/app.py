@@ -217,13 +217,15 @@ class Server:
             self.derived = {}
             self.jobs.reload()
 
-    def reset(self) -> None:
-        """Begin anew: an empty store, and the ids and random numbers of the seed from the first."""
+    def reset(self, seed: int | str | None = None) -> None:
+        """Begin anew: an empty store, and the ids and random numbers of the seed, or of another, from the first."""
         with self.lock:
+            if seed is not None:
+                self.seed = seed
             self.store.clear()
-            self.ids.reset()
+            self.ids.reset(seed)
             self.random = Random(f"random {self.seed}")
-            self._envelope.reset()
+            self._envelope.reset(seed)
             self.derived = {}
             self.jobs.reload()
 

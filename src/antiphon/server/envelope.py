@@ -67,8 +67,8 @@ class Envelope:
         """A request id."""
         return self._random.new("req_")
 
-    def reset(self) -> None:
-        self._random.reset()
+    def reset(self, seed: int | str | None = None) -> None:
+        self._random.reset(None if seed is None else f"requests {seed}")
 
     def snapshot(self) -> Any:
         return self._random.snapshot()

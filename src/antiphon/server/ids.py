@@ -68,8 +68,10 @@ class Ids:
             length = _MIXED.get(prefix, 24)
         return prefix + self._random.getrandbits(8 * length).to_bytes(length, "big").translate(_ALNUM).decode()
 
-    def reset(self) -> None:
-        """Begin the sequence again."""
+    def reset(self, seed: int | str | None = None) -> None:
+        """Begin the sequence again, or that of another seed."""
+        if seed is not None:
+            self._seed = seed
         self._random = Random(f"ids {self._seed}")
 
     def snapshot(self) -> Any:
