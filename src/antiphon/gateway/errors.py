@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .config import ModelConfig, Patience
     from .oip.messages import ModelMetadata
 
-__all__ = ("broken", "lost", "misconfigured", "refused", "slow", "unreachable", "untouched")
+__all__ = ("broken", "full", "lost", "misconfigured", "refused", "slow", "unreachable", "untouched", "waited")
 
 NO_RETRY: Final = {"x-should-retry": "false"}
 _ADDRESS: Final = "model_not_found"
@@ -115,6 +115,27 @@ def slow(model: str, what: str, seconds: float | None, *, ran: bool = True) -> A
         status=504,
         code="upstream_timeout" if ran else "upstream_connect_timeout",
         headers=NO_RETRY if ran else {"x-should-retry": "true"},
+    )
+
+
+def full(model: str, waiting: int) -> APIStatusError:
+    """The error for a request that finds so many others waiting that it may not."""
+    return APIStatusError.because(
+        f"The model `{model}` is busy, and {waiting} requests wait for it already. Try again later.",
+        status=429,
+        type="rate_limit_error",
+        code="queue_full",
+        headers={"retry-after": "1"},
+    )
+
+
+def waited(model: str, seconds: float) -> APIStatusError:
+    """The error for a request that has waited for its turn for so long."""
+    return InternalServerError.because(
+        f"The model `{model}` is busy: the request waited {seconds:g} seconds for its turn. Try again later.",
+        status=503,
+        code="queue_timeout",
+        headers={"retry-after": "1"},
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...kernel.options import Timeout
 from ..engines import ChatModel, EmbeddingModel, ImageModel
 from ..model import Model
 from ..oip.rest import Rest
+from ..patience import transport_timeout
+from ..servers import Servers
 
 if TYPE_CHECKING:
     from ...kernel.flow import Flow
@@ -20,8 +21,9 @@ __all__ = ("OipBackend", "serve")
 class OipBackend:
     """Asks a model the way its convention says."""
 
-    def __init__(self, config: ModelConfig, servers: Any) -> None:
+    def __init__(self, config: ModelConfig, servers: Servers) -> None:
         self.config = config
+        self.pool = servers.pool
         self.model = Model(config, servers)
         made = {
             "chat": ChatModel(self.model),
@@ -46,6 +48,6 @@ class OipBackend:
 
 def serve(config: ModelConfig) -> OipBackend:
     """The backend of a model."""
-    patience = config.patience
-    timeout = Timeout(patience.first, connect=patience.connect)
-    return OipBackend(config, Rest(config.urls[0], headers=config.headers, timeout=timeout))
+    timeout = transport_timeout(config.patience)
+    servers = [(url, Rest(url, headers=config.headers, timeout=timeout)) for url in config.urls]
+    return OipBackend(config, Servers(config, servers))

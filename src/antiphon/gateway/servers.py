@@ -1,0 +1,157 @@
+"""The servers of a model behind one face: who asks need not know how many there are, nor which one answers."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ..kernel.errors import APIStatusError
+from .errors import untouched
+from .patience import Guard
+from .pool import Pool, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..kernel.flow import Flow
+    from .config import ModelConfig
+    from .metrics import ModelMeters
+    from .oip.messages import InferRequest, InferResponse, ModelMetadata, RepositoryEntry, ServerMetadata
+    from .oip.protocol import Answers, Oip
+    from .pool import Place
+
+__all__ = ("Servers",)
+
+
+class Servers:
+    """Replicas of one model, with their limits, their queue, and the patience with them. It is an `Oip` itself.
+
+    `servers` are they, each with its address. `now` is a clock in seconds, for when one that was sick is asked again.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        servers: Sequence[tuple[str, Oip]],
+        *,
+        meters: ModelMeters | None = None,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        self.config = config
+        self.pool: Pool[Oip] = Pool(config, servers, self._probe, meters=meters, now=now)
+        self._servers = tuple(server for _, server in servers)
+
+    def infer(self, request: InferRequest) -> Flow[InferResponse]:
+        def ask(server: Oip) -> Flow[InferResponse]:
+            guard = Guard(config.name, config.patience)
+            try:
+                return (yield from guard.over(server.infer(request)))
+            finally:
+                guard.stop()
+
+        config = self.config
+        answer, place = yield from self.pool.ask(ask)
+        place.leave()
+        return answer
+
+    def open(self, request: InferRequest) -> Flow[Answers]:
+        def ask(server: Oip) -> Flow[tuple[Answers, Guard]]:
+            guard = Guard(config.name, config.patience)
+            try:
+                return (yield from guard.over(server.open(request))), guard
+            except BaseException:
+                guard.stop()
+                raise
+
+        config = self.config
+        (answers, guard), place = yield from self.pool.ask(ask)
+        return _Held(answers, guard, place, self.pool)
+
+    def live(self) -> Flow[bool]:
+        return (yield from self._one_of(lambda server: server.live()))
+
+    def ready(self, model: str | None = None, version: str | None = None) -> Flow[bool]:
+        """Whether any of them is."""
+        return (yield from self._one_of(lambda server: server.ready(model, version)))
+
+    def server(self) -> Flow[ServerMetadata]:
+        return (yield from self.pool.anyone(lambda server: server.server()))
+
+    def metadata(self, model: str, version: str | None = None) -> Flow[ModelMetadata]:
+        return (yield from self.pool.anyone(lambda server: server.metadata(model, version)))
+
+    def index(self) -> Flow[list[RepositoryEntry]]:
+        return (yield from self.pool.anyone(lambda server: server.index()))
+
+    def load(self, model: str) -> Flow[None]:
+        """Load it at every one of them."""
+        for server in self._servers:
+            yield from server.load(model)
+
+    def unload(self, model: str) -> Flow[None]:
+        """Unload it at every one of them."""
+        for server in self._servers:
+            yield from server.unload(model)
+
+    def close(self) -> None:
+        """Let go of every connection, once nothing is under way any more."""
+        self.pool.close(self._close)
+
+    def _close(self) -> None:
+        for server in self._servers:
+            server.close()
+
+    def _one_of(self, ask: Callable[[Oip], Flow[bool]]) -> Flow[bool]:
+        failure: APIStatusError | None = None
+        for server in self._servers:
+            try:
+                if (yield from ask(server)):
+                    return True
+            except APIStatusError as error:
+                failure = error
+        if failure is not None and not untouched(failure):
+            raise failure
+        return False
+
+    def _probe(self, server: Oip) -> Flow[bool]:
+        return (yield from server.ready(self.config.upstream_name, self.config.version))
+
+
+class _Held:
+    """A stream of answers that holds a place at its server until it is over or left."""
+
+    __slots__ = ("_answers", "_begun", "_guard", "_place", "_pool")
+
+    def __init__(self, answers: Answers, guard: Guard, place: Place[Oip], pool: Pool[Oip]) -> None:
+        self._answers = answers
+        self._guard = guard
+        self._place = place
+        self._pool = pool
+        self._begun = False
+
+    def more(self) -> Flow[list[InferResponse]]:
+        guard = self._guard
+        if self._begun:
+            guard.further()
+        try:
+            found = yield from guard.over(self._answers.more())
+        except APIStatusError as error:
+            self._answers.close()
+            guard.stop()
+            if self._place.failed(error):
+                yield Watch(self._pool)
+            raise
+        if found:
+            self._begun = True
+        else:
+            guard.stop()
+            self._place.leave()
+        return found
+
+    def close(self) -> None:
+        self._guard.stop()
+        self._answers.close()
+        self._place.leave()
+
+    def __del__(self) -> None:
+        self.close()
