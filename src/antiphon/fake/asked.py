@@ -189,6 +189,9 @@ def _named(name: str, wanted: Any) -> _Condition:
     def differs(asked: Asked) -> str:
         return f"{name} is {shown(read(asked))}, not {wanted!r}"
 
+    if not any(c in "*?[" for c in wanted[:-1]) and wanted[-1:] == "*":
+        beginning = wanted[:-1]
+        return _Condition(2, lambda asked: read(asked).startswith(beginning), differs)
     if any(c in "*?[" for c in wanted):
         return _Condition(2, lambda asked: fnmatchcase(read(asked), wanted), differs)
     return _Condition(3, lambda asked: read(asked) == wanted, differs)
@@ -332,11 +335,15 @@ class Conditions:
             return str.__str__(value) if isinstance(value, exactly) else None
         return None if any(c in "*?[" for c in value) else value
 
-    @property
-    def part(self) -> str | None:
-        """What the text has to have in it; `None` where that is not the condition."""
-        value = self.given.get("text")
+    def part(self, name: str) -> str | None:
+        """What a text has to have in it; `None` where that is not the condition."""
+        value = self.given.get(name)
         return value if isinstance(value, str) and not isinstance(value, exactly) else None
+
+    def pair(self, name: str) -> tuple[str, str] | None:
+        """A header, or a field of the metadata, and the one value that it has to have; `None` where there is none."""
+        held: Mapping[str, Any] = self.given.get(name) or {}
+        return next(((key, str.__str__(value)) for key, value in held.items() if isinstance(value, str)), None)
 
     def hold(self, asked: Asked) -> bool:
         """Whether a request is meant."""

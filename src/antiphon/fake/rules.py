@@ -256,48 +256,78 @@ def _listed(names: Iterable[str]) -> str:
 class _Index:
     """The rules of a family, the most specific first, and a way to the few that a request may meet.
 
-    Each rule stands in one place: under a text, a model or an operation where it lets pass only this one, beside the
-    words it looks for, or among the rest. What is found there is then looked at as a whole.
+    Each rule stands in one place: under a text, a model, a header or another thing of which it lets pass only one, with
+    the words it looks for, or among the rest. What is found there is then looked at as a whole.
     """
 
     def __init__(self, ranked: Sequence[Rule]) -> None:
         self.ranked = ranked
         self._texts: dict[str, list[int]] = {}
         self._models: dict[str, list[int]] = {}
+        self._tools: dict[str, list[int]] = {}
         self._operations: dict[str, list[int]] = {}
-        self._parts: list[tuple[str, int]] = []
+        self._pairs: dict[tuple[str, str], dict[str, list[int]]] = {}
+        self._parts: dict[str, list[tuple[str, int]]] = {}
         self._rest: list[int] = []
         common = Counter(rule.conditions.only("model") for rule in ranked)
         for place, rule in enumerate(ranked):
-            conditions = rule.conditions
-            text, model, operation = map(conditions.only, ("text", "model", "operation"))
-            part = conditions.part
-            if text is not None:
-                self._texts.setdefault(text, []).append(place)
-            elif model is not None and (part is None or common[model] <= 2):
-                self._models.setdefault(model, []).append(place)
-            elif part is not None:
-                self._parts.append((part, place))
-            elif operation is not None:
-                self._operations.setdefault(operation, []).append(place)
-            else:
-                self._rest.append(place)
+            self._put(place, rule.conditions, common)
+
+    def _put(self, place: int, conditions: Conditions, common: Counter[str | None]) -> None:
+        text, model, operation = map(conditions.only, ("text", "model", "operation"))
+        if text is not None:
+            self._texts.setdefault(text, []).append(place)
+            return
+        if model is not None and common[model] <= _RARE:
+            self._models.setdefault(model, []).append(place)
+            return
+        for name in ("headers", "metadata"):
+            pair = conditions.pair(name)
+            if pair is not None:
+                self._pairs.setdefault((name, pair[0]), {}).setdefault(pair[1], []).append(place)
+                return
+        for name in ("text", "tool_result", "system"):
+            part = conditions.part(name)
+            if part is not None:
+                self._parts.setdefault(name, []).append((part, place))
+                return
+        tools: Any = conditions.given.get("tools")
+        if tools:
+            self._tools.setdefault(tools if isinstance(tools, str) else next(iter(tools)), []).append(place)
+        elif model is not None:
+            self._models.setdefault(model, []).append(place)
+        elif operation is not None:
+            self._operations.setdefault(operation, []).append(place)
+        else:
+            self._rest.append(place)
 
     def meant(self, asked: Asked) -> Iterator[Rule]:
         """The rules whose conditions a request meets, the most specific first."""
-        found = self._rest
-        if self._texts or self._parts:
-            text = asked.text
-            found = [*found, *self._texts.get(text, ()), *[at for part, at in self._parts if part in text]]
+        found = list(self._rest)
+        if self._texts:
+            found += self._texts.get(asked.text, ())
         if self._models:
-            found = [*found, *self._models.get(asked.model, ())]
+            found += self._models.get(asked.model, ())
         if self._operations:
-            found = [*found, *self._operations.get(asked.operation, ())]
+            found += self._operations.get(asked.operation, ())
+        for (name, key), held in self._pairs.items():
+            value = getattr(asked, name).get(key)
+            found += held.get(value, ()) if isinstance(value, str) else ()
+        for name, parts in self._parts.items():
+            text = getattr(asked, name)
+            if text is not None:
+                found += [place for part, place in parts if part in text]
+        if self._tools:
+            for tool in asked.tools:
+                found += self._tools.get(tool, ())
         ranked = self.ranked
-        for place in sorted(found):
+        for place in sorted(set(found)) if len(found) > 1 else found:
             if ranked[place].conditions.hold(asked):
                 yield ranked[place]
 
+
+_RARE: Final = 2
+"""Rules for one model that are looked at whenever it is asked; of more, other conditions tell them apart."""
 
 _NONE: Final = _Index(())
 

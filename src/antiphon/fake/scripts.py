@@ -312,11 +312,10 @@ def _follow(script: Script, told: _Told) -> tuple[int, Sequence[str], int] | Non
         if place == len(legs):
             departed = departed or (place, [], start)
             continue
-        differences = legs[place].conditions.differences(told.until(parts))
-        if not differences:
-            return place, differences, start
+        if legs[place].conditions.hold(told.until(parts)):
+            return place, (), start
         if place:
-            departed = departed or (place, differences, start)
+            departed = departed or (place, legs[place].conditions.differences(told.until(parts)), start)
     return departed
 
 
