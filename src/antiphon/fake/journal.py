@@ -149,7 +149,9 @@ class Exchange:
     def asked(self) -> Asked:
         """What the request asks, as rules see it."""
         body: Mapping[str, Any] = self.body if isinstance(self.body, Mapping) else {}
-        return asked_of(self.operation, body, self._request.headers)
+        asked = asked_of(self.operation, body, self._request.headers)
+        asked.path = self.path
+        return asked
 
     @property
     def model(self) -> str:
@@ -272,7 +274,10 @@ class Exchange:
             return f"fault {self.fault}"
         if self.rule is not None:
             return str(self.rule)
-        return "server" if self.engine is None else repr(self.engine)
+        if self.engine is None:
+            return "server"
+        kind = type(self.engine)
+        return kind.__name__ if kind.__repr__ is object.__repr__ else repr(self.engine)
 
     def __repr__(self) -> str:
         told = str(self.asked) if self.operation else f"{self.method} {self.path}"

@@ -250,7 +250,6 @@ def at_the_door(rules: Rules) -> Filter:
                 exchange = under_way.get() or Exchange(request, 0.0)
                 if exchange.operation and family_of(exchange.operation) == OTHERS:
                     asked = exchange.asked
-                    asked.path = request.path
                     taken = rules.take(asked, OTHERS)
                     if taken is not None:
                         exchange.rule = taken[0]
