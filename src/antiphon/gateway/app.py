@@ -1,66 +1,171 @@
 """The gateway: the server of the API over engines that ask models behind the Open Inference Protocol.
 
+gateway = Gateway("gateway.toml")
 gateway = Gateway(models={"chatgpt": "http://localhost:8080"})
-client = OpenAI(transport=gateway)          # in process
-gateway.start(port=9000)                    # or on a port
+
+gateway.client().chat.completions.create(...)     # in process
+with gateway.start(port=9000) as server: ...      # on a port, for any client in any language
+app.mount("/openai", gateway.asgi())              # within an ASGI application
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Self
 
 from ..server.app import Server
 from ..server.engine import Engines
 from .backends import Backend, backend
 from .config import GatewayConfig, ModelConfig
+from .discovery import Discovery
+from .health import pages
+from .keys import Keys, is_loopback
 from .passing import passing
 from .world import NetworkClock, NetworkWorld
 
 if TYPE_CHECKING:
     from ..client import AsyncOpenAI, OpenAI
-    from ..hosting.run import Running
+    from ..hosting.asgi import ASGI
+    from ..hosting.run import TLS, Running
+    from ..kernel.dialogue import Dialogue
     from ..kernel.flow import Flow, World
     from ..kernel.http import Handler, Request, Response
+    from ..transports.httpx2 import HandlerTransport
+    from .keys import Buckets
 
-__all__ = ("Gateway",)
+__all__ = ("PORT", "Gateway", "closed", "tls")
+
+PORT = 9000
+"""The port a gateway is started on unless told otherwise."""
+
+ORIGIN = "http://gateway.test"
+"""Where clients in process address it. Addresses below `.test` lead nowhere."""
 
 
 class Gateway:
-    """The OpenAI API in front of models.
+    """The OpenAI API in front of models. It is a handler: calling it answers a request.
 
-    `models` names them: each is a `ModelConfig`, or the address of its server. `config` has everything else; what is
-    given in both is taken from `models`. `transport` is how its servers are reached.
+    `config` is a `GatewayConfig`, the path of a TOML file, or a mapping of the shape the file has. `models` are further
+    ones, or others in place of its own: each is a `ModelConfig`, or the address of its server. `transport` is how its
+    servers are reached over HTTP. `buckets` is where the limits of keys are kept.
+
+    Raises `ConfigError` with all that is wrong with a configuration, and `OSError` for a file that cannot be read.
     """
 
     def __init__(
         self,
-        config: GatewayConfig | None = None,
+        config: GatewayConfig | Mapping[str, Any] | str | os.PathLike[str] | None = None,
         *,
         models: Mapping[str, ModelConfig | str] | None = None,
         transport: Any = None,
+        buckets: Buckets | None = None,
     ) -> None:
-        config = GatewayConfig() if config is None else config
-        if models is not None:
-            given = {name: _model(name, each) for name, each in models.items()}
-            config = replace(config, models={**config.models, **given})
-        self.config = config
+        self.config = _config(config, models)
+        """What it was told."""
+        self.closed = False
         self._world = NetworkWorld(transport)
-        self.backends = {name: backend(each) for name, each in config.models.items()}
+        self._buckets = buckets
+        self._inner: Handler | None = None
+        self._door: Handler
+        self.backends: dict[str, Backend] = {name: backend(each) for name, each in self.config.models.items()}
+        """What serves each model, by its name."""
         self.server = Server(
             _engines(self.backends),
             clock=NetworkClock(self._world),
+            # Ids are not those of another process, nor of one that was here before.
+            seed=token_hex(8),
             models=list(self.backends),
-            organization=config.organization,
-            max_body=config.max_body,
+            organization=self.config.organization,
+            max_body=self.config.max_body,
             unknown_fields="allow",
-            authentication=lambda handler: _open(passing(self.backends, config.max_body)(handler)),
+            authentication=self._entered,
+            published_limits=False,
         )
+        """The server of the API behind it, with its store, clock, ids and engines."""
+        self._furnish()
+        self.pages: dict[str, Handler] = pages(self)
+        """What is answered without a key, by its path."""
+
+    def _entered(self, handler: Handler) -> Handler:
+        """What the server has its requests pass: whatever the door is now. Websockets are opened past the rest of it."""
+        if self._inner is not None:
+            return self.keys(handler)
+        self._inner = handler
+        return self._through
+
+    def _through(self, request: Request) -> Response | Flow[Response]:
+        return self._door(request)
+
+    def _build(self) -> None:
+        assert self._inner is not None
+        self._door = self.discovery(self.keys(passing(self.backends, self.config.max_body)(self._inner)))
+
+    def _furnish(self) -> None:
+        """Make what follows from the configuration, and let it take the place of what was there."""
+        config = self.config
+        self.keys = Keys(config, self._buckets)
+        self.keys.store = self.server.store
+        self.discovery = Discovery(config, self._discovered)
+        self._build()
+
+    def _serve(self, models: Mapping[str, ModelConfig]) -> None:
+        """Have these models: those that are as they were stay, with their connections and what is known of them."""
+        before = self.backends
+        kept = {name: each for name, each in before.items() if name in models and each.config == models[name]}
+        made = {name: backend(each) for name, each in models.items() if name not in kept}
+        self.backends = {name: kept.get(name) or made[name] for name in models}
+        self.server.engines = _engines(self.backends)
+        self.server.models = tuple(self.backends)
+        for name, each in before.items():
+            if name not in kept:
+                each.close()
+
+    def _discovered(self, found: Mapping[str, ModelConfig]) -> None:
+        self._serve({**self.config.models, **found})
+        self._build()
+
+    def reload(self, config: GatewayConfig | Mapping[str, Any] | str | os.PathLike[str]) -> None:
+        """Be told something else: models, keys and their settings, from the next request on.
+
+        Nothing that is under way is cut: it goes on with the servers it has. What is kept (files, Responses …) stays.
+        Where it listens, TLS, workers and the log are not changed so. Raises as the constructor does, with nothing
+        changed.
+        """
+        config = _config(config, None)
+        found = self.discovery.models if config.discover == self.config.discover else {}
+        self._serve({**config.models, **{name: each for name, each in found.items() if name not in config.models}})
+        self.config = config
+        self._furnish()
+
+    def close(self) -> None:
+        """Let go of every connection, once nothing is under way any more. Twice does nothing."""
+        if not self.closed:
+            self.closed = True
+            for each in self.backends.values():
+                each.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.backends) or "no models"
+        return f"<Gateway to {names}{', closed' if self.closed else ''}>"
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
         """Answer a request."""
-        return self.server(request)
+        page = self.pages.get(request.path)
+        return self.server(request) if page is None else page(request)
+
+    def dialogue(self, request: Request) -> Dialogue | Response:
+        """Open a websocket, or refuse to."""
+        return self.server.dialogue(request)
 
     @property
     def world(self) -> World:
@@ -72,11 +177,27 @@ class Gateway:
         """The largest request body, in bytes."""
         return self.server.max_body
 
-    def start(self, port: int = 9000, host: str = "127.0.0.1") -> Running:
-        """Serve on a port from a thread of its own; port 0 takes a free one."""
+    # Ways to it
+
+    def start(self, port: int | None = None, host: str | None = None) -> Running:
+        """Serve on a port from a thread of its own; port 0 takes a free one. Both are the configuration's unless told.
+
+        The handle has the server's `url`, `base_url`, `host` and `port`, and `stop()`; it is a context manager, plain
+        and async. Needs `antiphon[gateway]`. Raises `PortInUse` when the port is taken, and `ValueError` where others
+        could reach it without a key though the configuration does not say that it is open.
+        """
         from ..hosting.run import serve_in_background
 
-        return serve_in_background(self, host, port)
+        config = self.config
+        host = config.host if host is None else host
+        closed(config, host)
+        return serve_in_background(self, host, config.port if port is None else port, tls=tls(config))
+
+    def asgi(self) -> ASGI:
+        """The gateway as an ASGI application, to be served or mounted anywhere."""
+        from ..hosting.asgi import ASGI
+
+        return ASGI(self)
 
     def client(self, **options: Any) -> OpenAI:
         """A client of this package that calls the gateway in process. Takes the options of `OpenAI`."""
@@ -91,7 +212,52 @@ class Gateway:
         return AsyncOpenAI(**self._connected(options))
 
     def _connected(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {"api_key": "none", "base_url": "http://gateway/v1", "transport": self, **options}
+        return {"api_key": "none", "base_url": f"{ORIGIN}/v1", "transport": self, **options}
+
+    def official_transport(self) -> HandlerTransport:
+        """A transport of httpx2 that calls the gateway in process, for clients of the official package.
+
+            openai.OpenAI(api_key="any", http_client=httpx2.Client(transport=gateway.official_transport()))
+
+        It serves blocking and async clients alike. Needs `httpx2`, which comes with the official package.
+        """
+        from ..transports.httpx2 import HandlerTransport
+
+        return HandlerTransport(self)
+
+
+def closed(config: GatewayConfig, host: str) -> None:
+    """See that nobody is let in unknowingly. Raises `ValueError` for an address that others reach, without keys."""
+    if config.open is None and not config.keys and not is_loopback(host):
+        raise ValueError(
+            f"at {host} anybody who reaches this machine could ask: give it [[keys]] (antiphon gateway hash-key makes "
+            "one), or say that it is meant so with open = true, or --open"
+        )
+
+
+def tls(config: GatewayConfig) -> TLS | None:
+    """The certificate and the key of a configuration, where it has them."""
+    from ..hosting.run import TLS
+
+    if config.certificate is None or config.private_key is None:
+        return None
+    return TLS(Path(config.certificate), Path(config.private_key))
+
+
+def _config(given: Any, models: Mapping[str, ModelConfig | str] | None) -> GatewayConfig:
+    if isinstance(given, (str, os.PathLike)):
+        from .loading import load
+
+        given = load(given)
+    elif isinstance(given, Mapping):
+        from .loading import of
+
+        given = of(given)
+    config: GatewayConfig = GatewayConfig() if given is None else given
+    if models is None:
+        return config
+    named = {name: _model(name, each) for name, each in models.items()}
+    return replace(config, models={**config.models, **named})
 
 
 def _model(name: str, given: ModelConfig | str) -> ModelConfig:
@@ -106,7 +272,3 @@ def _engines(backends: Mapping[str, Backend]) -> Engines:
         for kind, engine in each.engines.items():
             made[kind][name] = engine
     return Engines(*made.values())
-
-
-def _open(handler: Handler) -> Handler:
-    return handler

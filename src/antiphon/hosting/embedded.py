@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from granian._granian import SocketHolder
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.server.embed import Server
 
 from .direct import spawner
 
 if TYPE_CHECKING:
     from .rsgi import RSGI
+    from .run import TLS
 
 __all__ = ("BACKLOG", "Embedded")
 
@@ -40,9 +41,10 @@ class _Granian(Server):
 class Embedded:
     """Serves an application from the running event loop until `stop`."""
 
-    def __init__(self, app: RSGI, listener: socket.socket) -> None:
+    def __init__(self, app: RSGI, listener: socket.socket, tls: TLS | None = None) -> None:
         self.app = app
         self.listener = listener
+        self.tls = tls
         self.stopping = asyncio.Event()
         self.cutting = asyncio.Event()
 
@@ -73,6 +75,9 @@ class Embedded:
             backlog=BACKLOG,
             log_enabled=False,
             log_dictconfig=_QUIET,
+            ssl_cert=None if self.tls is None else self.tls.certificate,
+            ssl_key=None if self.tls is None else self.tls.private_key,
+            ssl_protocol_min=SSLProtocols.tls12,
         )
         server.listener = self.listener
         serving = asyncio.ensure_future(server.serve(spawner(self.app)))

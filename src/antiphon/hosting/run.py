@@ -10,7 +10,8 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from .rsgi import RSGI
 
@@ -19,12 +20,28 @@ if TYPE_CHECKING:
     from ..kernel.http import Filter, Handler
     from .embedded import Embedded
 
-__all__ = ("DEFAULT_PORT", "PortInUse", "Running", "bind", "serve_in_background", "serve_until_signalled")
+__all__ = (
+    "DEFAULT_PORT",
+    "TLS",
+    "PortInUse",
+    "Running",
+    "authority",
+    "bind",
+    "serve_in_background",
+    "serve_until_signalled",
+)
 
 DEFAULT_PORT = 45674
 
 PATIENCE = 4.0
 """How long `stop` waits for answers under way, in seconds, before it cuts them off."""
+
+
+class TLS(NamedTuple):
+    """What a server shows of itself: PEM files, of its certificate with those that vouch for it, and of its key."""
+
+    certificate: Path
+    private_key: Path
 
 
 class PortInUse(OSError):
@@ -77,13 +94,13 @@ def authority(host: str, port: int) -> str:
 class Running:
     """A server in the background. A context manager, plain and async; leaving it stops the server."""
 
-    def __init__(self, app: RSGI, host: str, port: int) -> None:
+    def __init__(self, app: RSGI, host: str, port: int, tls: TLS | None = None) -> None:
         listener = bind(host, port)
         self.host = host
         """The host it was bound to."""
         self.port: int = listener.getsockname()[1]
         """The port it listens at."""
-        self.url = f"http://{authority(host, self.port)}"
+        self.url = f"{'http' if tls is None else 'https'}://{authority(host, self.port)}"
         """Scheme, host and port, such as `http://127.0.0.1:45674`."""
         self.base_url = f"{self.url}/v1"
         """What clients of the API take as their `base_url`."""
@@ -93,7 +110,7 @@ class Running:
         self._failed: list[BaseException] = []
         self._ready = threading.Event()
         self._thread = threading.Thread(
-            target=self._serve, args=(app, listener), name=f"antiphon-{self.port}", daemon=True
+            target=self._serve, args=(app, listener, tls), name=f"antiphon-{self.port}", daemon=True
         )
         self._thread.start()
         self._ready.wait()
@@ -102,10 +119,10 @@ class Running:
             raise RuntimeError(f"the server at {self.url} did not start") from self._failed[0]
         _RUNNING.add(self)
 
-    def _serve(self, app: RSGI, listener: socket.socket) -> None:
+    def _serve(self, app: RSGI, listener: socket.socket, tls: TLS | None) -> None:
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
-            self._server = Embedded(app, listener)
+            self._server = Embedded(app, listener, tls)
             await self._server.run(self._ready.set)
 
         try:
@@ -175,15 +192,16 @@ def serve_in_background(
     filters: Iterable[Filter] = (),
     world: World | None = None,
     max_body: int | None = None,
+    tls: TLS | None = None,
 ) -> Running:
     """Serve a handler from a thread of its own and return when it accepts requests.
 
     Port 0 means a free one. `filters` wrap the handler, the first outermost. `world` is how flows and streamed
     bodies touch the outside: a world with a virtual clock makes their pauses take no time. Bodies above
-    `max_body` bytes are refused. Both default to the handler's attributes of these names. Raises `PortInUse`, or
-    `OSError` for an address that is not of this machine.
+    `max_body` bytes are refused. Both default to the handler's attributes of these names. With `tls` it is https.
+    Raises `PortInUse`, or `OSError` for an address that is not of this machine.
     """
-    return Running(RSGI(handler, filters, world=world, max_body=max_body), host, port)
+    return Running(RSGI(handler, filters, world=world, max_body=max_body), host, port, tls)
 
 
 def serve_until_signalled(
@@ -195,15 +213,20 @@ def serve_until_signalled(
     max_body: int | None = None,
     ready: Callable[[], None] = lambda: None,
     patience: float = PATIENCE,
+    tls: TLS | None = None,
+    reload: Callable[[], None] | None = None,
 ) -> None:
-    """Serve a handler from this thread, the main one, until SIGINT or SIGTERM; a second signal cuts answers off."""
+    """Serve a handler from this thread, the main one, until SIGINT or SIGTERM; a second signal cuts answers off.
+
+    Answers under way may take `patience` more seconds. `reload` is called on the event loop with each SIGHUP.
+    """
     import signal
 
     from .direct import loop_factory
     from .embedded import Embedded
 
     async def serve() -> None:
-        server = Embedded(RSGI(handler, filters, world=world, max_body=max_body), listener)
+        server = Embedded(RSGI(handler, filters, world=world, max_body=max_body), listener, tls)
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
@@ -215,6 +238,8 @@ def serve_until_signalled(
                     loop.add_signal_handler(number, stop)
                 except NotImplementedError:  # Windows
                     signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+            if reload is not None and hasattr(signal, "SIGHUP"):
+                loop.add_signal_handler(signal.SIGHUP, reload)
             ready()
 
         await server.run(install)
