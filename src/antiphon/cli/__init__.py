@@ -32,6 +32,9 @@ COMMANDS = {
     "upload": "upload files",
     "api": "call any operation of the API; JSON out",
     "serve": "serve a fake OpenAI",
+    "record": "pass requests on to a real OpenAI, and write a cassette of it",
+    "replay": "answer what a cassette has recorded",
+    "cassettes": "look for secrets in cassettes, list, compare and convert them",
     "lint": "say what is wrong with files of rules",
     "new": "write a small project to begin with",
 }

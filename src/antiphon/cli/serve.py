@@ -6,15 +6,16 @@ import argparse
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..version import __version__
 
 if TYPE_CHECKING:
+    from ..fake import FakeOpenAI
     from ..hosting.access import Entry
     from ..kernel.http import Filter
 
-__all__ = ("configure", "run")
+__all__ = ("add_place", "announce", "configure", "run", "serve_handler")
 
 PORT = 45674
 ENGINES = {
@@ -29,10 +30,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.description = "Serve a fake OpenAI until Ctrl-C: the whole API, with its state in memory."
     parser.epilog = "engines:\n" + "\n".join(f"  {name:<22}{what}" for name, what in ENGINES.items())
-    parser.add_argument(
-        "--port", type=_port, default=PORT, help=f"port to listen at, 0 for a free one (default: {PORT})"
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
     parser.add_argument(
         "--model",
         action="append",
@@ -71,15 +68,51 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="requests, and tokens, a minute for each key and model, as in gpt-5=60/10000; repeatable (default: none)",
     )
     parser.add_argument(
-        "--log", choices=("line", "json", "off"), default="line", help="how requests are logged (default: line)"
+        "--record", metavar="FILE", help="serve --upstream in place of the fake, and write it to this cassette"
     )
+    parser.add_argument("--upstream", metavar="URL", help="what --record records (default: https://api.openai.com/v1)")
+    parser.add_argument("--replay", metavar="FILE", help="serve what this cassette has recorded in place of the fake")
+    add_place(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
+    if options.record or options.replay or options.upstream:
+        return _cassette(options)
     with suppress(KeyboardInterrupt):  # one that comes before or after the serving, which has a handler of its own
         return _serve(options)
     return 0
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Add the options of whatever serves: where, and what is logged."""
+    parser.add_argument(
+        "--port", type=_port, default=PORT, help=f"port to listen at, 0 for a free one (default: {PORT})"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
+    parser.add_argument(
+        "--log", choices=("line", "json", "off"), default="line", help="how requests are logged (default: line)"
+    )
+
+
+def _cassette(options: argparse.Namespace) -> int:
+    """What `antiphon record` and `antiphon replay` do."""
+    from ._errors import USAGE, Problem
+
+    if options.record and options.replay:
+        raise Problem("--record and --replay are two different things: choose one", USAGE)
+    if not options.record and options.upstream:
+        raise Problem("--upstream says what --record records: give --record FILE, too", USAGE)
+    if options.record:
+        from . import record
+
+        options.file, options.mode = options.record, "once"
+        options.upstream = options.upstream or record.OPENAI
+        return record.run(options)
+    from . import replay
+
+    options.file, options.speed, options.strict = options.replay, 0.0, False
+    return replay.run(options)
 
 
 def _port(text: str) -> int:
@@ -112,6 +145,34 @@ def _fail(message: str) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    def made() -> FakeOpenAI:
+        from ..fake import FakeOpenAI
+
+        return FakeOpenAI(
+            engine=options.engine,
+            models=options.model,
+            seed=options.seed,
+            unknown_ids=options.unknown_ids,
+            latency=options.latency,
+            job_seconds=options.job_seconds,
+            rate_limits=dict(options.rate_limit) if options.rate_limit else None,
+        )
+
+    def ready(url: str, fake: FakeOpenAI) -> None:
+        fake.warm()
+        announce(url, "a fake OpenAI")
+
+    return serve_handler(options, made, ready)
+
+
+H = TypeVar("H", bound=Callable[..., Any])
+
+
+def serve_handler(options: argparse.Namespace, made: Callable[[], H], ready: Callable[[str, H], None]) -> int:
+    """Serve a handler where the options of `add_place` say, until a signal ends it.
+
+    It is made when its port is taken, and `ready` is called with its address when it can be asked.
+    """
     from importlib.util import find_spec
 
     from ..hosting.run import PortInUse, authority, bind, serve_until_signalled
@@ -125,31 +186,26 @@ def _serve(options: argparse.Namespace) -> int:
     with listener:
         if find_spec("granian") is None:
             return _fail("granian is missing; install the server with: pip install 'antiphon[server]'")
-        from ..fake import FakeOpenAI
-
-        fake = FakeOpenAI(
-            engine=options.engine,
-            models=options.model,
-            seed=options.seed,
-            unknown_ids=options.unknown_ids,
-            latency=options.latency,
-            job_seconds=options.job_seconds,
-            rate_limits=dict(options.rate_limit) if options.rate_limit else None,
-        )
+        handler = made()
         url = f"http://{authority(options.host, listener.getsockname()[1])}"
-
-        def ready() -> None:
-            fake.warm()
-            print(
-                f"Antiphon {__version__}, a fake OpenAI on {url}\n\n"
-                f"  export OPENAI_BASE_URL={url}/v1\n"
-                "  export OPENAI_API_KEY=anything\n\n"
-                "Ctrl-C stops it.",
-                flush=True,
-            )
-
-        serve_until_signalled(fake.server, listener, filters=_LOGS[options.log](), ready=ready)
+        serve_until_signalled(
+            getattr(handler, "server", handler),
+            listener,
+            filters=_LOGS[options.log](),
+            ready=lambda: ready(url, handler),
+        )
     return 0
+
+
+def announce(url: str, what: str) -> None:
+    """Say what is served where, and how it is reached."""
+    print(
+        f"Antiphon {__version__}, {what} on {url}\n\n"
+        f"  export OPENAI_BASE_URL={url}/v1\n"
+        "  export OPENAI_API_KEY=anything\n\n"
+        "Ctrl-C stops it.",
+        flush=True,
+    )
 
 
 def _lines() -> list[Filter]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__: tuple[str, ...] = ()
 
+pytest_plugins = ("antiphon.testing.recording",)
+
 MARKER: Final = "fake_openai"
 _OURS: Final = ("hosts", "allow", "intercept", "guard")
 """Options of the marker that are the interception's; the others are those of `FakeOpenAI`."""
@@ -47,6 +49,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     names: list[str] | None = getattr(item, "fixturenames", None)
     if names is None or MARKER in names:
         return
+    if "cassette" in names or item.get_closest_marker("cassette") is not None:
+        return  # what a host has answered takes the place of the fake
     if item.get_closest_marker(MARKER) is not None or item.config.getini("fake_openai_autouse"):
         names.insert(0, MARKER)
 

@@ -1,0 +1,129 @@
+"""`antiphon cassettes` looks after recordings: secrets in them, what is in them, how two differ, those of others."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ._errors import FAILED, USAGE, Problem, clean
+
+__all__ = ("configure", "run")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.description = "Look after cassettes, the recordings of `antiphon record` and of tests."
+    parser.epilog = (
+        "actions:\n"
+        "  verify [PATH ...]   see that no secret is in them; exit code 1 and a line for each that is\n"
+        "  list [PATH ...]     what is in them\n"
+        "  diff A B            how two differ; exit code 1 where they do\n"
+        "  convert PATH ...    make cassettes of those of vcrpy, beside them or in -o DIR\n\n"
+        "A path is a file, or a directory, of which all cassettes are meant. Without one it is the current directory."
+    )
+    parser.add_argument("action", choices=_ACTIONS, metavar="ACTION", help="see below")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="a cassette, or a directory of them")
+    parser.add_argument(
+        "--scrub", action="append", metavar="REGEX", help="what else is a secret, besides keys and the like; repeatable"
+    )
+    parser.add_argument("-o", "--output", metavar="DIR", help="where `convert` writes to")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do the action."""
+    return _ACTIONS[options.action](options)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from ..fake.cassettes.files import CassetteError
+    from ..fake.cassettes.safety import verified
+
+    paths = _files(options.paths)
+    bad = 0
+    for path in paths:
+        try:
+            found = [str(each) for each in verified(path, options.scrub or ())]
+        except CassetteError as error:
+            found = [str(error)]
+        except ValueError as error:
+            raise Problem(str(error), USAGE) from None
+        bad += bool(found)
+        for line in found:
+            print(clean(line))
+    if bad:
+        print(f"antiphon: {bad} of {len(paths)} cassettes must not be committed as they are", file=sys.stderr)
+        return FAILED
+    print(f"{len(paths)} cassette{'' if len(paths) == 1 else 's'}, no secrets found")
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    from ..fake.cassettes.files import CassetteError, load
+
+    code = 0
+    for path in _files(options.paths):
+        try:
+            recordings = load(path).recordings
+        except CassetteError as error:
+            print(f"antiphon: {clean(str(error))}", file=sys.stderr)
+            code = FAILED
+            continue
+        print(f"{path}: {len(recordings)} recording{'' if len(recordings) == 1 else 's'}")
+        for number, each in enumerate(recordings, 1):
+            told = f"{len(each.answer['events'])} events" if each.is_stream else f"{len(each.body())} bytes"
+            asked = each.asked.get("json")
+            model = f" {asked['model']}" if isinstance(asked, dict) and isinstance(asked.get("model"), str) else ""
+            print(clean(f"  {number:>3} {each.method} {each.path}{model} -> {each.status}, {told}"))
+    return code
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from ..fake.cassettes.files import load
+    from ..fake.cassettes.pairs import told_apart
+
+    if len(options.paths) != 2:
+        raise Problem("cassettes diff takes two cassettes", USAGE)
+    try:
+        one, other = (load(path).recordings for path in options.paths)
+    except ValueError as error:
+        raise Problem(str(error)) from None
+    lines = told_apart(one, other)
+    for line in lines:
+        print(clean(line))
+    return FAILED if lines else 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from ..fake.cassettes.vcr import convert
+
+    if not options.paths:
+        raise Problem("cassettes convert takes the cassettes of vcrpy, or a directory of them", USAGE)
+    for path in _files(options.paths):
+        target = Path(options.output or path.parent) / (path.stem + (".yaml" if options.output else ".antiphon.yaml"))
+        if target.exists():
+            raise Problem(f"{target} is there already")
+        try:
+            count = convert(path, target, options.scrub or ())
+        except ValueError as error:
+            raise Problem(str(error)) from None
+        print(f"{target}: {count} recording{'' if count == 1 else 's'}")
+    return 0
+
+
+def _files(paths: list[str]) -> list[Path]:
+    from ..fake.cassettes.safety import cassettes_in
+
+    found = cassettes_in(paths or ["."])
+    if not found:
+        raise Problem(f"there are no cassettes in {', '.join(paths) or 'this directory'}")
+    return found
+
+
+_ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "verify": _verify,
+    "list": _list,
+    "diff": _diff,
+    "convert": _convert,
+}

@@ -1,0 +1,264 @@
+r"""Secrets: what they look like, how they are taken out of a recording, and how one that is still there is found.
+
+    scrubber = Scrubber([r"customer-\d+"])
+    scrubber.scrubbed({"api_key": "abcdefgh"})      # {"api_key": "SCRUBBED"}
+    scrubber.findings({"api_key": "abcdefgh"})      # one, at ("api_key",)
+
+Both go by the same rules, so nothing is found in what was scrubbed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+__all__ = ("SCRUBBED", "Finding", "Place", "Scrubber", "secret_name")
+
+SCRUBBED: Final = "SCRUBBED"
+"""What stands where a secret was."""
+
+Place = tuple["str | int", ...]
+"""Where something is: the keys and numbers that lead to it."""
+
+_CLEAN: Final = rf"(?!{SCRUBBED}(?![A-Za-z0-9_]))"
+_NAME: Final = re.compile(
+    r"(?:^|[_.-])(?:api[_-]?key|(?:access|auth|refresh|session|security|id|bearer)[_-]?token|client[_-]?secret"
+    r"|secret(?:[_-]?(?:access[_-]?)?key)?|private[_-]?key|pass(?:word|wd|phrase)|authorization|set-cookie|cookie"
+    r"|credentials?|openai-organization|openai-project|organization[_-]id|x-amz-[a-z-]*(?:token|signature|credential))$",
+    re.IGNORECASE,
+)
+_SCHEMES: Final = re.compile(r"(?i)(basic|bearer|negotiate|digest)\s+(?=\S)")
+
+_KEYS: Final = (
+    (r"sk-[A-Za-z0-9_-]{14,}", "a key of OpenAI's or of a host like it"),
+    (r"ek_[A-Za-z0-9]{16,}", "a short-lived key of OpenAI's"),
+    (r"org-[A-Za-z0-9]{16,}", "the id of an organization"),
+    (r"proj_[A-Za-z0-9]{16,}", "the id of a project"),
+    (r"user-[A-Za-z0-9]{20,}", "the id of a user"),
+    (r"gh[opsur]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}", "a token of GitHub's"),
+    (r"xox[abeoprs]-[A-Za-z0-9-]{10,}", "a token of Slack's"),
+    (r"(?:AKIA|ASIA)[A-Z0-9]{16}", "a key of Amazon's"),
+    (r"AIza[A-Za-z0-9_-]{30,}", "a key of Google's"),
+    (r"(?:hf|gsk|r8)_[A-Za-z0-9]{20,}|xai-[A-Za-z0-9]{20,}|pplx-[A-Za-z0-9]{20,}", "a key of a host of models"),
+    (r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", "a signed token"),
+)
+_LEAST: Final = 12
+"""Letters that a value of the environment, or of a header, has to have to be looked for elsewhere."""
+
+
+class _Rule(NamedTuple):
+    what: str
+    pattern: re.Pattern[str]
+    replaced: Callable[[re.Match[str]], str]
+    anywhere: bool = False
+    """Whether it can be looked for in the file's lines as they stand, comments included."""
+
+
+def _whole(match: re.Match[str]) -> str:
+    return SCRUBBED
+
+
+def _value(match: re.Match[str]) -> str:
+    """What was found with its group `value` scrubbed."""
+    start, end = match.span("value")
+    begin = match.start()
+    return match[0][: start - begin] + SCRUBBED + match[0][end - begin :]
+
+
+_RULES: Final = (
+    _Rule(
+        "a private key",
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+        _whole,
+        anywhere=True,
+    ),
+    *(_Rule(what, re.compile(rf"(?<![A-Za-z0-9_-])(?:{key})"), _whole, anywhere=True) for key, what in _KEYS),
+    _Rule(
+        "a token in a header's words",
+        re.compile(rf"(?i:\bbearer)\s+{_CLEAN}(?P<value>[A-Za-z0-9._~+/-]{{12,}}=*)"),
+        _value,
+    ),
+    _Rule(
+        "a password in an address",
+        re.compile(rf"://{_CLEAN}(?P<value>[^\s/:@\"'<>]+:[^\s/@\"'<>]+)@"),
+        _value,
+    ),
+    _Rule(
+        "a secret in an address",
+        re.compile(
+            r"[?&](?:sig|signature|key|api[_-]?key|code|token|access_token|x-amz-(?:signature|credential|security-token)"
+            rf"|x-goog-(?:signature|credential))={_CLEAN}(?P<value>[^&#\s\"'<>]+)",
+            re.IGNORECASE,
+        ),
+        _value,
+    ),
+    _Rule(
+        "a secret beside its name",
+        re.compile(
+            r"(?:api[_-]?key|(?:access|auth|refresh|session|security)[_-]?token|client[_-]?secret|private[_-]?key|password"
+            rf"|passwd)\\?[\"']?\s*[:=]\s*\\?[\"']?{_CLEAN}(?P<value>[^\s\"'\\,;:&<>{{}}\[\]()]{{8,}})",
+            re.IGNORECASE,
+        ),
+        _value,
+    ),
+)
+
+
+class Finding(NamedTuple):
+    """A secret that is where it should not be."""
+
+    place: Place
+    what: str
+    text: str
+    """The secret, all but its beginning left out."""
+    line: int = 0
+    """Lines of the text before the one it is in."""
+
+
+def secret_name(name: str) -> bool:
+    """Whether what has this name is a secret, whatever it looks like."""
+    return _NAME.search(name) is not None
+
+
+class Scrubber:
+    """Takes secrets out, and finds them.
+
+    `patterns` are regular expressions of one's own for what else is not to be recorded. What the environment calls a
+    key, a token, a secret or a password is looked for as it is. Raises `ValueError` for what is no pattern, and for one
+    that would find what is put in its place.
+    """
+
+    def __init__(self, patterns: Iterable[str] = (), *, environment: bool = True) -> None:
+        if isinstance(patterns, str):
+            raise ValueError(f"patterns to scrub are a list, such as [{patterns!r}], not a text")
+        self.patterns = tuple(patterns)
+        """The patterns of one's own."""
+        self._rules = [*_RULES, *(_own(each) for each in self.patterns)]
+        self._literals: frozenset[str] = frozenset()
+        if environment:
+            for name, value in os.environ.items():
+                if re.search(r"(?i)key|token|secret|passw|credential", name):
+                    self._learn(value)
+
+    def learn(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Take the secrets of a request for such wherever else they are."""
+        for name, value in headers:
+            if secret_name(name) and not name.startswith("openai-"):
+                self._learn(_SCHEMES.sub("", value, count=1))
+
+    def _learn(self, value: str) -> None:
+        value = value.strip()
+        if value in self._literals:
+            return
+        # A path says where a secret is; it is none.
+        if (
+            len(value) >= _LEAST
+            and SCRUBBED not in value
+            and not value.startswith(("/", ".", "~"))
+            and " " not in value
+        ):
+            self._literals |= {value}  # another set: somebody may be going through the old one
+
+    # Taking out
+
+    def text(self, text: str) -> str:
+        """A text without secrets."""
+        for literal in self._literals:
+            if literal in text:
+                text = text.replace(literal, SCRUBBED)
+        for _ in range(20):  # what is left of one may, with what is beside it, look like another
+            before = text
+            for rule in self._rules:
+                text = rule.pattern.sub(rule.replaced, text)
+            if text == before:
+                return text
+        raise ValueError("these patterns find ever more in what they have scrubbed: " + ", ".join(self.patterns))
+
+    def header(self, name: str, value: str) -> str:
+        """A header's value without secrets."""
+        return SCRUBBED if secret_name(name) else self.text(value)
+
+    def query(self, query: str) -> str:
+        """A query as it stands in an address, without secrets."""
+        return self.text("?" + query)[1:] if query else query
+
+    def scrubbed(self, value: Any) -> Any:
+        """JSON without secrets: the value itself where there is none."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self._key(name): self._named(name, each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self.scrubbed(each) for each in value]
+        return value
+
+    def _key(self, name: Any) -> Any:
+        return self.text(name) if isinstance(name, str) else name
+
+    def _named(self, name: Any, value: Any) -> Any:
+        if isinstance(value, str) and value and isinstance(name, str) and secret_name(name):
+            return SCRUBBED
+        return self.scrubbed(value)
+
+    def data(self, data: bytes) -> bytes:
+        """Bytes without secrets."""
+        text = data.decode("latin-1")
+        clean = self.text(text)
+        return data if clean is text or clean == text else clean.encode("latin-1", "replace")
+
+    # Finding
+
+    def findings(self, value: Any, place: Place = ()) -> Iterator[Finding]:
+        """The secrets in a value, with where they are."""
+        if isinstance(value, str):
+            yield from self._in_text(value, place)
+        elif isinstance(value, Mapping):
+            for name, each in value.items():
+                inner = (*place, name)
+                if isinstance(name, str):
+                    yield from self._in_text(name, inner)
+                    if isinstance(each, str) and each not in ("", SCRUBBED) and secret_name(name):
+                        yield Finding(inner, f"what is named {name}", _hint(each))
+                        continue
+                yield from self.findings(each, inner)
+        elif isinstance(value, list):
+            for number, each in enumerate(value):
+                yield from self.findings(each, (*place, number))
+
+    def _in_text(self, text: str, place: Place) -> Iterator[Finding]:
+        for literal in self._literals:
+            at = text.find(literal)
+            if at >= 0:
+                yield Finding(place, "a secret of the environment", _hint(literal), text.count("\n", 0, at))
+        yield from self._by_rules(text, place, self._rules)
+
+    def in_line(self, line: str) -> Iterator[Finding]:
+        """The secrets that can be told from a line of a file as it stands, such as one in a comment."""
+        yield from self._by_rules(line, (), [rule for rule in self._rules if rule.anywhere])
+        for literal in self._literals:
+            if literal in line:
+                yield Finding((), "a secret of the environment", _hint(literal))
+
+    def _by_rules(self, text: str, place: Place, rules: Iterable[_Rule]) -> Iterator[Finding]:
+        for rule in rules:
+            for match in rule.pattern.finditer(text):
+                group = "value" if "value" in rule.pattern.groupindex and rule.replaced is _value else 0
+                yield Finding(place, rule.what, _hint(match[group]), text.count("\n", 0, match.start(group)))
+
+
+def _own(pattern: str) -> _Rule:
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, TypeError) as error:
+        raise ValueError(f"a pattern to scrub is a regular expression; {pattern!r} is none: {error}") from None
+    if compiled.search("") or compiled.search(SCRUBBED) or compiled.search(f" {SCRUBBED} "):
+        raise ValueError(f"the pattern {pattern!r} finds nothing at all, or {SCRUBBED!r}, which is put in its place")
+    return _Rule(f"what {pattern!r} finds", compiled, _whole, anywhere=True)
+
+
+def _hint(secret: str) -> str:
+    """Enough of a secret to find it by, and no more."""
+    first = secret.split("\n", 1)[0]
+    return f"{first[:6]}…" if len(first) > 12 else f"{first[:2]}…"
