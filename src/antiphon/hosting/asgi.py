@@ -8,9 +8,11 @@ from typing import Any, TypeAlias
 
 from ..kernel.dialogue import converse
 from ..kernel.http import Headers, Request, Response
+from ..kernel.severed import Severed
 from ..kernel.spool import Spooled, aspooled, size_of
 from .pump import Application, Gone, Stream, Watch, discard, failure, sendable
 from .rsgi import encoded
+from .sever import sever
 
 __all__ = ("ASGI",)
 
@@ -67,6 +69,9 @@ class ASGI(Application):
             await converse(opened, self.world, hear, say)
         except Gone:
             left = True
+        except Severed as severed:
+            left = True
+            await _sever(scope, severed, settled=False)
         finally:
             if not left:
                 await send({"type": "websocket.close", "code": 1012})
@@ -94,6 +99,9 @@ class ASGI(Application):
                 handler = self.refuse
         try:
             answer = handler(_request(scope, body))
+        except Severed as severed:
+            await _sever(scope, severed, settled=True)
+            return
         except Exception as error:
             answer = failure(error)
 
@@ -110,6 +118,8 @@ class ASGI(Application):
                 raise
         except Gone:
             pass
+        except Severed as severed:
+            await _sever(scope, severed, settled=False)
         finally:
             watch.stop()
 
@@ -137,6 +147,13 @@ class ASGI(Application):
         else:
             await self.stream(response, Stream(body), write, watch)
         await deliver({"type": "http.response.body", "body": last, "more_body": False})
+
+
+async def _sever(scope: Scope, severed: Severed, *, settled: bool) -> None:
+    """End a connection, where it is one of this process. Raises `OSError` where it is not: servers then close it."""
+    host, port = scope.get("client") or ("", 0)
+    if not await sever(f"{host}:{port}", severed, settled=settled):
+        raise severed.as_os_error()
 
 
 async def _pieces(receive: Receive) -> AsyncIterator[bytes]:

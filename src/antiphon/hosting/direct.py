@@ -131,9 +131,9 @@ class Direct:
                 stream.close()
                 watcher.done()
                 return
-            self._later(watcher, self.app.unhurried(answer, method, protocol, stream, data))
+            self._later(watcher, self.app.unhurried(answer, scope, protocol, stream, data))
         else:
-            self._later(watcher, self.app.unhurried(answer, method, protocol))
+            self._later(watcher, self.app.unhurried(answer, scope, protocol))
 
     def _later(self, watcher: Any, rest: Any) -> None:
         async def finish() -> None:

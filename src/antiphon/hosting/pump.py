@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from ..kernel.errors import APIStatusError, InternalServerError, NotFoundError
 from ..kernel.flow import World, arun
+from ..kernel.severed import Severed
 
 if TYPE_CHECKING:
     from ..kernel.dialogue import Dialogue
@@ -128,10 +129,12 @@ class Application:
             return failure(error)
 
     async def finish(self, flow: Flow[Response], watch: Watch) -> Response:
-        """Drive a handler's flow to its response."""
+        """Drive a handler's flow to its response. Raises `Severed` where it has none."""
         watch.start()
         try:
             return await arun(flow, self.world)
+        except Severed:
+            raise
         except Exception as error:
             return failure(error)
 
@@ -143,11 +146,14 @@ class Application:
         watch: Watch,
         ready: bytes = b"",
     ) -> None:
-        """Write a streamed body. A stream of events that breaks says why in a last event; any other just ends."""
+        """Write a streamed body. A stream of events that breaks says why in a last event; any other just ends.
+
+        Raises `Severed` where its connection is to end instead.
+        """
         events = response.headers.get("content-type", "").startswith("text/event-stream")
         try:
             await pump(stream, self.world, write, watch, ready)
-        except Gone:
+        except (Gone, Severed):
             raise
         except asyncio.CancelledError:
             # Where the client is still there, the server has stopped, and the end would look like a good one.

@@ -15,11 +15,13 @@ from urllib.parse import quote
 
 from ..kernel.dialogue import converse
 from ..kernel.http import Headers, Request, Response
+from ..kernel.severed import Severed
 from ..kernel.spool import IN_MEMORY, Spooled, aspooled, size_of
 from .pump import Application, Gone, Stream, Watch, discard, failure, sendable
+from .sever import sever
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator
 
 __all__ = ("RSGI", "LazyHeaders")
 
@@ -50,6 +52,7 @@ class Scope(Protocol):
     path: str
     query_string: str
     authority: str | None
+    client: str
     headers: RSGIHeaders
 
 
@@ -153,7 +156,7 @@ class RSGI(Application):
             return  # as well
         answer = self.answer(scope, headers, body, whole=whole)
         if not self.reply(answer, scope.method, protocol):
-            await self.unhurried(answer, scope.method, protocol)
+            await self.unhurried(answer, scope, protocol)
 
     async def _let_end(self, pieces: AsyncIterator[bytes], headers: LazyHeaders, length: int | None) -> None:
         """Let a client that is refused end its sending, unless it has much more to send or asks before it does.
@@ -192,6 +195,8 @@ class RSGI(Application):
             await converse(opened, self.world, socket.receive, socket.send)
         except (Gone, asyncio.CancelledError):
             pass  # the client left, or the server is stopping and its patience is over
+        except Severed as severed:
+            await sever(scope.client, severed, settled=False)
         finally:
             socket.end()
             protocol.close(None)
@@ -201,6 +206,8 @@ class RSGI(Application):
         request = _request(scope, headers, body)
         try:
             return self.handler(request) if whole else self.refuse(request)
+        except Severed as severed:
+            return _severed(severed)
         except Exception as error:
             return failure(error)
 
@@ -212,9 +219,10 @@ class RSGI(Application):
         return True
 
     async def unhurried(
-        self, answer: Any, method: str, protocol: HTTPProtocol, begun: Stream | None = None, ready: bytes = b""
+        self, answer: Any, scope: Scope, protocol: HTTPProtocol, begun: Stream | None = None, ready: bytes = b""
     ) -> None:
         """Answer with a flow or with a streamed body, or with one that has been begun and what was ready of it."""
+        method = scope.method
         watch = Watch(protocol.client_disconnect)
         try:
             response: Response = answer if isinstance(answer, Response) else await self.finish(answer, watch)
@@ -234,8 +242,12 @@ class RSGI(Application):
                 writer = _Writer(protocol.response_stream(response.status, pairs))
                 try:
                     await self.stream(response, begun or Stream(body), writer.write, watch, ready)
+                except Severed as severed:
+                    await sever(scope.client, severed, settled=False)
                 finally:
                     writer.end()
+        except Severed as severed:
+            await sever(scope.client, severed, settled=True)
         except asyncio.CancelledError:
             # Either the client left, or the server is stopping and its patience is over: the answer ends here.
             watch.settle()
@@ -247,6 +259,12 @@ class RSGI(Application):
 
 def _held(body: Spooled) -> None:
     """A body need not be held any longer."""
+
+
+def _severed(severed: Severed) -> Generator[Any, Any, Response]:
+    """A flow that comes to nothing."""
+    raise severed
+    yield
 
 
 async def _pieces(protocol: HTTPProtocol) -> AsyncGenerator[bytes, None]:

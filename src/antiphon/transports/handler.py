@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..kernel.errors import APIStatusError, APITimeoutError
+from ..kernel.errors import APIConnectionError, APIStatusError, APITimeoutError
 from ..kernel.flow import World, aiterate, arun, iterate, run
 from ..kernel.http import Handler, Request, Response
+from ..kernel.severed import Severed
 from ..kernel.spool import Spooled, aspooled, spooled
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class HandlerTransport:
     """Sends requests to a handler, blocking or in an event loop. Bodies above 1 MiB that the client reads from files
     or makes up as it goes come to the handler in a temporary file, as a `Spooled`.
 
-    An `APIStatusError` that the handler raises is answered as the response it stands for; what else it raises
-    comes out of the call as it is.
+    An `APIStatusError` that the handler raises is answered as the response it stands for, a connection it severs
+    (`Severed`) is an `APIConnectionError`; what else it raises comes out of the call as it is.
     """
 
     def __init__(self, handler: Handler) -> None:
@@ -54,6 +55,8 @@ class HandlerTransport:
             return error.to_response()._replace(request=request)
         except _OutOfPatience:
             raise APITimeoutError(request) from None
+        except Severed as error:
+            raise APIConnectionError(request=request) from error
 
     async def asend(self, request: Request, timeout: Any, stream: bool) -> Response:
         """`send` in the running event loop."""
@@ -75,6 +78,8 @@ class HandlerTransport:
             return error.to_response()._replace(request=request)
         except _OutOfPatience:
             raise APITimeoutError(request) from None
+        except Severed as error:
+            raise APIConnectionError(request=request) from error
 
     @property
     def dialogue(self) -> Callable[[Request], Dialogue | Response] | None:
@@ -168,6 +173,8 @@ class _Pieces:
             return next(self._pieces)
         except _OutOfPatience:
             raise APITimeoutError(self._world.request) from None
+        except Severed as error:
+            raise APIConnectionError(request=self._world.request) from error
 
     def close(self) -> None:
         self._pieces.close()  # type: ignore[attr-defined]
@@ -191,6 +198,8 @@ class _AsyncPieces:
             return await anext(self._pieces)
         except _OutOfPatience:
             raise APITimeoutError(self._world.request) from None
+        except Severed as error:
+            raise APIConnectionError(request=self._world.request) from error
 
     async def aclose(self) -> None:
         await self._pieces.aclose()  # type: ignore[attr-defined]

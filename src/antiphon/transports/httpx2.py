@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from ..kernel.errors import APIConnectionError, APIError, APITimeoutError
 from ..kernel.http import Handler, Headers, Request, Response, Upload
 from ..kernel.options import Timeout
+from ..kernel.severed import Severed
 from ..kernel.spool import IN_MEMORY
 from . import handler as in_process
 
-__all__ = ("HandlerTransport", "HttpxTransport")
+__all__ = ("HandlerTransport", "HttpxTransport", "their_error")
 
 _LINGER = 0.1
 """Seconds in which the end of a stream has to come for its connection to be kept."""
@@ -261,10 +262,22 @@ def _read_timeout(request: httpx2.Request) -> float | None:
     return timeouts.get("read")
 
 
-def _theirs_for(error: APIConnectionError, request: httpx2.Request) -> Exception:
+def _theirs_for(error: APIConnectionError, request: httpx2.Request, otherwise: str = "ConnectError") -> Exception:
+    return their_error(httpx2, error, request, otherwise)
+
+
+def their_error(library: Any, error: APIConnectionError, request: Any, otherwise: str) -> Exception:
+    """An error of ours as httpx2 or httpx has it: what a socket would have led to, where a connection was severed."""
+    name, said = otherwise, str(error)
     if isinstance(error, APITimeoutError):
-        return httpx2.ReadTimeout(str(error), request=request)
-    return httpx2.ConnectError(str(error), request=request)
+        name = "ReadTimeout"
+    elif isinstance(error.__cause__, Severed):
+        name, said = _SEVERED[error.__cause__.how], str(error.__cause__)
+    theirs: Exception = getattr(library, name)(said, request=request)
+    return theirs
+
+
+_SEVERED = {"refused": "ConnectError", "reset": "ReadError", "closed": "RemoteProtocolError"}
 
 
 class _Body(SyncByteStream):
@@ -277,10 +290,8 @@ class _Body(SyncByteStream):
             return
         try:
             yield from self._body
-        except APITimeoutError as error:
-            raise httpx2.ReadTimeout(str(error), request=self._request) from error
         except APIConnectionError as error:
-            raise httpx2.ReadError(str(error), request=self._request) from error
+            raise _theirs_for(error, self._request, "ReadError") from error
 
     def close(self) -> None:
         if not isinstance(self._body, bytes):
@@ -298,10 +309,8 @@ class _AsyncBody(AsyncByteStream):
         try:
             async for piece in self._body:
                 yield piece
-        except APITimeoutError as error:
-            raise httpx2.ReadTimeout(str(error), request=self._request) from error
         except APIConnectionError as error:
-            raise httpx2.ReadError(str(error), request=self._request) from error
+            raise _theirs_for(error, self._request, "ReadError") from error
 
     async def aclose(self) -> None:
         if not isinstance(self._body, bytes):

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ...kernel.dialogue import Conversation, Speaks, converse
 from ...kernel.http import Headers, Request, Response
+from ...kernel.severed import Severed
 
 if TYPE_CHECKING:
     from ...kernel.dialogue import Dialogue
@@ -66,6 +67,15 @@ def _closed(code: int, reason: str) -> Exception:
     return ConnectionClosedOK(close, close, False)
 
 
+def _broken(severed: Severed) -> Exception:
+    """A connection that ended without a word."""
+    from websockets.exceptions import ConnectionClosedError
+
+    error = ConnectionClosedError(None, None)
+    error.__cause__ = severed.as_os_error()
+    return error
+
+
 def _data(message: Message) -> bytes:
     return message.encode() if isinstance(message, str) else message
 
@@ -96,14 +106,21 @@ class Peer:
                     self._changed.wait(left)
                 if self._end is not None:
                     raise self._end
-            message = self._conversation.next()
+            try:
+                message = self._conversation.next()
+            except Severed as severed:
+                self._break(_broken(severed))
+                continue
             if message is not None:
                 return message
 
     def close(self, code: int = 1000, reason: str = "") -> None:
+        self._break(_closed(code, reason))
+
+    def _break(self, end: Exception) -> None:
         with self._changed:
             if self._end is None:
-                self._end = _closed(code, reason)
+                self._end = end
                 self._conversation.end()
                 self._changed.notify_all()
 
@@ -120,7 +137,8 @@ class AsyncPeer:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if self._end is None:
-            self._end = task.exception() or _closed(1000, "")
+            error = task.exception() or _closed(1000, "")
+            self._end = _broken(error) if isinstance(error, Severed) else error
         self._said.put_nowait(None)
 
     async def send(self, message: Message) -> None:

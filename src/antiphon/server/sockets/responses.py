@@ -179,7 +179,10 @@ class Responses:
         def tell(data: bytes) -> bytes | None:
             if data[:1] != b"{":
                 return None
-            event = orjson.loads(data)
+            try:
+                event = orjson.loads(data)
+            except ValueError:  # a fault: it is not ours to mend
+                return data
             response = event.get("response")
             if isinstance(response, dict):
                 begun[:] = [response["id"]]

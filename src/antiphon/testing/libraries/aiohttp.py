@@ -8,6 +8,7 @@ from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ...kernel.severed import Severed
 from ..wire import CONTINUE, LAST, Incoming, chunk, head
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def patches(module: ModuleType, interception: Interception) -> Iterator[tuple[An
         if there is None:
             return await create(self, request, *args, **options)
         protocol = self._factory()
-        protocol.connection_made(_Connection(there, protocol, str(url.origin())))
+        protocol.connection_made(_Connection(there, protocol, str(url.origin()), request))
         return protocol
 
     yield owner, "_create_connection", created
@@ -38,9 +39,10 @@ def patches(module: ModuleType, interception: Interception) -> Iterator[tuple[An
 class _Connection(asyncio.Transport):
     """A connection that serves one request."""
 
-    def __init__(self, there: HandlerTransport, protocol: Any, origin: str) -> None:
+    def __init__(self, there: HandlerTransport, protocol: Any, origin: str, asked: Any) -> None:
         super().__init__({"peername": ("127.0.0.1", 0), "sockname": ("127.0.0.1", 0)})
         self._there = there
+        self._asked = asked
         self._protocol: Any = protocol
         self._incoming = Incoming(origin)
         self._loop = asyncio.get_running_loop()
@@ -81,9 +83,24 @@ class _Connection(asyncio.Transport):
                     with suppress(RuntimeError):
                         await body.aclose()
         except Exception as error:
-            failure = ConnectionResetError(str(error))
-            failure.__cause__ = error
+            failure = self._failed(error)
         self._lose(failure)
+
+    def _failed(self, error: Exception) -> Exception | None:
+        """What the library is told of a failure, as a socket would; `None`: the connection was closed."""
+        severed = error.__cause__
+        if not isinstance(severed, Severed):
+            failure: Exception = ConnectionResetError(str(error))
+            failure.__cause__ = error
+            return failure
+        if severed.how == "closed":
+            return None
+        failure = severed.as_os_error()
+        if severed.how == "refused":
+            from aiohttp import ClientConnectorError
+
+            self._protocol.set_exception(ClientConnectorError(self._asked.connection_key, failure), failure)  # type: ignore[arg-type]
+        return failure
 
     def _lose(self, failure: Exception | None) -> None:
         if not self._closed:

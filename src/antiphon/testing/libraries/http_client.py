@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ...kernel.errors import APIConnectionError, APITimeoutError
+from ...kernel.severed import Severed
 from ..wire import CONTINUE, LAST, Incoming, chunk, head
 
 if TYPE_CHECKING:
@@ -58,21 +59,37 @@ class Socket:
         request = self._incoming.feed(bytes(data))
         if request is not None:
             self._answer = self._answered(request)
+            self.next()
         elif self._incoming.waits:
             self._incoming.waits = False
             self._answer = iter((CONTINUE,))
 
     def next(self) -> bytes:
-        """The next bytes of the answer; none at its end. Raises `TimeoutError` as a socket does."""
+        """The next bytes of the answer; none at its end. Raises what a socket does."""
         try:
             return next(self._answer, b"")
         except APITimeoutError as error:
             raise TimeoutError("timed out") from error
         except APIConnectionError as error:
-            raise ConnectionResetError(str(error)) from error
+            severed = error.__cause__
+            if not isinstance(severed, Severed):
+                raise ConnectionResetError(str(error)) from error
+            if severed.how == "closed":
+                return b""
+            raise severed.as_os_error() from error
 
     def _answered(self, request: Request) -> Iterator[bytes]:
-        response = self._there.send(request, self._timeout, True)
+        response: Any = None
+        failure: APIConnectionError | None = None
+        try:
+            response = self._there.send(request, self._timeout, True)
+        except APIConnectionError as error:
+            failure = error
+            if isinstance(error.__cause__, Severed) and error.__cause__.how == "refused":
+                raise
+        yield b""  # there is a connection; what comes over it is read later
+        if failure is not None:
+            raise failure
         begin, chunked = head(response)
         yield begin
         body: Any = response.body

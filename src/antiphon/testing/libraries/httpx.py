@@ -7,7 +7,7 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ...kernel.errors import APIConnectionError, APITimeoutError
+from ...kernel.errors import APIConnectionError
 
 if TYPE_CHECKING:
     from ...transports.handler import HandlerTransport
@@ -68,9 +68,9 @@ def _route(interception: Interception, transport: Any, request: Any, library: st
 
 def _theirs(module: Any, error: APIConnectionError, request: Any, otherwise: str) -> Exception:
     """An error of ours as the library has it."""
-    name = "ReadTimeout" if isinstance(error, APITimeoutError) else otherwise
-    mapped: Exception = getattr(module, name)(str(error), request=request)
-    return mapped
+    from ...transports.httpx2 import their_error
+
+    return their_error(module, error, request, otherwise)
 
 
 @cache
