@@ -515,8 +515,9 @@ class Rules:
 
     def nearest(self, asked: Asked) -> tuple[Rule, list[str]] | None:
         """The rule of which least keeps it from answering, and what does."""
+        family = family_of(asked.operation)
         found = [(rule, [*rule.conditions.differences(asked), *rule.asides(asked)]) for rule in self.ranked()]
-        return min(found, key=lambda pair: len(pair[1]), default=None)
+        return min(found, key=lambda pair: (family not in pair[0].families, len(pair[1])), default=None)
 
     def refusal(self, asked: Asked) -> NotFoundError:
         """The error for what no rule answers."""

@@ -112,6 +112,7 @@ class Script(Answering):
         """Requests of conversations that left it."""
         self._given = given
         self._at: list[int] = []
+        self._began: set[int] = set()
         self.families = (CONVERSATIONS,)
         Conditions(given)  # so that what is wrong with it is told here
 
@@ -195,6 +196,7 @@ class Script(Answering):
     def begin_anew(self) -> None:
         """Forget who has followed it."""
         self._at = [0] * len(self.legs)
+        self._began.clear()
         self.departures = []
         for leg in self.legs:
             leg.begin_anew()
@@ -202,8 +204,10 @@ class Script(Answering):
     def advance(self, place: int, asked: Asked, others: Sequence[Script]) -> None:
         """Note that a leg was answered. `others` have had the same conversation until here."""
         if place == 0:
-            again = asked.headers.get(_RETRIED) not in (None, "0") and self._at[0]
-            self._at[0] += not again
+            key = _print(asked)
+            if key not in self._began or asked.headers.get(_RETRIED) in (None, "0"):
+                self._at[0] += 1
+            self._began.add(key)
             return
         for script in (self, *others):
             if script._at[place - 1]:
