@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..version import __version__
@@ -68,6 +69,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="requests, and tokens, a minute for each key and model, as in gpt-5=60/10000; repeatable (default: none)",
     )
     parser.add_argument(
+        "--rules",
+        action="append",
+        metavar="FILE",
+        help="rules and scripts, YAML or JSON, read again when the file changes; repeatable (see antiphon lint)",
+    )
+    parser.add_argument("--strict", action="store_true", help="what no rule answers is a 404, not the engine's")
+    parser.add_argument("--triggers", action="store_true", help="answer phrases in messages, such as: raise error 429")
+    parser.add_argument(
         "--record", metavar="FILE", help="serve --upstream in place of the fake, and write it to this cassette"
     )
     parser.add_argument("--upstream", metavar="URL", help="what --record records (default: https://api.openai.com/v1)")
@@ -77,6 +86,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
+    wrong = _wrong(options.rules or ())
+    if wrong:
+        return _fail(wrong)
     if options.record or options.replay or options.upstream:
         return _cassette(options)
     with suppress(KeyboardInterrupt):  # one that comes before or after the serving, which has a handler of its own
@@ -115,6 +127,29 @@ def _cassette(options: argparse.Namespace) -> int:
     return replay.run(options)
 
 
+def _wrong(paths: Iterable[str]) -> str:
+    """What is wrong with rule files, so that it is told before anything is served."""
+    told: list[str] = []
+    for path in paths:
+        from ..fake.rulefile import RuleFileError, load
+        from ..fake.rules import Rules
+
+        try:
+            load(Rules(), Path(path))
+        except (RuleFileError, ImportError) as error:
+            told.append(str(error))
+        except OSError as error:
+            told.append(f"{path}: {error.strerror or error}")
+    return "\n".join(told)
+
+
+def _note(told: str) -> None:
+    """Say what came of a rule file that has changed."""
+    with suppress(OSError):
+        sys.stderr.write(f"antiphon: {told}\n")
+        sys.stderr.flush()
+
+
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {text!r}")
@@ -148,7 +183,7 @@ def _serve(options: argparse.Namespace) -> int:
     def made() -> FakeOpenAI:
         from ..fake import FakeOpenAI
 
-        return FakeOpenAI(
+        fake = FakeOpenAI(
             engine=options.engine,
             models=options.model,
             seed=options.seed,
@@ -156,7 +191,13 @@ def _serve(options: argparse.Namespace) -> int:
             latency=options.latency,
             job_seconds=options.job_seconds,
             rate_limits=dict(options.rate_limit) if options.rate_limit else None,
+            rules=options.rules,
+            strict=options.strict,
+            triggers=options.triggers,
         )
+        for file in fake.rule_files:
+            file.watch(_note)
+        return fake
 
     def ready(url: str, fake: FakeOpenAI) -> None:
         fake.warm()
