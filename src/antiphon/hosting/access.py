@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Generator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..kernel.http import Request, Response
+from ..kernel.http import Headers, Request, Response
 from ..kernel.spool import Spooled
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow, Step
     from ..kernel.http import Filter, Handler
 
-__all__ = ("Entry", "logged")
+__all__ = ("Details", "Entry", "Noted", "detailed", "logged")
 
 
 class Entry(NamedTuple):
@@ -32,7 +33,50 @@ class Entry(NamedTuple):
     """Whether the answer was read to its end."""
 
 
+class Details(NamedTuple):
+    """One request that is over, and more about it."""
+
+    entry: Entry
+    request: Request
+    model: str | None
+    """The model that was named in its body."""
+    first_seconds: float | None
+    """Of a streamed answer: from the request's arrival to its first piece."""
+    usage: dict[str, int]
+    """The tokens that were told, streamed or not: `input`, `output`, `total`."""
+    notes: dict[str, Any]
+    """What those who answered noted about it."""
+
+
+class Noted(Headers):
+    """The headers of a request on which those who answer it may leave a note, for the log."""
+
+    __slots__ = ("notes", "of")
+
+    def __init__(self, of: Headers) -> None:
+        self.of = of
+        self.notes: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached for the slot `pairs` alone, and only before it is filled.
+        if name != "pairs":
+            raise AttributeError(name)
+        self.pairs = self.of.pairs
+        return self.pairs
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.of.get(name, default)
+
+    def __getitem__(self, name: str) -> str:
+        return self.of[name]
+
+
 _TOKENS = re.compile(rb'"total_tokens":\s*(\d+)')
+_USED = re.compile(rb'"(prompt|completion|input|output|total)_tokens":\s*(\d+)')
+_NAMES = {b"prompt": "input", b"completion": "output", b"input": "input", b"output": "output", b"total": "total"}
+_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]{1,256})"')
+_TAIL = 3
+"""So many pieces at the end of a stream are looked at for what was used."""
 
 
 def logged(note: Callable[[Entry], object]) -> Filter:
@@ -103,3 +147,84 @@ def _entry(
 def _tokens(body: bytes) -> int | None:
     found = _TOKENS.search(body)
     return None if found is None else int(found[1])
+
+
+def detailed(note: Callable[[Details], object]) -> Filter:
+    """`logged` with the `Details` of every request, on whose headers those who answer it may leave notes."""
+
+    def wrap(handler: Handler) -> Handler:
+        def handle(request: Request) -> Response | Flow[Response]:
+            noted = request._replace(headers=Noted(request.headers))
+            began = perf_counter()
+            first: list[float] = []
+            tail: deque[bytes] = deque(maxlen=_TAIL)
+
+            def watched(request: Request) -> Response | Flow[Response]:
+                answer = handler(request)
+                return seen(answer) if isinstance(answer, Response) else seen_later(answer)
+
+            def seen_later(flow: Flow[Response]) -> Flow[Response]:
+                return seen((yield from flow))
+
+            def seen(answer: Response) -> Response:
+                body = answer.body
+                if isinstance(body, bytes):
+                    tail.append(body)
+                    return answer
+                return answer if isinstance(body, Spooled) else answer._replace(body=pieces(body))
+
+            def pieces(body: Any) -> Generator[bytes | Step[Any], Any, None]:
+                source = iter(body)
+                send = getattr(source, "send", None)
+                throw = getattr(source, "throw", None)
+                result: Any = None
+                try:
+                    while True:
+                        piece = next(source) if send is None or result is None else send(result)
+                        while True:
+                            if isinstance(piece, bytes):
+                                if not first:
+                                    first.append(perf_counter() - began)
+                                tail.append(piece)
+                            try:
+                                result = yield piece
+                            except GeneratorExit:
+                                raise
+                            except BaseException as error:
+                                if throw is None:
+                                    raise
+                                piece = throw(error)
+                            else:
+                                break
+                except StopIteration:
+                    return
+                finally:
+                    close = getattr(source, "close", None)
+                    if close is not None:
+                        close()
+
+            def tell(entry: Entry) -> None:
+                notes: Any = noted.headers
+                note(
+                    Details(
+                        entry, noted, _model(noted), first[0] if first else None, _used(b"".join(tail)), notes.notes
+                    )
+                )
+
+            return logged(tell)(watched)(noted)
+
+        return handle
+
+    return wrap
+
+
+def _model(request: Request) -> str | None:
+    body = request.body
+    found = _MODEL.search(body) if isinstance(body, bytes) else None
+    return None if found is None else found[1].decode("utf-8", "replace")
+
+
+def _used(body: bytes) -> dict[str, int]:
+    if b"_tokens" not in body:
+        return {}
+    return {_NAMES[found[1]]: int(found[2]) for found in _USED.finditer(body)}
