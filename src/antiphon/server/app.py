@@ -134,12 +134,18 @@ class Server:
         handler = linked(self.store, authentication(handler))
         for each in reversed(list(filters)):
             handler = each(handler)
+        self._beside: dict[str, Handler] = {}
+        self._prefixes: tuple[str, ...] = ()
         self._bare: Handler = partial(self._answer, handler)
         self._around = around
         self.inject(None)
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
         """Answer a request. What needs the outside (a slow engine, latency) comes back as a flow to be driven."""
+        if request.path.startswith(self._prefixes):
+            beside = self._beside.get(request.path.partition("/")[2].partition("/")[0])
+            if beside is not None:
+                return beside(request)
         if self.jobs.next < inf and self.jobs.next <= self.clock.now():
             due = self.jobs.advance()
             if due is not None:
@@ -159,6 +165,14 @@ class Server:
     def inner(self, request: Request) -> Response | Flow[Response]:
         """Answer a request of the server's own, such as a line of a batch: without filters, keys and due jobs."""
         return self._answer(self._dispatcher, request)
+
+    def mount(self, name: str, handler: Handler) -> None:
+        """Have a handler answer below `/name`, beside the API: without key, filters, jobs, and what is around it.
+
+        It raises nothing.
+        """
+        self._beside[name] = handler
+        self._prefixes = tuple(f"/{each}" for each in self._beside)
 
     def inject(self, within: Filter | None) -> None:
         """Put a filter between `around` and all the rest, in the place of the last; `None` takes it out.

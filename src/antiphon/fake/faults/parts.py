@@ -37,7 +37,7 @@ class Part:
         told = self.settings()
         first = next((each.name for each in fields(self)), "")  # type: ignore[arg-type]
         rest = ", ".join(f"{name}={value!r}" for name, value in told.items() if name != first)
-        main = repr(told[first]) if first in told else ""
+        main = repr(getattr(self, first)) if first and getattr(self, first) is not None else ""
         return f"{self.called()}({', '.join(filter(None, (main, rest)))})"
 
     def called(self) -> str:

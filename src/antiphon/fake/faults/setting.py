@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...server.turns import Turn
     from ..journal import Exchange
     from .fault import AtWork, Fault, Faulty, Strike
-    from .triggers import Seen, When
+    from .triggers import When
 
 __all__ = ("HEADER", "Faults", "Misbehaviour")
 
@@ -43,6 +43,7 @@ class Faults:
         """What was set last."""
         self._header = header
         self._filtering = False
+        server.mount("chaos", self._chaos)
         self.reset()
 
     # What is set
@@ -118,26 +119,24 @@ class Faults:
         """The handler with faults: a filter, within the journal."""
 
         def faulty(request: Request) -> Response | Flow[Response]:
-            from .triggers import Seen
-
+            line = request.headers.get(HEADER) if self._header else None
+            if line is None and not self._set:
+                return handler(request)
             exchange = under_way.get()
             if exchange is None or request.method == "OPTIONS":  # whether a browser may ask is another question
                 return handler(request)
-            line = request.headers.get(HEADER) if self._header else None
-            if not self._set and line is None:
-                return handler(request)
-            seen = Seen(request, exchange, self._server.clock.now())
             try:
-                struck = self._struck(seen, line)
+                struck = self._struck(request, exchange, line)
             except (TypeError, ValueError) as error:
                 return self._server.answer(partial(_refused, error), request)
-            if not struck:
-                return handler(request)
-            return self._strike(struck, request, exchange, handler)
+            return self._strike(struck, request, exchange, handler) if struck else handler(request)
 
         return faulty
 
-    def _struck(self, seen: Seen, line: str | None) -> list[Strike]:
+    def _struck(self, request: Request, exchange: Exchange, line: str | None) -> list[Strike]:
+        from .triggers import Seen
+
+        seen = Seen(request, exchange, self._server.clock.now())
         with self._lock:
             faults = self._set
             if line is not None:
@@ -169,6 +168,11 @@ class Faults:
         for each in struck:
             answer = each.behaviour.altered(answer, each.scene)
         return answer  # type: ignore[no-any-return]
+
+    def _chaos(self, request: Request) -> Response | Flow[Response]:
+        from .chaos import chaos
+
+        return chaos(self)(request)
 
     def _sealed(self, request: Request, answer: Response) -> Response:
         sealed: Any = self._server.answer(lambda request: answer, request)
