@@ -5,19 +5,26 @@ What it follows may have to be asked for, so it is found with the first request 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..kernel.errors import APIStatusError, NotFoundError
 from .conventions import convention, recognised
 from .errors import misconfigured
+from .templates import template
+from .toolcalls import parser
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
     from .config import ModelConfig
     from .conventions import Convention
-    from .oip.messages import InferRequest, InferResponse
+    from .oip.messages import InferRequest, InferResponse, ServerMetadata
     from .oip.protocol import Answers, Oip
+    from .templates import Template
 
 __all__ = ("Model",)
+
+_MOST_VERSIONS = 64
 
 
 class Model:
@@ -26,16 +33,43 @@ class Model:
     def __init__(self, config: ModelConfig, servers: Oip) -> None:
         self.config = config
         self.servers = servers
+        self.decoupled = False
+        """Whether its server answers only to those who ask for a stream."""
+        self.streams = config.stream != "infer"
+        """Whether its server gives streams. Some tell only when they are asked for one."""
+        self._versions: dict[str, Model] = {}
         self._convention: Convention | None = None
+        # What cannot be right is told before anybody asks.
         if config.convention != "auto":
-            cls = convention(config.convention)  # a wrong key is told before anybody asks
+            cls = convention(config.convention)
             if config.convention == "custom":
                 self._convention = cls(config)
+        self._template: Template | None = None if config.template is None else template(config.template)
+        if config.tool_parser is not None:
+            parser(config.tool_parser)
 
     @property
     def known(self) -> Convention | None:
         """Its convention, where it is known already."""
         return self._convention
+
+    @property
+    def template(self) -> Template:
+        """How its conversations are written as prompts."""
+        if self._template is None:
+            self._template = template(None)
+        return self._template
+
+    def at(self, version: str | None) -> Model:
+        """The model in a version of it that was asked for."""
+        if version is None or version == self.config.version:
+            return self
+        found = self._versions.get(version)
+        if found is None:
+            found = Model(replace(self.config, version=version), self.servers)
+            if len(self._versions) < _MOST_VERSIONS:  # versions come from callers: remember some, not all
+                self._versions[version] = found
+        return found
 
     def follows(self) -> Flow[Convention]:
         """Its convention. Raises an error where none was configured, and its tensors speak of none."""
@@ -45,16 +79,51 @@ class Model:
             cls = recognised(metadata) if config.convention == "auto" else convention(config.convention)
             if cls is None:
                 raise misconfigured(config, metadata)
-            self._convention = cls(config, metadata)
+            server = yield from self._server()
+            self.decoupled = bool(metadata.decoupled)
+            if metadata.decoupled is False and config.stream == "auto":
+                self.streams = False
+            self._convention = cls(config, metadata, server)
         return self._convention
+
+    def _server(self) -> Flow[ServerMetadata | None]:
+        try:
+            return (yield from self.servers.server())
+        except APIStatusError:  # there are servers that do not tell
+            return None
 
     def forget(self) -> None:
         """Look at the model anew with the next request: it was loaded again, or is another version."""
+        self._versions.clear()
         if self.config.convention != "custom":
             self._convention = None
+        self.streams, self.decoupled = self.config.stream != "infer", False
 
     def infer(self, request: InferRequest) -> Flow[InferResponse]:
-        return self.servers.infer(request)
+        """Ask once, whichever way its server wants to be asked. Raises `ValueError` where there is no answer."""
+        if not self.decoupled:
+            try:
+                return (yield from self.servers.infer(request))
+            except APIStatusError as error:
+                # Nothing has run yet: the server says that it answers in streams only.
+                if "decoupled" not in str(error):
+                    raise
+                self.decoupled = True
+        answers = yield from self.servers.open(request)
+        try:
+            parts = yield from answers.more()
+        finally:
+            answers.close()
+        if not parts:
+            raise ValueError("there was nothing in it")
+        return parts[0]
 
-    def open(self, request: InferRequest) -> Flow[Answers]:
-        return self.servers.open(request)
+    def open(self, request: InferRequest) -> Flow[Answers | None]:
+        """Ask for a stream; `None` where it turns out that the server gives none."""
+        try:
+            return (yield from self.servers.open(request))
+        except NotFoundError:
+            # There is no such address at some servers: that a model is not there, its other one says as well.
+            if self.config.stream != "auto":
+                raise
+            return None

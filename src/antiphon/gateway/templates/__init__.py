@@ -1,7 +1,7 @@
 """Chat templates: a conversation written as one text, for models that are asked with a prompt.
 
-A template is Jinja as models of Hugging Face have it: a built-in style, a file, or the text itself. It is compiled once,
-in a sandbox, and given what those templates are given: `messages`, `tools`, `add_generation_prompt`, `bos_token`,
+A template is Jinja as models of Hugging Face have it: a built-in style, a file, or the text itself. It is compiled
+once, in a sandbox, and given what those templates are given: `messages`, `tools`, `add_generation_prompt`, `bos_token`,
 `eos_token`, `raise_exception`, `strftime_now`. The `bos_token` is empty, since the tokenizers of the servers put theirs
 before every prompt, and a model that reads it twice answers worse.
 """
@@ -9,6 +9,7 @@ before every prompt, and a model that reads it twice answers worse.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -154,7 +155,7 @@ def _generation() -> Any:
     from jinja2.ext import Extension
 
     class Generation(Extension):
-        tags = {"generation"}  # noqa: RUF012  # as jinja2 has it
+        tags = {"generation"}
 
         def parse(self, parser: Any) -> Any:
             line = next(parser.stream).lineno
@@ -184,7 +185,7 @@ def _raise(message: str) -> Any:
 def _now(format: str) -> str:
     from datetime import datetime
 
-    return datetime.now().strftime(format)
+    return datetime.now().astimezone().strftime(format)
 
 
 # Messages as templates know them
@@ -227,10 +228,8 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
         function = {"name": custom.get("name"), "arguments": {"input": custom.get("input")}}
     arguments = function.get("arguments")
     if isinstance(arguments, str):
-        try:
+        with suppress(orjson.JSONDecodeError):  # a model may have written what is none
             arguments = orjson.loads(arguments or "{}")
-        except orjson.JSONDecodeError:
-            pass  # a model may have written what is none
     return {**call, "type": "function", "function": {**function, "arguments": arguments}}
 
 

@@ -37,7 +37,7 @@ signature of each:
 {% endfor %}
 </tools>
 
-To call functions, answer with one JSON object for each call, its name and its arguments, within <tool_call></tool_call>:
+To call functions, answer with a JSON object for each call, its name and its arguments, within <tool_call></tool_call>:
 <tool_call>
 {"name": "<name of the function>", "arguments": <object of the arguments>}
 </tool_call><|im_end|>
@@ -144,11 +144,14 @@ _MISTRAL = """\
 {%- endif -%}
 [INST] {% if loop.index0 == state.last %}{{ state.system }}{% endif %}{{ message.content }}[/INST]
 {%- elif message.role == 'tool' -%}
-[TOOL_RESULTS] {"content": {{ message.content | tojson }}, "call_id": {{ message.tool_call_id | tojson }}}[/TOOL_RESULTS]
+[TOOL_RESULTS] {"content": {{ message.content | tojson }}
+{{- ', "call_id": ' + (message.tool_call_id | tojson) + '}' -}}
+[/TOOL_RESULTS]
 {%- elif message.role == 'assistant' and message.tool_calls -%}
 [TOOL_CALLS] [
 {%- for call in message.tool_calls -%}
-{"name": {{ call.function.name | tojson }}, "arguments": {{ call.function.arguments | tojson }}, "id": {{ call.id | tojson }}}
+{"name": {{ call.function.name | tojson }}, "arguments": {{ call.function.arguments | tojson }}
+{{- ', "id": ' + (call.id | tojson) + '}' -}}
 {%- if not loop.last %}, {% endif -%}
 {%- endfor -%}
 ]{{ eos_token }}

@@ -84,11 +84,11 @@ def _as_asked(body: dict[str, Any], encode: bool) -> dict[str, Any]:
     for each in body["data"]:
         vector = each["embedding"]
         if isinstance(vector, str) is not encode:
-            each["embedding"] = _packed(vector) if encode else _unpacked(vector)
+            each["embedding"] = _packed(vector) if encode else unpacked(vector)
     return body
 
 
-def _unpacked(text: str) -> list[float]:
+def unpacked(text: str) -> list[float]:
     numbers = array("f", b64decode(text))
     if byteorder == "big":
         numbers.byteswap()

@@ -1,0 +1,144 @@
+"""What becomes of the words of a model on their way to the server: they end where they have to, calls of tools are
+read out of them, and what came in one piece is told in several where it is streamed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..server.renderings.chunks import chunks
+from ..server.renderings.cuts import Cut
+from ..server.turns import Finish, Text, ToolArguments, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..server.turns import FinishReason, Piece
+    from .conventions import Convention, Question
+    from .toolcalls import Parser
+
+__all__ = ("Mouth",)
+
+
+class Mouth:
+    """Takes the pieces of one turn, and gives them as they are to be told."""
+
+    def __init__(self, cut: tuple[list[str], int | None, str] | None, read: Parser | None) -> None:
+        self.over = False
+        """Whether the turn has ended, whatever the model still says."""
+        self.single = False
+        """Whether one tool may be called, and no more."""
+        self.splits = False
+        """Whether long texts are told in pieces."""
+        self.unlikely = False
+        """Whether log probabilities were asked for, of a model that may not tell any."""
+        self._read = read
+        self._called = False
+        self._dropping = False
+        self._limit: Usage | None = None
+        self._reason: FinishReason | None = None
+        self._line: list[Piece] = []
+        self._cut = None if cut is None else Cut(_Line(self._line), *cut)
+
+    @classmethod
+    def of(cls, follows: Convention, question: Question, read: Parser | None) -> Mouth | None:
+        """What a question needs; `None` where pieces can be told as they come."""
+        request, limit = question.request, None
+        if not follows.limits:
+            limit = question.limit
+        stop = question.stop
+        splits = request.stream and not question.stream
+        unlikely = bool(question.options.get("logprobs"))
+        if not (stop or limit is not None or read is not None or splits or unlikely):
+            return None
+        mouth = cls((stop, limit, request.model) if stop or limit is not None else None, read)
+        mouth.single = not request.parallel_tool_calls
+        mouth.splits, mouth.unlikely = splits, unlikely
+        return mouth
+
+    def feed(self, piece: Piece) -> list[Piece]:
+        """What is told of a piece."""
+        if self.over:
+            return []
+        if self._cut is None:
+            return self._told([piece])
+        self.over = self._cut.feed(piece)
+        return self._taken()
+
+    def end(self, last: Iterable[Piece]) -> Iterator[Piece]:
+        """What is told at the end. `last` is what the reader knows then."""
+        used: Usage | None = None
+        reason: FinishReason | None = None
+        rest: list[Piece] = []
+        for piece in last:
+            if isinstance(piece, Usage):
+                used = piece
+            elif isinstance(piece, Finish):
+                reason = piece.reason
+            else:
+                rest += self.feed(piece)
+        yield from rest
+        if self._cut is not None and not self.over:
+            self._cut.end()
+            yield from self._taken()
+        if self._read is not None:
+            yield from self._words(self._read.end())
+        if self.over and used is not None:
+            used = used._replace(output_tokens=None)  # what it counted was cut off in part
+        for each in (used, self._limit):
+            if each is not None:
+                yield each
+        reason = self._reason or reason
+        if reason in (None, "stop") and self._called:
+            reason = "tool_calls"
+        if reason is not None:
+            yield Finish(reason)
+
+    def _taken(self) -> list[Piece]:
+        line, self._line[:] = list(self._line), []
+        return self._told(line)
+
+    def _told(self, pieces: list[Piece]) -> list[Piece]:
+        told: list[Piece] = []
+        for piece in pieces:
+            if isinstance(piece, Finish):
+                self._reason = piece.reason
+            elif isinstance(piece, Usage):
+                self._limit = piece
+            elif self._read is not None and isinstance(piece, (str, Text)):
+                told += self._words(self._read.feed(piece if isinstance(piece, str) else piece.text))
+            else:
+                told += self._words([piece])
+        return told
+
+    def _words(self, pieces: Iterable[Piece]) -> list[Piece]:
+        told: list[Piece] = []
+        for piece in pieces:
+            if isinstance(piece, ToolCall):
+                self._dropping = self.single and self._called
+                self._called = True
+            if self._dropping and isinstance(piece, (ToolCall, ToolArguments)):
+                continue
+            if not isinstance(piece, str):
+                told.append(piece)
+            else:
+                parts: Any = chunks(piece) if self.splits else (piece,)
+                told += (Text(part, []) for part in parts) if self.unlikely else parts
+        return told
+
+
+class _Line:
+    """Where what is left of pieces goes."""
+
+    def __init__(self, pieces: list[Piece]) -> None:
+        self.pieces = pieces
+
+    def feed(self, piece: Piece) -> bool:
+        self.pieces.append(piece)
+        return False
+
+    def whole(self, text: str) -> None:
+        self.pieces.append(text)
+
+    def end(self) -> None:
+        """Nothing is held here."""
