@@ -26,6 +26,7 @@ from ..server.clock import RealClock, VirtualClock
 from ..server.engine import Engines
 from . import asserts
 from .asked import exactly
+from .door import PREFIX, Door, controlled, is_loopback
 from .faults.setting import Faults, Misbehaviour
 from .journal import Exchange, Journal
 from .prices import Price, Prices
@@ -109,7 +110,8 @@ class FakeOpenAI:
         `rules` are there from the beginning and after each reset: the path of a YAML or JSON file, a list of paths, or
         what stands in such a file.
         `faults` go wrong from the beginning, as `misbehave` takes them; with `fault_header` requests may ask for one
-        in the header `x-antiphon-fault`.
+        in the header `x-antiphon-fault`. `control` is whether the control API below `/_antiphon` is there for whoever
+        reaches the fake; unless told, it is for those on this machine.
 
     Raises `ValueError` for a built-in engine that does not exist and `TypeError` for what cannot be an engine.
     """
@@ -143,6 +145,7 @@ class FakeOpenAI:
         prices: Mapping[str, Any] | None = None,
         faults: Faulty | Iterable[Faulty] = (),
         fault_header: bool = False,
+        control: bool | None = None,
     ) -> None:
         self._given = {name: value for name, value in locals().items() if name != "self"}
         self.rules = ruling = Rules(self, strict=strict, triggers=triggers)
@@ -171,6 +174,9 @@ class FakeOpenAI:
                 models=models,
             )
 
+        self.snapshots: dict[str, Any] = {}
+        """Snapshots that the control API keeps, by name."""
+        self._control = control
         self._engines_with = engines_with
         self._latency = latency
         self.server = Server(
@@ -199,7 +205,9 @@ class FakeOpenAI:
             self.rule_files += add(ruling, rules)
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
-        """Answer a request."""
+        """Answer a request, also one to the control API."""
+        if request.path.startswith(PREFIX):
+            return controlled(self, request, self._control is not False)
         return self.server(request)
 
     def dialogue(self, request: Request) -> Dialogue | Response:
@@ -423,7 +431,15 @@ class FakeOpenAI:
         from ..hosting.run import serve_in_background
 
         self.warm()
-        return serve_in_background(self.server, host, port)
+        return serve_in_background(self.door(host), host, port)
+
+    def door(self, host: str = "") -> Door:
+        """The handler for hosts that serve the fake: with the control API, and sessions over HTTP.
+
+        Where `host` can be reached from other machines, or is not known, there is no control API unless the fake was
+        made with `control=True`.
+        """
+        return Door(self, self._control if is_loopback(host) or self._control is not None else False)
 
     def warm(self) -> None:
         """Load, on a thread in the background, what the first request would have to wait for."""
@@ -435,7 +451,7 @@ class FakeOpenAI:
         """The fake as an ASGI application, to be served or mounted anywhere."""
         from ..hosting.asgi import ASGI
 
-        return ASGI(self.server)
+        return ASGI(self.door())
 
     def client(self, **options: Any) -> OpenAI:
         """A client of this package that calls the fake in process. Takes the options of `OpenAI`."""

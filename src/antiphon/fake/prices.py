@@ -77,13 +77,13 @@ class Prices:
         """The price of a model; `None` where it has none."""
         names = list(_names(model))
         for name in names:
-            found = self.given.get(name)
-            if found is not None:
-                return found
+            if name in self.given:
+                return self.given[name]
         for pattern, price in self.given.items():
             if any(fnmatchcase(name, pattern) for name in names):
                 return price
-        return next((price for name in names if (price := table().models.get(name)) is not None), None)
+        known = table().models
+        return next((known[name] for name in names if name in known), None)
 
 
 def _names(model: str) -> list[str]:

@@ -6,7 +6,7 @@ A document that was put or got belongs to the store: to change one, put a change
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
@@ -43,6 +43,10 @@ class Store(Protocol):
 
     def list(self, collection: str) -> list[dict[str, Any]]:
         """The documents of a collection, the oldest first."""
+        ...
+
+    def collections(self) -> Sequence[str]:
+        """The names of the collections that have documents."""
         ...
 
     def walk(self, collection: str, after: str | None = None, *, backwards: bool = False) -> Iterator[dict[str, Any]]:
@@ -148,6 +152,9 @@ class MemoryStore:
     def list(self, collection: str) -> list[dict[str, Any]]:
         documents = self._collections.get(collection)
         return [] if documents is None else list(documents.values())
+
+    def collections(self) -> list[str]:
+        return [name for name, documents in list(self._collections.items()) if documents]
 
     def walk(self, collection: str, after: str | None = None, *, backwards: bool = False) -> Iterator[dict[str, Any]]:
         with self._lock:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
+from ..fake.door import HEALTH, health
+from ..fake.sessions import HEADER, ISSUED, Sessions, answered, key_of
 from ..kernel.errors import AuthenticationError
-from ..kernel.flow import Step, World
-from ..kernel.http import Request, Response
 from .environment import pointing_at
 
 if TYPE_CHECKING:
@@ -17,13 +16,9 @@ if TYPE_CHECKING:
     from ..hosting.run import Running
     from ..kernel.dialogue import Dialogue
     from ..kernel.flow import Flow
+    from ..kernel.http import Request, Response
 
 __all__ = ("HEADER", "ServerOfTest", "Shared")
-
-HEADER: Final = "x-antiphon-test"
-"""The header that says whose a request is, for clients whose key cannot be chosen."""
-
-_ISSUED: Final = "sk-antiphon-"
 
 
 class Shared:
@@ -34,29 +29,26 @@ class Shared:
     """
 
     def __init__(self) -> None:
-        self._fakes: dict[str, FakeOpenAI] = {}
-        self._numbers = count(1)
+        self._sessions = Sessions()
         self.max_body = 513 * 1024 * 1024
 
     @contextmanager
     def lent(self, fake: FakeOpenAI) -> Generator[str]:
         """A key that leads to a fake, for as long as the block lasts."""
-        key = f"{_ISSUED}{next(self._numbers)}"
-        self._fakes[key] = fake
+        key = self._sessions.add(fake)
         try:
             yield key
         finally:
-            del self._fakes[key]
+            self._sessions.end(key)
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
         """Answer a request."""
+        if request.path == HEALTH:
+            return health()
         try:
-            fake = self._of(request)
+            return answered(self._of(request), request)
         except AuthenticationError as error:
             return error.to_response()
-        answer = fake(request)
-        world = fake.world
-        return answer if type(world) is World else _elsewhere(answer, world)
 
     def dialogue(self, request: Request) -> Dialogue | Response:
         """Open a websocket, or refuse to."""
@@ -66,13 +58,14 @@ class Shared:
             return error.to_response()
 
     def _of(self, request: Request) -> FakeOpenAI:
-        key = _key(request)
-        found = self._fakes.get(key)
+        key: str = request.headers.get(HEADER) or key_of(request)
+        fakes = self._sessions.fakes
+        found = fakes.get(key)
         if found is not None:
             return found
-        if len(self._fakes) == 1 and not key.startswith(_ISSUED):
-            return next(iter(self._fakes.values()))
-        whose = "of a test that has ended" if key.startswith(_ISSUED) else "of no test"
+        if len(fakes) == 1 and not key.startswith(ISSUED):
+            return next(iter(fakes.values()))
+        whose = "of a test that has ended" if key.startswith(ISSUED) else "of no test"
         raise AuthenticationError.because(
             f"Incorrect API key provided: {key or '(none)'} is {whose}. A test's key is `fake_openai_server.api_key`, "
             f"and OPENAI_API_KEY while the test runs; the header {HEADER} may say it instead.",
@@ -105,67 +98,3 @@ class ServerOfTest:
 
     def __repr__(self) -> str:
         return f"<server of a test at {self.url}, key {self.api_key}>"
-
-
-def _key(request: Request) -> str:
-    get = request.headers.get
-    said: str = get(HEADER) or get("api-key") or ""
-    if not said:
-        scheme, _, rest = (get("authorization") or "").partition(" ")
-        said = rest.strip() if scheme.lower() == "bearer" else ""
-    if not said:  # a browser's websocket has no other place for it
-        for each in (get("sec-websocket-protocol") or "").split(","):
-            name, found, rest = each.strip().partition("openai-insecure-api-key.")
-            if found and not name:
-                return rest
-    return said
-
-
-class _There(Step[Any]):
-    """A step that is taken in another world than the host's."""
-
-    __slots__ = ("_step", "_world")
-
-    def __init__(self, step: Step[Any], world: World) -> None:
-        self._step = step
-        self._world = world
-
-    def perform(self, world: World) -> Any:
-        return self._step.perform(self._world)
-
-    async def aperform(self, world: World) -> Any:
-        return await self._step.aperform(self._world)
-
-
-def _elsewhere(answer: Response | Flow[Response], world: World) -> Response | Flow[Response]:
-    if isinstance(answer, Response):
-        return _body_elsewhere(answer, world)
-
-    def flow() -> Flow[Response]:
-        return _body_elsewhere((yield from _steps(answer, world)), world)
-
-    return flow()
-
-
-def _body_elsewhere(response: Response, world: World) -> Response:
-    body: Any = response.body
-    return response._replace(body=_steps(body, world)) if hasattr(body, "send") else response
-
-
-def _steps(inner: Any, world: World) -> Any:
-    """A generator with its steps taken in a world."""
-    try:
-        item = next(inner)
-        while True:
-            try:
-                result = yield _There(item, world) if isinstance(item, Step) else item
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                item = inner.throw(error)
-            else:
-                item = inner.send(result)
-    except StopIteration as done:
-        return done.value
-    finally:
-        inner.close()

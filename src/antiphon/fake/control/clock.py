@@ -1,0 +1,132 @@
+"""The clock, the seed and the latency."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from ...server.clock import VirtualClock
+from .operations import Call, operation, refused
+
+__all__ = ()
+
+
+def _told(call: Call) -> dict[str, Any]:
+    now = call.fake.clock.now()
+    return {
+        "object": "clock",
+        "kind": "virtual" if isinstance(call.fake.clock, VirtualClock) else "real",
+        "now": now,
+        "iso": datetime.fromtimestamp(now, UTC).isoformat(),
+    }
+
+
+@operation("clock.get", "GET", "/clock", returns="the clock")
+def clock_get(call: Call) -> Any:
+    """What time it is, in Unix time and as ISO 8601 has it."""
+    return _told(call)
+
+
+@operation(
+    "clock.advance",
+    "POST",
+    "/clock/advance",
+    body={
+        "type": "object",
+        "properties": {"by": {"anyOf": [{"type": "number"}, {"type": "string"}]}},
+        "required": ["by"],
+        "additionalProperties": False,
+    },
+    example={"by": "24h"},
+    returns="the clock",
+)
+def clock_advance(call: Call) -> Any:
+    """Let time pass: seconds, or a text such as `24h` or `1h 30m`. What was to happen in it, happens."""
+    try:
+        call.fake.clock.advance(call.body["by"])
+    except ValueError as error:
+        raise refused(str(error), param="by") from None
+    return _told(call)
+
+
+@operation(
+    "clock.set",
+    "PUT",
+    "/clock",
+    body={
+        "type": "object",
+        "properties": {"now": {"anyOf": [{"type": "number"}, {"type": "string"}]}},
+        "required": ["now"],
+        "additionalProperties": False,
+    },
+    example={"now": "2030-01-01T00:00:00Z"},
+    returns="the clock",
+)
+def clock_set(call: Call) -> Any:
+    """Have it be a later time, in Unix time or as ISO 8601 has it. A clock does not go back."""
+    wanted: Any = call.body["now"]
+    if isinstance(wanted, str):
+        try:
+            moment = datetime.fromisoformat(wanted)
+        except ValueError:
+            raise refused(
+                f"now is Unix time or a text such as '2030-01-01T00:00:00Z', not {wanted!r}", param="now"
+            ) from None
+        wanted = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    ahead = wanted - call.fake.clock.now()
+    if ahead < 0:
+        raise refused(f"a clock does not go back: it is {call.fake.clock.now():.3f} already", param="now")
+    call.fake.clock.advance(ahead)
+    return _told(call)
+
+
+_SEED = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+
+
+@operation("seed.get", "GET", "/seed", returns="the seed")
+def seed_get(call: Call) -> Any:
+    """What decides what is made up."""
+    return {"object": "seed", "seed": call.fake.server.seed}
+
+
+@operation(
+    "seed.set",
+    "PUT",
+    "/seed",
+    body={"type": "object", "properties": {"seed": _SEED}, "required": ["seed"], "additionalProperties": False},
+    example={"seed": 7},
+    returns="the seed",
+)
+def seed_set(call: Call) -> Any:
+    """Begin anew with another seed: everything is forgotten, as by a reset."""
+    call.fake.reset(call.body["seed"])
+    return seed_get(call)
+
+
+@operation("latency.get", "GET", "/latency", returns="the latency")
+def latency_get(call: Call) -> Any:
+    """How long models take."""
+    latency: Any = call.fake.latency
+    first, each = latency if isinstance(latency, (tuple, list)) else (latency, 0.0)
+    return {"object": "latency", "first": first, "each": each}
+
+
+@operation(
+    "latency.set",
+    "PUT",
+    "/latency",
+    body={
+        "type": "object",
+        "properties": {
+            "first": {"type": "number", "minimum": 0, "description": "seconds before a model's first word"},
+            "each": {"type": "number", "minimum": 0, "description": "seconds between its further pieces"},
+        },
+        "additionalProperties": False,
+    },
+    example={"first": 0.3, "each": 0.02},
+    returns="the latency",
+)
+def latency_set(call: Call) -> Any:
+    """Have models take so long from now on."""
+    call.fake.latency = (float(call.body.get("first", 0.0)), float(call.body.get("each", 0.0)))
+    return latency_get(call)
