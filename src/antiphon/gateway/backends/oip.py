@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engines import ChatModel, EmbeddingModel, ImageModel
 from ..model import Model
-from ..oip.rest import Rest
-from ..patience import transport_timeout
+from ..oip.connect import connect
 from ..servers import Servers
 
 if TYPE_CHECKING:
@@ -48,6 +47,4 @@ class OipBackend:
 
 def serve(config: ModelConfig) -> OipBackend:
     """The backend of a model."""
-    timeout = transport_timeout(config.patience)
-    servers = [(url, Rest(url, headers=config.headers, timeout=timeout)) for url in config.urls]
-    return OipBackend(config, Servers(config, servers))
+    return OipBackend(config, Servers(config, [(url, connect(url, config)) for url in config.urls]))

@@ -5,13 +5,14 @@ An element of `BYTES` is its length in four bytes and the bytes themselves.
 
 from __future__ import annotations
 
+import struct
 import sys
 from array import array
 from collections.abc import Callable, Sequence
 from struct import pack, unpack_from
 from typing import Any, Final, NamedTuple
 
-__all__ = ("DATATYPES", "Datatype", "decoded", "encoded", "flat")
+__all__ = ("BIG_ENDIAN", "DATATYPES", "Datatype", "datatype", "decoded", "encoded", "flat")
 
 
 class Datatype(NamedTuple):
@@ -41,27 +42,32 @@ DATATYPES: Final[dict[str, Datatype]] = {
     "FP64": Datatype(8, "d", "fp64_contents"),
     "BYTES": Datatype(0, "", "bytes_contents"),
 }
-_BIG: Final = sys.byteorder == "big"
+BIG_ENDIAN: Final = sys.byteorder == "big"
 
 
-def decoded(datatype: str, raw: bytes) -> Sequence[Any]:
-    """The elements in raw bytes. Raises `ValueError` for bytes that do not hold such elements."""
-    if datatype == "BYTES":
-        return _strings(raw)
-    known = DATATYPES.get(datatype)
+def datatype(name: str) -> Datatype:
+    """The datatype of a name. Raises `ValueError`, which lists those there are, for a name of none."""
+    known = DATATYPES.get(name)
     if known is None:
-        raise ValueError(f"{datatype!r} is no datatype of the protocol; there are {', '.join(DATATYPES)}")
+        raise ValueError(f"{name!r} is no datatype of the protocol; there are {', '.join(DATATYPES)}")
+    return known
+
+
+def decoded(name: str, raw: bytes) -> Sequence[Any]:
+    """The elements in raw bytes. Raises `ValueError` for bytes that do not hold such elements."""
+    if name == "BYTES":
+        return _strings(raw)
+    known = datatype(name)
     if len(raw) % known.size:
-        raise ValueError(f"{len(raw)} bytes are no whole number of {datatype} elements of {known.size} bytes")
-    if datatype == "BF16":
+        raise ValueError(f"{len(raw)} bytes are no whole number of {name} elements of {known.size} bytes")
+    if name == "BF16":
         # The upper half of an FP32.
-        wide = b"".join(b"\0\0" + raw[at : at + 2] for at in range(0, len(raw), 2))
-        return decoded("FP32", wide)
+        return decoded("FP32", b"".join([b"\0\0" + raw[at : at + 2] for at in range(0, len(raw), 2)]))
     if known.code in "?e":
         return unpack_from(f"<{len(raw) // known.size}{known.code}", raw)
     elements = array(known.code)
     elements.frombytes(raw)
-    if _BIG:
+    if BIG_ENDIAN:
         elements.byteswap()
     return elements
 
@@ -80,26 +86,24 @@ def _strings(raw: bytes) -> list[bytes]:
     return elements
 
 
-def encoded(datatype: str, data: Sequence[Any]) -> bytes:
+def encoded(name: str, data: Sequence[Any]) -> bytes:
     """Elements as raw bytes. Raises `ValueError` for elements that are not of the datatype."""
-    known = DATATYPES.get(datatype)
-    if known is None:
-        raise ValueError(f"{datatype!r} is no datatype of the protocol; there are {', '.join(DATATYPES)}")
-    encode = _ENCODERS.get(datatype)
-    if encode is not None:
-        return encode(data)
-    if not _BIG and isinstance(data, array) and data.typecode == known.code:
-        return data.tobytes()
+    known = datatype(name)
+    encode = _ENCODERS.get(name)
     try:
+        if encode is not None:
+            return encode(data)
+        if not BIG_ENDIAN and isinstance(data, array) and data.typecode == known.code:
+            return data.tobytes()
         return pack(f"<{len(data)}{known.code}", *data)
-    except Exception as error:
-        raise ValueError(f"not elements of {datatype}: {error}") from None
+    except (AttributeError, OverflowError, struct.error, TypeError) as error:
+        raise ValueError(f"not elements of {name}: {error}") from None
 
 
 def _of_strings(data: Sequence[Any]) -> bytes:
     parts: list[bytes] = []
     for each in data:
-        element = each.encode() if isinstance(each, str) else bytes(each)
+        element = each if isinstance(each, bytes) else each.encode()
         parts.append(len(element).to_bytes(4, "little"))
         parts.append(element)
     return b"".join(parts)
@@ -107,7 +111,7 @@ def _of_strings(data: Sequence[Any]) -> bytes:
 
 def _of_bf16(data: Sequence[Any]) -> bytes:
     wide = pack(f"<{len(data)}f", *data)
-    return b"".join(wide[at + 2 : at + 4] for at in range(0, len(wide), 4))
+    return b"".join([wide[at + 2 : at + 4] for at in range(0, len(wide), 4)])
 
 
 _ENCODERS: Final[dict[str, Callable[[Sequence[Any]], bytes]]] = {"BYTES": _of_strings, "BF16": _of_bf16}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
-from .datatypes import decoded, flat
+from .datatypes import decoded, encoded, flat
 
 __all__ = (
     "InferRequest",
@@ -65,6 +65,25 @@ class Tensor:
         elif data and isinstance(data[0], (list, tuple)):
             data = self._data = flat(data)
         return data
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether it is held as bytes, as they are on the wire."""
+        return self.raw is not None
+
+    def hold(self, raw: bytes) -> None:
+        """Its elements are in these bytes. Raises `ValueError` for bytes that do not hold such elements."""
+        self.raw = raw
+        self._data = decoded(self.datatype, raw)
+
+    def packed(self) -> bytes:
+        """The elements as bytes. Raises `ValueError` for elements that are not of the datatype."""
+        if self.raw is not None:
+            return self.raw
+        try:
+            return encoded(self.datatype, self.data)
+        except ValueError as error:
+            raise ValueError(f"the tensor {self.name!r}: {error}") from None
 
     @property
     def texts(self) -> list[str]:

@@ -1,175 +1,356 @@
-"""The protocol over HTTP: JSON, with events for streams."""
+"""The protocol over HTTP: JSON, tensors as bytes where a server takes them, and events for streams.
+
+Servers differ in what they have beyond the protocol, above all in how they stream. What a server is, is asked once,
+when it first matters.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
 import orjson
 
-from ...kernel.errors import APIConnectionError
-from ...kernel.flow import Read, Send
+from ...kernel.errors import APIConnectionError, APIStatusError
+from ...kernel.flow import Send
 from ...kernel.http import Headers, Request
-from ...kernel.sse import Decoder
-from ..errors import broken, lost, message_of, refused
-from .messages import InferRequest, InferResponse, ModelMetadata, RepositoryEntry, ServerMetadata, Tensor, TensorSpec
+from ..errors import broken, failed, impossible, lost, message_of, refused
+from .bodies import LENGTH, answer_of, binary_body, has_numbers, json_body, pays, response_of, scalars, unsayable
+from .events import Events, rest_of
+from .generate import generate_body, generated
+from .messages import ModelMetadata, RepositoryEntry, ServerMetadata, TensorSpec
+from .protocol import NOTHING, One, identified, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ...kernel.flow import Flow
     from ...kernel.http import Response
+    from .messages import InferRequest, InferResponse
     from .protocol import Answers
 
 __all__ = ("Rest",)
 
+T = TypeVar("T")
+_PLAIN: Final = (str, bool, int, float)
+_STRICT: Final = frozenset({"triton", "ovms", "kserve"})
+"""Servers that take nothing but scalars as parameters."""
+_STREAMLESS: Final = frozenset({"ovms", "kserve"})
+"""Servers that do not stream over HTTP."""
+_NO_SUCH_CALL: Final = frozenset({404, 405, 501})
+_SILENT: Final = (
+    "the server broke off before the beginning of an answer and did not say why, as MLServer does where a model fails; "
+    "its log has the reason"
+)
+
 
 class Rest:
-    """A server that is spoken with over HTTP. Whoever drives its flows sends the requests."""
+    """A server that is spoken with over HTTP. Whoever drives its flows sends the requests.
 
-    def __init__(self, url: str, *, headers: Mapping[str, str] | None = None, timeout: Any = None) -> None:
+    `headers` go with every request. `name` is what errors call its model, where that is not what the server calls it.
+    `stream` is how streams are asked for: `infer_stream`, `generate`, `infer` for one answer in place of a stream, and
+    `auto` for what the server and the model are good for. `pipeline` is for pipelines of Seldon's.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        name: str | None = None,
+        timeout: Any = None,
+        stream: str = "auto",
+        pipeline: bool = False,
+    ) -> None:
         parts = urlsplit(url)
         self.origin = f"{parts.scheme}://{parts.netloc}"
         self.prefix = parts.path.rstrip("/")
         self.timeout = timeout
         self.headers = Headers({"content-type": "application/json", **(headers or {})})
+        self._name = name
+        self._stream = "infer" if pipeline else stream
+        self._family = "pipelines" if pipeline else "models"
+        self._kind: str | None = None
+        self._binary = False
+        self._ways: dict[tuple[str, str | None], str] = {}
+        """How streams are asked of each model, as far as it is known."""
+        self._outputs: dict[str, dict[str, TensorSpec]] = {}
+        self._numeric: set[str] = set()
+        """Models that answer with many numbers."""
 
     def infer(self, request: InferRequest) -> Flow[InferResponse]:
-        response = yield from self._post(f"{_model(request.model, request.version)}/infer", request, stream=False)
-        return _response(orjson.loads(response.content))
+        if self._ways.get((request.model, request.version)) == "generate":
+            return (yield from self._generate(identified(request)))
+        body, headers = yield from self._body(identified(request))
+        path = f"{self._model(request.model, request.version)}/infer"
+        response = yield from self._post(path, request, body, headers)
+        if response.status == 501 and b"decoupled" in response.content:
+            # Triton says so before it asks the model.
+            self._ways[request.model, request.version] = "generate"
+            return (yield from self._generate(request))
+        if response.status != 200:
+            raise self._refusal(response.status, response.content, request.model, response.headers)
+        length = response.headers.get(LENGTH)
+        answer = self._read(
+            lambda: response_of(response.content, None if length is None else int(length)), request.model
+        )
+        if length is None and has_numbers(answer):
+            self._numeric.add(request.model)
+        return answer
 
     def open(self, request: InferRequest) -> Flow[Answers]:
-        path = f"{_model(request.model, request.version)}/infer_stream"
-        response = yield from self._post(path, request, stream=True)
-        return _Events(request.model, response)
+        way = self._ways.get((request.model, request.version)) or (yield from self._way(request))
+        return (yield from self._OPEN[way](self, identified(request)))
 
     def live(self) -> Flow[bool]:
         return (yield from self._is("/v2/health/live"))
 
     def ready(self, model: str | None = None, version: str | None = None) -> Flow[bool]:
-        return (yield from self._is("/v2/health/ready" if model is None else f"{_model(model, version)}/ready"))
+        return (yield from self._is("/v2/health/ready" if model is None else f"{self._model(model, version)}/ready"))
 
     def server(self) -> Flow[ServerMetadata]:
-        said = yield from self._get("/v2", "")
-        return ServerMetadata(said.get("name") or "", said.get("version") or "", tuple(said.get("extensions") or ()))
+        said = yield from self._ask("GET", "/v2")
+        found = self._read(
+            lambda: ServerMetadata(said["name"], said.get("version") or "", tuple(said.get("extensions") or ()))
+        )
+        self._kind = kind_of(found)
+        self._binary = "binary_tensor_data" in found.extensions
+        return found
 
     def metadata(self, model: str, version: str | None = None) -> Flow[ModelMetadata]:
-        said = yield from self._get(_model(model, version), model)
-        return ModelMetadata(
-            said.get("name") or model,
-            tuple(_spec(each) for each in said.get("inputs") or ()),
-            tuple(_spec(each) for each in said.get("outputs") or ()),
-            said.get("platform") or "",
-            tuple(said.get("versions") or ()),
-        )
+        path = self._model(model, version)
+        said = yield from self._ask("GET", path, model)
+        found = self._read(lambda: _metadata(said, model), model)
+        self._outputs[model] = {each.name: each for each in found.outputs}
+        if (yield from self._what()) != "triton":
+            return found
+        settings = yield from self._ask("GET", f"{path}/config", model)
+        return self._configured(found, self._read(lambda: _configuration(settings), model), version)
 
     def index(self) -> Flow[list[RepositoryEntry]]:
-        raise NotImplementedError
+        response = yield from self._send("POST", "/v2/repository/index", b"{}")
+        if response.status == 200:
+            said = orjson.loads(response.content)
+            return [
+                RepositoryEntry(*(str(each.get(key) or "") for key in RepositoryEntry._fields))
+                for each in self._read(lambda: [dict(each) for each in said])
+            ]
+        # KServe has a list in its own place, and others have none.
+        response = yield from self._send("GET", "/v2/models")
+        said = orjson.loads(response.content) if response.status == 200 else {}
+        return [RepositoryEntry(str(name)) for name in said.get("models") or ()]
 
     def load(self, model: str) -> Flow[None]:
-        raise NotImplementedError
+        yield from self._ask("POST", f"/v2/repository/models/{quote(model, safe='')}/load", model)
+        self._forget(model)
 
     def unload(self, model: str) -> Flow[None]:
-        raise NotImplementedError
+        yield from self._ask("POST", f"/v2/repository/models/{quote(model, safe='')}/unload", model)
+        self._forget(model)
 
     def close(self) -> None:
-        """Nothing is held here."""
+        """Nothing is held here: connections are those of whoever sends."""
 
-    def _is(self, path: str) -> Flow[bool]:
-        response = yield Send(Request("GET", self.prefix + path, "", self.headers, b"", self.origin), self.timeout)
-        answered: bool = response.status == 200
-        return answered
+    # Streams
 
-    def _get(self, path: str, model: str) -> Flow[Any]:
-        request = Request("GET", self.prefix + path, "", self.headers, b"", self.origin)
-        try:
-            response = yield Send(request, self.timeout)
-        except APIConnectionError as error:
-            raise lost(model, error) from error
+    def _way(self, request: InferRequest) -> Flow[str]:
+        """How a stream is asked of a model."""
+        way = self._stream if self._stream in self._OPEN else ""
+        if not way:
+            kind = yield from self._what()
+            way = "infer" if kind in _STREAMLESS else "infer_stream" if kind == "mlserver" else "guess"
+            if kind == "triton":
+                said = yield from self.metadata(request.model, request.version)
+                way = "generate" if said.decoupled else "infer"
+        self._ways[request.model, request.version] = way
+        return way
+
+    def _open_infer_stream(self, request: InferRequest, *, guess: bool = False) -> Flow[Answers]:
+        body, headers = yield from self._body(request)
+        path = f"{self._model(request.model, request.version)}/infer_stream"
+        response = yield from self._post(path, request, body, headers, stream=True)
         if response.status != 200:
-            raise refused(response.status, message_of(response.content), model, response.headers)
-        return orjson.loads(response.content)
+            content = yield from rest_of(response)
+            if guess and response.status in _NO_SUCH_CALL:
+                # Nothing has run: there is no such address here, or no such model.
+                answer = yield from self.infer(request)
+                self._ways[request.model, request.version] = "infer"
+                return One(answer)
+            raise self._refusal(response.status, content, request.model, response.headers)
+        events = Events(self._called(request.model), response, answer_of)
+        if not (yield from events.begin()):
+            raise (yield from self._silence(request))
+        return events
 
-    def _post(self, path: str, asked: InferRequest, *, stream: bool) -> Flow[Response]:
-        body = orjson.dumps(_request(asked), default=list)
-        headers = Headers.of([*self.headers.pairs, *asked.headers]) if asked.headers else self.headers
+    def _open_guess(self, request: InferRequest) -> Flow[Answers]:
+        return self._open_infer_stream(request, guess=True)
+
+    def _open_generate(self, request: InferRequest) -> Flow[Answers]:
+        response = yield from self._post_flat("generate_stream", request, stream=True)
+        if response.status != 200:
+            content = yield from rest_of(response)
+            raise self._refusal(response.status, content, request.model, response.headers)
+        known = self._outputs.get(request.model)
+        events = Events(self._called(request.model), response, lambda said: generated(said, known))
+        if not (yield from events.begin()):
+            raise broken(self._called(request.model), NOTHING)
+        return events
+
+    def _open_infer(self, request: InferRequest) -> Flow[Answers]:
+        return One((yield from self.infer(request)))
+
+    _OPEN: Final[dict[str, Callable[[Rest, InferRequest], Flow[Answers]]]] = {
+        "infer_stream": _open_infer_stream,
+        "generate": _open_generate,
+        "infer": _open_infer,
+        "guess": _open_guess,
+    }
+
+    def _generate(self, request: InferRequest) -> Flow[InferResponse]:
+        response = yield from self._post_flat("generate", request)
+        if response.status != 200:
+            raise self._refusal(response.status, response.content, request.model, response.headers)
+        said = self._read(lambda: orjson.loads(response.content), request.model)
+        if isinstance(said, dict) and "error" in said:
+            raise failed(self._called(request.model), message_of(response.content))
+        return self._read(lambda: generated(said, self._outputs.get(request.model)), request.model)
+
+    def _post_flat(self, call: str, request: InferRequest, *, stream: bool = False) -> Flow[Response]:
+        if request.model not in self._outputs:
+            yield from self.metadata(request.model, request.version)
+        try:
+            body = generate_body(request)
+        except ValueError as error:
+            raise impossible(self._called(request.model), str(error)) from error
+        path = f"{self._model(request.model, request.version)}/{call}"
+        return (yield from self._post(path, request, body, self.headers, stream=stream))
+
+    def _silence(self, request: InferRequest) -> Flow[APIStatusError]:
+        """Why a stream was over before it began. MLServer does not say, but may know of the model."""
+        model = request.model
+        response = yield from self._send("GET", f"{self._model(model, request.version)}/ready")
+        if response.status in (400, 404, 503):
+            return self._refusal(response.status, response.content, model, response.headers)
+        return broken(self._called(model), _SILENT)
+
+    # What is known of the server
+
+    def _what(self) -> Flow[str]:
+        """Which server it is. One that does not say is one like any other."""
+        if self._kind is None:
+            try:
+                yield from self.server()
+            except APIStatusError as error:
+                if error.status_code not in (404, 405) and error.code != "upstream_error":
+                    raise
+                self._kind = ""
+        return self._kind or ""
+
+    def _configured(self, found: ModelMetadata, settings: ModelMetadata, version: str | None) -> ModelMetadata:
+        optional = {each.name for each in settings.inputs if each.optional}
+        inputs = tuple(each._replace(optional=each.name in optional) for each in found.inputs)
+        if settings.decoupled:
+            self._ways.setdefault((found.name, version), "generate")
+        return found._replace(inputs=inputs, decoupled=settings.decoupled, max_batch_size=settings.max_batch_size)
+
+    def _forget(self, model: str) -> None:
+        self._ways = {known: way for known, way in self._ways.items() if known[0] != model}
+        self._outputs.pop(model, None)
+        self._numeric.discard(model)
+
+    def _called(self, model: str | None) -> str:
+        return self._name or model or "of no name"
+
+    # Requests
+
+    def _body(self, request: InferRequest) -> Flow[tuple[bytes, Headers]]:
+        parameters = request.parameters
+        if not all(isinstance(value, _PLAIN) for value in parameters.values()):
+            strict = (yield from self._what()) in _STRICT
+            parameters = scalars(parameters) if strict else {k: v for k, v in parameters.items() if v is not None}
+        numbers = request.model in self._numeric
+        try:
+            packed = any(pays(each) for each in request.inputs)
+            if (numbers or packed) and self._kind is None:
+                yield from self._what()
+            if packed and self._binary:
+                body, length = binary_body(request, parameters, binary=numbers)
+                changes = {"content-type": "application/octet-stream", LENGTH: str(length)}
+                return body, self.headers.replaced(changes)
+            base64 = packed and self._kind == "mlserver"
+            if packed and not base64 and any(each.datatype == "BYTES" and unsayable(each) for each in request.inputs):
+                raise ValueError(
+                    "it has bytes that are no text, and the server takes them in no way there is over HTTP"
+                )
+            return json_body(request, parameters, base64=base64, binary=numbers and self._binary), self.headers
+        except ValueError as error:
+            raise impossible(self._called(request.model), str(error)) from error
+
+    def _post(
+        self, path: str, asked: InferRequest, body: bytes, headers: Headers, *, stream: bool = False
+    ) -> Flow[Response]:
+        if asked.headers:
+            headers = Headers.of([*headers.pairs, *asked.headers])
         request = Request("POST", self.prefix + path, "", headers, body, self.origin)
-        response: Response
         try:
-            response = yield Send(request, self.timeout, stream=stream)
+            return (yield Send(request, self.timeout, stream=stream))
         except APIConnectionError as error:
-            raise lost(asked.model, error) from error
-        if response.status != 200:
-            content = response.content if isinstance(response.body, bytes) else (yield from _rest(response.body))
-            raise refused(response.status, message_of(content), asked.model, response.headers)
-        return response
+            raise lost(self._called(asked.model), error) from error
 
-
-def _rest(stream: Any) -> Flow[bytes]:
-    parts: list[bytes] = []
-    while (piece := (yield Read(stream))) is not None:
-        parts.append(piece)
-    return b"".join(parts)
-
-
-class _Events:
-    """The events of `infer_stream`. A body that does not end well is an error."""
-
-    __slots__ = ("_decoder", "_model", "_pieces")
-
-    def __init__(self, model: str, response: Response) -> None:
-        self._model = model
-        self._pieces: Any = response.body
-        self._decoder = Decoder()
-
-    def more(self) -> Flow[list[InferResponse]]:
+    def _send(self, method: str, path: str, body: bytes = b"", model: str | None = None) -> Flow[Response]:
+        request = Request(method, self.prefix + path, "", self.headers, body, self.origin)
+        again = method == "GET"  # a connection that was kept may turn out to be closed; to ask twice changes nothing
         while True:
             try:
-                piece = yield Read(self._pieces)
+                return (yield Send(request, self.timeout))
             except APIConnectionError as error:
-                raise broken(self._model, str(error)) from error
-            if piece is None:
-                return []
-            found = [_response(orjson.loads(event.data)) for event in self._decoder.feed(piece)]
-            if found:
-                return found
+                failure = lost(self._called(model), error)
+                if not again or failure.status_code != 502:
+                    raise failure from error
+                again = False
 
-    def close(self) -> None:
-        pass
+    def _ask(self, method: str, path: str, model: str | None = None) -> Flow[Any]:
+        response = yield from self._send(method, path, b"{}" if method == "POST" else b"", model)
+        if response.status != 200:
+            raise self._refusal(response.status, response.content, model, response.headers)
+        return self._read(lambda: orjson.loads(response.content), model) if response.content else {}
 
+    def _is(self, path: str) -> Flow[bool]:
+        try:
+            response = yield Send(Request("GET", self.prefix + path, "", self.headers, b"", self.origin), self.timeout)
+        except APIConnectionError:
+            return False
+        return bool(response.status == 200)
 
-def _model(name: str, version: str | None) -> str:
-    path = f"/v2/models/{quote(name, safe='')}"
-    return path if version is None else f"{path}/versions/{quote(version, safe='')}"
+    def _read(self, read: Callable[[], T], model: str | None = None) -> T:
+        try:
+            return read()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise broken(self._called(model), f"it is not of the protocol: {error}") from error
 
+    def _refusal(self, status: int, content: bytes, model: str | None, headers: Mapping[str, str]) -> APIStatusError:
+        return refused(status, message_of(content), self._called(model), headers)
 
-def _request(asked: InferRequest) -> dict[str, Any]:
-    body: dict[str, Any] = {"inputs": [_tensor(each) for each in asked.inputs]}
-    if asked.id is not None:
-        body["id"] = asked.id
-    if asked.parameters:
-        body["parameters"] = asked.parameters
-    if asked.outputs:
-        body["outputs"] = [{"name": name} for name in asked.outputs]
-    return body
-
-
-def _tensor(tensor: Tensor) -> dict[str, Any]:
-    value: dict[str, Any] = {
-        "name": tensor.name,
-        "shape": tensor.shape,
-        "datatype": tensor.datatype,
-        "data": tensor.data,
-    }
-    if tensor.parameters:
-        value["parameters"] = tensor.parameters
-    return value
+    def _model(self, name: str, version: str | None) -> str:
+        path = f"/v2/{self._family}/{quote(name, safe='')}"
+        return path if version is None else f"{path}/versions/{quote(version, safe='')}"
 
 
-def _spec(given: Mapping[str, Any]) -> TensorSpec:
-    return TensorSpec(given["name"], given["datatype"], tuple(given["shape"]))
+def _metadata(said: Mapping[str, Any], model: str) -> ModelMetadata:
+    def specs(given: Any) -> tuple[TensorSpec, ...]:
+        return tuple(TensorSpec(each["name"], each["datatype"], tuple(each["shape"])) for each in given or ())
+
+    return ModelMetadata(
+        said.get("name") or model,
+        specs(said.get("inputs")),
+        specs(said.get("outputs")),
+        said.get("platform") or "",
+        tuple(said.get("versions") or ()),
+    )
 
 
-def _response(said: Mapping[str, Any]) -> InferResponse:
-    outputs = [Tensor(o["name"], o["datatype"], o["shape"], o["data"]) for o in said["outputs"]]
-    return InferResponse(said.get("model_name") or "", outputs, said.get("model_version"), said.get("id"))
+def _configuration(said: Mapping[str, Any]) -> ModelMetadata:
+    """What Triton's configuration of a model has beyond its metadata: what is optional, decoupled, and batches."""
+    inputs = tuple(TensorSpec(each["name"], "", (), bool(each.get("optional"))) for each in said.get("input") or ())
+    decoupled = bool((said.get("model_transaction_policy") or {}).get("decoupled"))
+    return ModelMetadata("", inputs, decoupled=decoupled, max_batch_size=int(said.get("max_batch_size") or 0))

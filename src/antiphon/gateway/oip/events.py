@@ -1,0 +1,126 @@
+"""Answers that come over HTTP as events, of `infer_stream` and of `generate_stream`.
+
+Neither marks its end, which is that of the body; so a body that is cut off is an error, and so is one without events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ...kernel.errors import APIConnectionError
+from ...kernel.flow import Read
+from ...kernel.sse import Decoder
+from ..errors import broken, failed, lost, message_of, reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...kernel.flow import Flow
+    from ...kernel.http import Response
+    from .messages import InferResponse
+
+__all__ = ("Events", "rest_of")
+
+_leaving: set[asyncio.Task[Any]] = set()
+
+
+class Events:
+    """The answers in a streamed response. `read` makes them of decoded events, and raises `ValueError` for others."""
+
+    __slots__ = ("_ahead", "_decoder", "_ended", "_loop", "_model", "_pieces", "_read", "_said")
+
+    def __init__(self, model: str, response: Response, read: Callable[[Any], InferResponse]) -> None:
+        self._model = model
+        self._pieces: Any = response.body
+        self._read = read
+        self._decoder = Decoder()
+        self._ended = False
+        self._said = False
+        self._ahead: list[InferResponse] | None = None
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+
+    def begin(self) -> Flow[bool]:
+        """Wait for the first answer. False where the body ended, or broke off, without one."""
+        try:
+            self._ahead = yield from self._next()
+        except APIConnectionError as error:
+            self.close()
+            # MLServer says in this way only that a model failed, or that there is none.
+            if error.__cause__ is None or "Timeout" not in type(error.__cause__).__name__:
+                return False
+            raise lost(self._model, error) from error
+        except BaseException:
+            self.close()
+            raise
+        return bool(self._ahead)
+
+    def more(self) -> Flow[list[InferResponse]]:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            return ahead
+        if self._ended:
+            return []
+        try:
+            return (yield from self._next())
+        except APIConnectionError as error:
+            raise broken(self._model, reason(error)) from error
+
+    def _next(self) -> Flow[list[InferResponse]]:
+        decoder = self._decoder
+        while True:
+            piece = yield Read(self._pieces)
+            if piece is None:
+                self._ended = True
+                if decoder.close():
+                    raise broken(self._model, "its last event is not whole")
+                return []
+            found = [self._answer(data) for data, _ in decoder.data(piece) if data != b"[DONE]"]
+            if found:
+                self._said = True
+                return found
+
+    def _answer(self, data: bytes) -> InferResponse:
+        try:
+            said = orjson.loads(data)
+            if isinstance(said, dict) and "error" in said and "outputs" not in said:
+                raise failed(self._model, message_of(data), begun=self._said)
+            return self._read(said)
+        except ValueError as error:
+            raise broken(self._model, f"an event is not of the protocol: {error}") from error
+
+    def close(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        close = getattr(self._pieces, "close", None)
+        if close is not None:
+            close()
+            return
+        leave = getattr(self._pieces, "aclose", None)
+        loop = self._loop
+        if leave is None or loop is None or loop.is_closed():
+            return
+        loop.call_soon_threadsafe(_leave, leave)
+
+
+def _leave(leave: Callable[[], Any]) -> None:
+    task = asyncio.ensure_future(leave())
+    _leaving.add(task)  # a loop holds its tasks weakly
+    task.add_done_callback(_leaving.discard)
+
+
+def rest_of(response: Response) -> Flow[bytes]:
+    """The whole body of a response, whether it was streamed or not."""
+    body: Any = response.body
+    if isinstance(body, bytes):
+        return body
+    parts: list[bytes] = []
+    while (piece := (yield Read(body))) is not None:
+        parts.append(piece)
+    return b"".join(parts)
