@@ -331,7 +331,8 @@ def _fields(value: Mapping[Any, Any], form: Mapping[str, Any], path: Path) -> It
         names = [each["required"][0] for each in form["oneOf"]]
         found = [name for name in names if name in value]
         if not found and not any(isinstance(name, str) and name not in known for name in value):
-            yield Problem(path, f"{_name(path)} has none of {', '.join(names)}")
+            lacking = "no answer; there are" if "reply" in names else "none of"
+            yield Problem(path, f"{_name(path)} has {lacking} {', '.join(names)}")
         elif len(found) > 1:
             way = "; several answers stand in 'answers', one after the other" if "answers" in names else ""
             yield Problem((*path, found[1]), f"there is {found[0]!r} already: only one can be{way}", at_key=True)
