@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..server.store import Store
     from .config import GatewayConfig, KeyConfig
 
-__all__ = ("Buckets", "Keys", "LocalBuckets", "hashed", "is_loopback", "new_key")
+__all__ = ("Buckets", "Keys", "LocalBuckets", "guarded", "hashed", "is_loopback", "new_key")
 
 _CHALLENGE: Final = {"www-authenticate": 'Bearer realm="gateway"'}
 _PREFIX: Final = "sk-gw-"
@@ -63,6 +63,15 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def guarded(config: GatewayConfig, host: str) -> None:
+    """See that nobody is let in unknowingly. Raises `ValueError` for an address that others reach, without keys."""
+    if config.open is None and not config.keys and not is_loopback(host):
+        raise ValueError(
+            f"at {host} anybody who reaches this machine could ask: give it [[keys]] (antiphon gateway hash-key makes "
+            "one), or say that it is meant so with open = true, or --open"
+        )
 
 
 class Buckets(Protocol):

@@ -2,8 +2,8 @@
 
 What is kept (files, batches, Responses, vector stores …) is in the memory of the first of them. The others answer by
 themselves what needs none of it, which is what there is most of: chat completions, embeddings and the like. All else
-they pass on to the first, over a port of this machine, as it came, with its key: so a client sees one gateway, whichever
-process its connection has reached. Limits of keys are counted in memory that all of them share.
+they pass on to the first, over a port of this machine, as it came, with its key, so that a client sees one gateway
+whichever process its connection has reached. Limits of keys are counted in memory that all of them share.
 """
 
 from __future__ import annotations

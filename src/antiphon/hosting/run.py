@@ -215,10 +215,12 @@ def serve_until_signalled(
     patience: float = PATIENCE,
     tls: TLS | None = None,
     reload: Callable[[], None] | None = None,
+    beside: Iterable[tuple[Handler, socket.socket]] = (),
 ) -> None:
     """Serve a handler from this thread, the main one, until SIGINT or SIGTERM; a second signal cuts answers off.
 
     Answers under way may take `patience` more seconds. `reload` is called on the event loop with each SIGHUP.
+    `beside` are handlers with listeners of their own that are served as long as the first is.
     """
     import signal
 
@@ -242,7 +244,19 @@ def serve_until_signalled(
                 loop.add_signal_handler(signal.SIGHUP, reload)
             ready()
 
+        # Those beside it first: when its patience is over, the first cuts whatever came after it.
+        others = [Embedded(RSGI(each, max_body=max_body), place) for each, place in beside]
+        running: list[asyncio.Task[None]] = []
+        for each in others:
+            begun = asyncio.Event()
+            running.append(asyncio.ensure_future(each.run(begun.set)))
+            waiting = asyncio.ensure_future(begun.wait())
+            await asyncio.wait((running[-1], waiting), return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
         await server.run(install)
+        for each in others:
+            each.stop(0.0)
+        await asyncio.gather(*running)
 
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
