@@ -32,6 +32,7 @@ COMMANDS = {
     "upload": "upload files",
     "api": "call any operation of the API; JSON out",
     "serve": "serve a fake OpenAI",
+    "gateway": "serve the API in front of models on servers of your own",
     "record": "pass requests on to a real OpenAI, and write a cassette of it",
     "replay": "answer what a cassette has recorded",
     "cassettes": "look for secrets in cassettes, list, compare and convert them",
