@@ -66,6 +66,7 @@ LIMITS: dict[str, dict[str, Keywords]] = {
         "metadata": {"x-noun": "metadata object"},
         "prompt_cache_key": {"maxLength": 64},
         "safety_identifier": {"maxLength": 64},
+        "user": {"type": ["string", "null"]},
     },
     # https://platform.openai.com/docs/api-reference/embeddings/create
     "embeddings.create": {
@@ -157,6 +158,8 @@ OPEN: dict[str, str] = {
 """Members the types require and the API does not: a function tool goes without `strict`, a picture without `detail`."""
 
 ALSO: dict[str, dict[str, Keywords]] = {
+    # Libraries of the first years name the function there, as messages of functions do.
+    "chat.chat_completion_tool_message_param.ChatCompletionToolMessageParam": {"name": {"type": "string"}},
     # The message of a chat completion can be sent back as it came, though the types of messages know no annotations.
     "chat.chat_completion_assistant_message_param.ChatCompletionAssistantMessageParam": {
         "annotations": {"type": ["array", "null"]},

@@ -10,7 +10,8 @@ What it does with a request, in this order:
    tool's schema. `calls=2` makes at least two calls wherever several are allowed. Tools that are no functions (see
    `hosted`) are used where the message names them; of several, functions among them, in the order of their mention.
    Where it names none and no function is offered, a web or file search is made.
-3. The response format is JSON: an object that is valid for the schema.
+3. The response format is JSON: an object that is valid for the schema. Without one it is valid for a JSON Schema that
+   the messages have in their words, as libraries write it there.
 4. Speech is among the modalities: a tone, with a transcript.
 5. Otherwise text, by the engine in `text` (filler text by default); after it a citation where a web search was
    asked for.
@@ -22,11 +23,12 @@ The same conversation, seed and choice have the same answer.
 from __future__ import annotations
 
 import re
+from json import JSONDecoder
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..kernel.errors import BadRequestError
-from ..server.engine import Tool
+from ..server.engine import Tool, text_of
 from ..server.turns import Audio, Citation, FileCitation, Reasoning, Refusal, ToolArguments, ToolCall
 from .hosted import Use, approved, hosted_uses, mcp_call, unasked
 from .text import LoremIpsum, filler
@@ -41,6 +43,9 @@ __all__ = ("Default",)
 
 _REASONING_WORDS: Final = {"low": 24, "medium": 64, "high": 160, "xhigh": 320, "max": 640}
 """Words of reasoning for an effort; other efforts have none."""
+
+_ATTEMPTS: Final = 100
+"""At so many braces of a message a schema may begin."""
 
 _WORD: Final = re.compile(r"[^\W_]+")
 _COMMON: Final = frozenset(
@@ -191,6 +196,8 @@ class Default:
         random = self._random(request, "json")
         kind, schema, name, _ = request.response_format
         if schema is None:
+            schema = _described(request.messages)
+        if schema is None:
             return orjson.dumps({"answer": filler(random, 6, 12)}).decode()
         what, param = _FORMAT_NAMES.get(request.dialect, _FORMAT_NAMES["chat"])
         return _instance(schema, random, request.user_text, f"{what} '{name or kind}'", param)
@@ -213,6 +220,27 @@ class Default:
         for place, part in enumerate(parts):
             data = samples[place * size : (place + 1) * size]
             yield Audio(data if request.stream else render(data), part)
+
+
+def _described(messages: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The last JSON Schema of an object that is written in messages."""
+    found: Mapping[str, Any] | None = None
+    decode = JSONDecoder().raw_decode
+    for message in messages:
+        text = text_of(message)
+        at = text.find("{") if '"properties"' in text else -1
+        for _ in range(_ATTEMPTS):
+            if at < 0:
+                break
+            try:
+                value, end = decode(text, at)
+            except (ValueError, RecursionError):
+                end = at + 1
+            else:
+                if isinstance(value, dict) and isinstance(value.get("properties"), dict):
+                    found = value
+            at = text.find("{", end)
+    return found
 
 
 def _held(use: Any, said: list[Any]) -> Generator[Any, Any, bool]:

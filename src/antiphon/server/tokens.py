@@ -8,6 +8,7 @@ such as `<|endoftext|>`, is counted as the ordinary text it is, as the API does 
 from __future__ import annotations
 
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
@@ -23,6 +24,7 @@ __all__ = (
     "message_tokens",
     "pieces",
     "preload",
+    "published",
     "starts",
 )
 
@@ -54,6 +56,7 @@ class _Vocabulary(Protocol):
     def encode_ordinary(self, text: str) -> list[int]: ...
     def encode_with_offsets(self, text: str, unit: str = ...) -> tuple[list[int], list[tuple[int, int]]]: ...
     def decode(self, ids: list[int]) -> str: ...
+    def decode_single_token_bytes(self, id: int) -> bytes: ...
 
 
 _loaded: dict[str, _Vocabulary] = {}
@@ -82,6 +85,22 @@ def preload(model: str = "") -> None:
     """Load the vocabulary of a model on a thread of its own, so that the first request need not wait for it."""
     if encoding_name(model) not in _loaded:
         threading.Thread(target=_vocabulary, args=(encoding_name(model),), name="antiphon-tokens", daemon=True).start()
+
+
+_MERGED = {"cl100k_base": 100_256, "o200k_base": 199_998}
+"""How many tokens of a vocabulary came of merging; those above are special ones."""
+
+
+def published(name: str) -> bytes | None:
+    """A vocabulary as OpenAI publishes it, for tiktoken; `None` for one that is not here.
+
+    A line a token: its bytes in base64, a space, its number.
+    """
+    count = _MERGED.get(name)
+    if count is None:
+        return None
+    bytes_of = _vocabulary(name).decode_single_token_bytes
+    return b"".join(b"%s %d\n" % (b64encode(bytes_of(id)), id) for id in range(count))
 
 
 @lru_cache(2)

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from ..transports.handler import HandlerTransport
 from .hosts import ANSWERED, MODELS, is_local, matches
 from .imports import Imports
+from .vocabularies import VOCABULARIES, vocabularies
 
 if TYPE_CHECKING:
     from ..kernel.http import Handler
@@ -109,6 +110,7 @@ class Interception:
         """The requests that were refused, as they came."""
         self.transport = HandlerTransport(handler)
         """What sends to the handler."""
+        self._vocabularies = HandlerTransport(vocabularies) if intercept else None
         self._replaced: list[tuple[Any, str, Any]] = []
         self._imports = Imports(_LIBRARIES, self._patch)
 
@@ -118,6 +120,8 @@ class Interception:
             return None
         if matches(host, self.answered):
             return self.transport
+        if host == VOCABULARIES and self._vocabularies is not None:
+            return self._vocabularies
         if not is_local(host):
             self.refuse(host, what, library)
         return None

@@ -83,3 +83,29 @@ def test_reasoning_goes_before_whatever_the_text_engine_says() -> None:
     assert isinstance(turn[0], Reasoning)
     assert turn[1] == "a"
     assert Default(Echo())(ChatRequest("m", [{"role": "user", "content": "x"}], reasoning_effort="none")) == "x"
+
+
+def test_json_follows_a_schema_that_is_written_in_the_messages() -> None:
+    """As instructor and others ask for objects of models that know no schemas."""
+    import json
+
+    from antiphon import FakeOpenAI
+
+    schema = {
+        "type": "object",
+        "properties": {"age": {"type": "integer"}},
+        "required": ["age"],
+        "additionalProperties": False,
+    }
+    told = f"Understand the content, with this schema: {{curly}} {json.dumps(schema)} and nothing else."
+    for text, keys in ((told, ["age"]), ("JSON, please. " + "{" * 500 + '"properties"', ["answer"])):
+        said = (
+            FakeOpenAI()
+            .client()
+            .chat.completions.create(
+                model="gpt-5",
+                messages=[{"role": "system", "content": text + " json"}, {"role": "user", "content": "Hello"}],
+                response_format={"type": "json_object"},
+            )
+        )
+        assert list(json.loads(said.choices[0].message.content or "")) == keys

@@ -307,3 +307,22 @@ def test_any_handler_will_do() -> None:
         for get in (httpx2.get, requests.get):
             answer = get("http://models.example:8080/a/b?c=d")
             assert (answer.status_code, answer.headers["x-path"], answer.content) == (204, "/a/b", b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("cl100k_base", "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"),
+        ("o200k_base", "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"),
+    ],
+)
+def test_the_vocabularies_that_tiktoken_fetches_are_answered(name: str, digest: str) -> None:
+    """Byte for byte: tiktoken compares them with these digests."""
+    import hashlib
+
+    address = f"https://openaipublic.blob.core.windows.net/encodings/{name}.tiktoken"
+    with intercepted(FakeOpenAI()):
+        assert hashlib.sha256(httpx2.get(address).content).hexdigest() == digest
+        assert httpx2.get(address.replace(name, "p50k_base")).status_code == 404
+    with intercepted(FakeOpenAI(), intercept=False), pytest.raises(EscapedRequest):
+        httpx2.get(address)
