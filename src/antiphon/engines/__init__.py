@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .images import DrawnImages as DrawnImages
     from .images import ImageFunction as ImageFunction
     from .images import image_engine as image_engine
+    from .latency import PROFILES as PROFILES
+    from .latency import Latency as Latency
     from .moderation import ModerationFunction as ModerationFunction
     from .moderation import WordListModeration as WordListModeration
     from .moderation import moderation_engine as moderation_engine
@@ -41,9 +43,11 @@ _WHERE = {
     "Function": ".functions",
     "HashEmbeddings": ".embeddings",
     "ImageFunction": ".images",
+    "Latency": ".latency",
     "LoremIpsum": ".text",
     "MadeUp": ".transcription",
     "ModerationFunction": ".moderation",
+    "PROFILES": ".latency",
     "Paced": ".paced",
     "Recognizer": ".transcription",
     "ReverseInput": ".text",

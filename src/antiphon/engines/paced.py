@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..kernel.flow import Pause, Step
 from ..server.renderings.chunks import chunks
+from .latency import Latencies, Latency, Pacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,33 +17,42 @@ __all__ = ("Paced",)
 
 
 class Paced:
-    """Another engine at the pace of a model: `first` seconds before the first piece, `each` before every further one.
+    """Another engine at the pace of a model: `first` seconds before the first token, `each` before every further one.
 
-    An answer that is not streamed takes as long as its pieces would have taken. The server never sleeps: the
-    latency is in the answer, and under a virtual clock it takes no time.
+    Or at that of a `pacing`, which says more and may be shared. An answer that is not streamed takes as long as its
+    pieces would have taken. The server never sleeps: the latency is in the answer, and under a virtual clock it takes
+    no time.
     """
 
     never_blocks: ClassVar[bool] = True
 
-    def __init__(self, engine: ChatEngine, first: float = 0.0, each: float = 0.0) -> None:
-        if first < 0 or each < 0:
-            raise ValueError("a pause cannot be shorter than nothing")
+    def __init__(
+        self, engine: ChatEngine, first: float = 0.0, each: float = 0.0, *, pacing: Pacing | None = None
+    ) -> None:
         self.engine = engine
-        self.first = first
-        self.each = each
+        self.pacing = Pacing(Latencies({"*": Latency(first, each)})) if pacing is None else pacing
 
     def __call__(self, request: ChatRequest) -> Iterator[Any]:
+        pacing = self.pacing
+        pacing.active += 1
+        try:
+            yield from self._paced(request)
+        finally:
+            pacing.active -= 1
+
+    def _paced(self, request: ChatRequest) -> Iterator[Any]:
+        tempo = self.pacing.begin(request)
         turn = self.engine(request)
         if isinstance(turn, str):
             parts = chunks(turn)
             if not request.stream:
-                yield Pause(self.first + self.each * max(0, len(parts) - 1))
+                yield from _pause(tempo, max(1, len(parts)), first=True)
                 yield turn
                 return
             turn = parts
         pieces = iter(turn)
         send: Any = getattr(pieces, "send", None)
-        pause = self.first
+        first = True
         try:
             piece: Any = next(pieces)
             while True:
@@ -59,9 +69,8 @@ class Paced:
                     else:
                         piece = next(pieces) if send is None else send(result)
                     continue
-                if pause:
-                    yield Pause(pause)
-                pause = self.each
+                yield from _pause(tempo, _tokens(piece), first=first)
+                first = False
                 sent: Any = yield piece
                 piece = next(pieces) if send is None or sent is None else send(sent)
         except StopIteration:
@@ -72,4 +81,18 @@ class Paced:
                 close()
 
     def __repr__(self) -> str:
-        return f"Paced({self.engine!r}, first={self.first}, each={self.each})"
+        return f"Paced({self.engine!r}, {self.pacing.latencies.named})"
+
+
+def _pause(tempo: Any, tokens: int, *, first: bool) -> Iterator[Any]:
+    seconds = tempo.next(tokens, first=first)
+    if seconds:
+        began = tempo.begin()
+        yield Pause(seconds)
+        tempo.end(began, seconds)
+
+
+def _tokens(piece: Any) -> int:
+    """How many tokens a piece stands for, about; space at its end is none."""
+    text: Any = piece if isinstance(piece, str) else getattr(piece, "text", None)
+    return max(1, len(chunks(text.strip()))) if isinstance(text, str) else 1

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from ..engines.embeddings import embedding_engine
 from ..engines.functions import engine as made
 from ..engines.images import image_engine
+from ..engines.latency import Latency, Pacing, latencies_of
 from ..engines.moderation import moderation_engine
 from ..engines.paced import Paced
 from ..engines.speech import speech_engine
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from re import Pattern
 
     from ..client import AsyncOpenAI, OpenAI
+    from ..engines.latency import Paces
     from ..hosting.asgi import ASGI
     from ..hosting.run import Running
     from ..kernel.dialogue import Dialogue
@@ -63,7 +65,7 @@ if TYPE_CHECKING:
     from .scripts import Script
     from .verdict import Verdict
 
-__all__ = ("PORT", "FakeOpenAI", "Price", "exactly")
+__all__ = ("PORT", "FakeOpenAI", "Latency", "Price", "exactly")
 
 PORT = 45674
 """The port a fake is started on unless told otherwise."""
@@ -93,8 +95,9 @@ class FakeOpenAI:
         as `gpt-4o*`. `embeddings` is an engine or a function from texts to vectors, `images` from a prompt to a
         picture, `moderations` from a text to scores by category, `speech` from a text to a sound, `transcriptions` from
         a recording to a text; each may be a mapping from model names. `models` limits which models exist; without it
-        any name is answered. `latency` is the seconds before a model's first word, or a pair: those, and the seconds
-        between its further pieces.
+        any name is answered. `latency` is how long models take: the seconds before the first word, a pair of those and
+        the seconds before each further token, the name of a profile such as `typical`, a `Latency(...)`, or a mapping
+        from models to these.
     State:
         `seed` decides what is made up: the same requests get the same answers and ids. `store` keeps what is
         created (in memory by default), `clock` says what time it is. Jobs (background responses, batches,
@@ -113,7 +116,7 @@ class FakeOpenAI:
         in the header `x-antiphon-fault`. `control` is whether the control API below `/_antiphon` is there for whoever
         reaches the fake; unless told, it is for those on this machine.
 
-    Raises `ValueError` for a built-in engine that does not exist and `TypeError` for what cannot be an engine.
+    Raises `ValueError` for a built-in engine or a latency that does not exist, and `TypeError` for what cannot be one.
     """
 
     def __init__(
@@ -127,7 +130,7 @@ class FakeOpenAI:
         speech: Speaks | Mapping[str, Speaks] = None,
         transcriptions: Listens | Mapping[str, Listens] = None,
         models: Sequence[str] | None = None,
-        latency: float | tuple[float, float] = 0.0,
+        latency: Paces = 0.0,
         seed: int | str = 0,
         store: Store | None = None,
         clock: Clock | None = None,
@@ -157,12 +160,12 @@ class FakeOpenAI:
         if not isinstance(others, Mapping):
             raise TypeError(f"engines is a mapping from models to engines, not a {type(others).__name__}")
 
-        def engines_with(seed: int | str, latency: float | tuple[float, float]) -> Engines:
-            first, each = latency if isinstance(latency, tuple) else (latency, 0.0)
+        def engines_with(seed: int | str, latency: Paces) -> Engines:
+            pacing = Pacing(latencies_of(latency), clock.now, seed)
 
             def answering(source: Answers) -> ChatEngine:
                 found = Ruled(ruling, made(source, seed=seed))
-                return Paced(found, first, each) if first or each else found
+                return Paced(found, pacing=pacing) if pacing.latencies else found
 
             return Engines(
                 {"*": answering(engine), **{name: answering(source) for name, source in others.items()}},
@@ -252,12 +255,12 @@ class FakeOpenAI:
         self.faults.reset()
 
     @property
-    def latency(self) -> float | tuple[float, float]:
-        """The seconds before a model's first word, or those and the seconds between its further pieces."""
+    def latency(self) -> Paces:
+        """How long models take, as it was given."""
         return self._latency
 
     @latency.setter
-    def latency(self, latency: float | tuple[float, float]) -> None:
+    def latency(self, latency: Paces) -> None:
         self.server.engines = self._engines_with(self.server.seed, latency)
         self._latency = latency
 
