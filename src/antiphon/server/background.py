@@ -122,7 +122,7 @@ def _made(server: Server, body: Mapping[str, Any], response: dict[str, Any]) -> 
     spent = 0.0
     try:
         turn: Turn = performed(asked(server.engines.chat(model), request, server), Bench(server, request))
-        steps: Any = driven([(turn, cut(gathered, request))], [])
+        steps: Any = driven([(turn, cut(gathered, request, server.engines))], [])
         step: Step[Any] = next(steps)
         while True:
             if isinstance(step, Pause):  # its time is that of the Response

@@ -125,8 +125,6 @@ class ChatRequest:
     reasoning_effort: str | None = None
     modalities: Sequence[str] = ("text",)
     stream: bool = False
-    bounded: bool = False
-    """Whether the engine keeps to `max_tokens` and `stop` itself, as it says when called: the server cuts nothing."""
     headers: Headers | None = None
     """Those of the caller's request; `None` where none is there, such as in a run in the background."""
 
@@ -357,7 +355,8 @@ class Engines:
 
     Each argument is one engine for every model, or a mapping from model names to engines. A key of the
     mapping is an exact name or a pattern (`gpt-4o*`, `ft:*`; `*` is the default for any other name).
-    With `models`, only these names (or patterns) exist, whatever the mappings say.
+    With `models`, only these names (or patterns) exist, whatever the mappings say. `bounded` says that engines keep to
+    `max_tokens` and `stop` themselves, so that the server cuts nothing.
     A name without an engine is a 404 `model_not_found`.
     """
 
@@ -371,6 +370,7 @@ class Engines:
         transcriptions: Mapping[str, TranscriptionEngine] | TranscriptionEngine | None = None,
         *,
         models: Collection[str] | None = None,
+        bounded: bool = False,
     ) -> None:
         self._chat: _Table[ChatEngine] = _Table(chat)
         self._embeddings: _Table[EmbeddingEngine] = _Table(embeddings)
@@ -379,6 +379,7 @@ class Engines:
         self._speech: _Table[SpeechEngine] = _Table(speech)
         self._transcriptions: _Table[TranscriptionEngine] = _Table(transcriptions)
         self.models = None if models is None else tuple(models)
+        self.bounded = bounded
 
     def chat(self, model: str) -> ChatEngine:
         """The engine that speaks for `model`. Raises `NotFoundError` when there is none."""

@@ -281,7 +281,7 @@ def _said(server: Server, run: Doc, about: Doc) -> Flow[tuple[RunTurn, Doc]]:
         return turn, _incomplete("max_completion_tokens")
     try:
         said = performed(server.engines.chat(run["model"])(request), Bench(server, request))
-        yield from _unhurried(server, driven([(said, cut(turn, request))], []), turn)
+        yield from _unhurried(server, driven([(said, cut(turn, request, server.engines))], []), turn)
     except APIStatusError as error:
         return turn, {"status": "failed", "last_error": _error(error)}
     except Exception:

@@ -48,7 +48,11 @@ def create(call: Call) -> Reply:
     if request.stream:
         return _streamed(call, answer, turns)
     choices = [Choice(answer, index) for index in range(len(turns))]
-    sinks = choices if request.max_tokens is None and not request.stop else [cut(choice, request) for choice in choices]
+    sinks = (
+        choices
+        if request.max_tokens is None and not request.stop
+        else [cut(choice, request, server.engines) for choice in choices]
+    )
     if len(turns) == 1 and isinstance(turns[0], str):
         sinks[0].whole(turns[0])
         sinks[0].end()
@@ -90,7 +94,7 @@ def _streamed(call: Call, answer: Answer, turns: list[Turn]) -> Response:
     out: list[bytes] = []
     head = answer.head()
     choices = [StreamedChoice(answer, index, out, head, usage=with_usage) for index in range(len(turns))]
-    sinks = [cut(choice, answer.request) for choice in choices]
+    sinks = [cut(choice, answer.request, call.server.engines) for choice in choices]
 
     def last() -> None:
         if with_usage:

@@ -132,7 +132,7 @@ def _cut(choice: TextChoice, request: ChatRequest) -> Any:
     if request.max_tokens == 0:
         choice.finish = "length"
         return choice
-    return cut(choice, request)
+    return cut(choice, request, choice.answer.server.engines)
 
 
 def _prompts(prompt: Any, model: str) -> tuple[list[str], int]:

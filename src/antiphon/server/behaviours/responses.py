@@ -78,7 +78,7 @@ def create(call: Call) -> Reply:
     if body.get("stream"):
         return _streamed(call, context, request, response, turn)
     gathered = ResponseTurn(server, request, response)
-    sink = cut(gathered, request)
+    sink = cut(gathered, request, server.engines)
     if isinstance(turn, str):
         sink.whole(turn)
         sink.end()
@@ -96,7 +96,7 @@ def _gathered(call: Call, context: Context, turn: Turn, gathered: ResponseTurn, 
 def _streamed(call: Call, context: Context, request: ChatRequest, response: dict[str, Any], turn: Turn) -> Response:
     out: list[bytes] = []
     gathered = ResponseTurn(call.server, request, response, out)
-    sink = cut(gathered, request)
+    sink = cut(gathered, request, call.server.engines)
     if isinstance(turn, str):
         sink.whole(turn)
         sink.end()

@@ -9,16 +9,16 @@ from .. import tokens
 from ..turns import Finish, Reasoning, Refusal, Text, ToolArguments, Usage
 
 if TYPE_CHECKING:
-    from ..engine import ChatRequest
+    from ..engine import ChatRequest, Engines
     from ..turns import Piece
     from .sinks import Sink
 
 __all__ = ("Cut", "cut")
 
 
-def cut(sink: Sink, request: ChatRequest) -> Sink:
-    """The sink behind whatever cuts the request asks for."""
-    if request.bounded or (not request.stop and request.max_tokens is None):
+def cut(sink: Sink, request: ChatRequest, engines: Engines | None = None) -> Sink:
+    """The sink behind whatever cuts the request asks for, where the engines do not see to that."""
+    if (engines is not None and engines.bounded) or (not request.stop and request.max_tokens is None):
         return sink
     return Cut(sink, request.stop, request.max_tokens, request.model)
 
