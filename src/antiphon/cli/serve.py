@@ -79,6 +79,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--record", metavar="FILE", help="serve --upstream in place of the fake, and write it to this cassette"
     )
+    parser.add_argument(
+        "--control",
+        action=argparse.BooleanOptionalAction,
+        help="the control API below /_antiphon, for tests in any language (default: where only this machine reaches it)",
+    )
     parser.add_argument("--upstream", metavar="URL", help="what --record records (default: https://api.openai.com/v1)")
     parser.add_argument("--replay", metavar="FILE", help="serve what this cassette has recorded in place of the fake")
     add_place(parser)
@@ -194,6 +199,7 @@ def _serve(options: argparse.Namespace) -> int:
             rules=options.rules,
             strict=options.strict,
             triggers=options.triggers,
+            control=options.control,
         )
         for file in fake.rule_files:
             file.watch(_note)
@@ -201,7 +207,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     def ready(url: str, fake: FakeOpenAI) -> None:
         fake.warm()
-        announce(url, "a fake OpenAI")
+        announce(url, "a fake OpenAI", control=fake.door(options.host).control is not False)
 
     return serve_handler(options, made, ready)
 
@@ -229,8 +235,9 @@ def serve_handler(options: argparse.Namespace, made: Callable[[], H], ready: Cal
             return _fail("granian is missing; install the server with: pip install 'antiphon[server]'")
         handler = made()
         url = f"http://{authority(options.host, listener.getsockname()[1])}"
+        door = getattr(handler, "door", None)
         serve_until_signalled(
-            getattr(handler, "server", handler),
+            handler if door is None else door(options.host),
             listener,
             filters=_LOGS[options.log](),
             ready=lambda: ready(url, handler),
@@ -238,12 +245,14 @@ def serve_handler(options: argparse.Namespace, made: Callable[[], H], ready: Cal
     return 0
 
 
-def announce(url: str, what: str) -> None:
+def announce(url: str, what: str, *, control: bool = False) -> None:
     """Say what is served where, and how it is reached."""
+    shown = f"The control API and the journal: {url}/_antiphon/\n" if control else ""
     print(
         f"Antiphon {__version__}, {what} on {url}\n\n"
         f"  export OPENAI_BASE_URL={url}/v1\n"
         "  export OPENAI_API_KEY=anything\n\n"
+        f"{shown}"
         "Ctrl-C stops it.",
         flush=True,
     )
@@ -261,6 +270,8 @@ def _lines() -> list[Filter]:
 
     def note(entry: Entry) -> None:
         method, path, status, seconds, tokens, request_id, whole = entry
+        if _is_look(entry):
+            return
         used = "" if tokens is None else f" {tokens} tokens"
         name = "" if request_id is None else f" {request_id}"
         cut = "" if whole else " (cut off)"
@@ -277,9 +288,16 @@ def _json() -> list[Filter]:
     from ..hosting.access import logged
 
     def note(entry: Entry) -> None:
+        if _is_look(entry):
+            return
         _write(orjson.dumps({"time": time(), **entry._asdict()}).decode() + "\n")
 
     return [logged(note)]
+
+
+def _is_look(entry: Entry) -> bool:
+    """Whether somebody only looked at the fake, as its page does every second: nothing to be logged."""
+    return entry.method == "GET" and entry.path.startswith("/_antiphon")
 
 
 def _write(line: str) -> None:

@@ -52,12 +52,12 @@ def prepare() -> Path:
     return home
 
 
-def run(script: str, *arguments: str) -> dict[str, Any]:
-    """What a script of this directory prints: an object, as JSON."""
+def run(script: str, *arguments: str, of: Path = HERE) -> dict[str, Any]:
+    """What a script of this directory, or of another, prints: an object, as JSON."""
     home = prepare()
     # Beside its packages, which is where node looks for them; one for each process that runs it.
     place = home / f"{os.getpid()}-{script}"
-    shutil.copy(HERE / script, place)
+    shutil.copy(of / script, place)
     environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "NODE_OPTIONS": ""}
     try:
         done = subprocess.run(

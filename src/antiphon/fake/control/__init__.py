@@ -54,7 +54,8 @@ def answer(fake: FakeOpenAI, request: Request, door: Door | None = None) -> Resp
 def _after(due: Flow[None], fake: FakeOpenAI, request: Request, door: Door | None) -> Flow[Response]:
     yield from due
     reply: Any = answer(fake, request, door)
-    return (yield from reply) if isinstance(reply, GeneratorType) else reply
+    answered: Response = (yield from reply) if isinstance(reply, GeneratorType) else reply
+    return answered
 
 
 def _finished(flow: Flow[Response], request: Request) -> Flow[Response]:

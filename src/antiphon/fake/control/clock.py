@@ -103,12 +103,22 @@ def seed_set(call: Call) -> Any:
     return seed_get(call)
 
 
+_SECONDS: Final[dict[str, Any]] = {"type": "number", "minimum": 0}
+_LATENCY: Final[dict[str, Any]] = {
+    "first": {**_SECONDS, "description": "seconds to the first token"},
+    "each": {**_SECONDS, "description": "seconds to each further token"},
+    "prefill": {**_SECONDS, "description": "seconds for each token of the prompt"},
+    "jitter": {**_SECONDS, "maximum": 1, "description": "how much times vary, as a share of them"},
+    "load": {**_SECONDS, "description": "how much longer all takes for each other answer under way, as a share"},
+}
+
+
 @operation("latency.get", "GET", "/latency", returns="the latency")
 def latency_get(call: Call) -> Any:
-    """How long models take."""
-    latency: Any = call.fake.latency
-    first, each = latency if isinstance(latency, (tuple, list)) else (latency, 0.0)
-    return {"object": "latency", "first": first, "each": each}
+    """How long models take; `models` has those of models by name or pattern."""
+    named = {name: each.to_dict() for name, each in latencies_of(call.fake.latency).named.items()}
+    every = named.pop("*", Latency().to_dict())
+    return {"object": "latency", **every, "models": named}
 
 
 @operation(
@@ -118,8 +128,12 @@ def latency_get(call: Call) -> Any:
     body={
         "type": "object",
         "properties": {
-            "first": {"type": "number", "minimum": 0, "description": "seconds before a model's first word"},
-            "each": {"type": "number", "minimum": 0, "description": "seconds between its further pieces"},
+            **_LATENCY,
+            "profile": {"type": "string", "description": f"instead of these: {', '.join(PROFILES)}"},
+            "models": {
+                "type": "object",
+                "description": "latencies of models by name or pattern: objects as this one, profiles, or seconds",
+            },
         },
         "additionalProperties": False,
     },
@@ -128,5 +142,13 @@ def latency_get(call: Call) -> Any:
 )
 def latency_set(call: Call) -> Any:
     """Have models take so long from now on."""
-    call.fake.latency = (float(call.body.get("first", 0.0)), float(call.body.get("each", 0.0)))
+    given = dict(call.body)
+    models: Any = given.pop("models", {})
+    profile: Any = given.pop("profile", None)
+    try:
+        if profile is not None and given:
+            raise ValueError(f"a latency has a profile or {next(iter(given))}, and not both")
+        call.fake.latency = {**models, "*": given if profile is None else profile}
+    except (TypeError, ValueError) as error:
+        raise refused(str(error), code="invalid_latency") from None
     return latency_get(call)

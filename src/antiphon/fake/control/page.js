@@ -38,7 +38,7 @@ function row(each) {
     made("td", each.left_early ? `${said} (left early)` : said),
     made("td", by, "quiet"),
     made("td", each.tokens.total || "", "number"),
-    made("td", each.cost ? `$${short(each.cost, 5)}` : "", "number"),
+    made("td", each.cost ? (each.cost < 0.00001 ? "<$0.00001" : `$${short(each.cost, 5)}`) : "", "number"),
     made("td", short(each.seconds, 3), "number"),
   );
   for (const cell of one.children) cell.title = cell.textContent;

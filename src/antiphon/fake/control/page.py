@@ -80,7 +80,7 @@ def _shown(each: Operation) -> str:
     return (
         f'<details class="operation" data-method="{each.method}" data-path="{escape(address)}">'
         f'<summary><b class="{each.method.lower()}">{each.method}</b> <code>{escape(address)}</code>'
-        f"<span>{escape(each.summary)}</span></summary>"
+        f"<span>{_code(each.summary)}</span></summary>"
         f'<form>{inputs}{body}<p class="returns">Answers {_code(each.returns)}.</p>'
         f"<button>Try it</button></form><output></output></details>"
     )
