@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
+from ...engines.latency import PROFILES, Latency, latencies_of
 from ...server.clock import VirtualClock
 from .operations import Call, operation, refused
 

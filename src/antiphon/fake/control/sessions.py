@@ -22,7 +22,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "engine": {"type": "string", "enum": ["default", "lorem", "echo", "reverse"]},
     "models": {"type": "array", "items": {"type": "string"}},
     "seed": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
-    "latency": {"type": "number", "minimum": 0},
+    "latency": {"description": "seconds, a profile, or an object of these by model"},
     "unknown_ids": {"type": "string", "enum": ["error", "conjure"]},
     "job_seconds": {"type": "number", "minimum": 0},
     "journal": {"type": "integer", "minimum": 0},
