@@ -22,8 +22,10 @@ from ..server.engine import Engines
 from .backends import Backend, backend
 from .config import GatewayConfig, ModelConfig
 from .discovery import Discovery
+from .fallbacks import falling_back
+from .forwarding import Forwarding
 from .health import pages
-from .keys import Keys, is_loopback
+from .keys import Keys, guarded
 from .passing import passing
 from .world import NetworkClock, NetworkWorld
 
@@ -36,8 +38,9 @@ if TYPE_CHECKING:
     from ..kernel.http import Handler, Request, Response
     from ..transports.httpx2 import HandlerTransport
     from .keys import Buckets
+    from .observing import Observer
 
-__all__ = ("PORT", "Gateway", "closed", "tls")
+__all__ = ("PORT", "Gateway", "tls")
 
 PORT = 9000
 """The port a gateway is started on unless told otherwise."""
@@ -71,10 +74,14 @@ class Gateway:
         self._buckets = buckets
         self._inner: Handler | None = None
         self._door: Handler
-        self.backends: dict[str, Backend] = {name: backend(each) for name, each in self.config.models.items()}
+        self.observer = _observer(self.config)
+        """What watches it, for `/metrics` and for traces; `None` where neither is wanted."""
+        self.backends: dict[str, Backend] = {}
         """What serves each model, by its name."""
+        for name, each in self.config.models.items():
+            self.backends[name] = self._backend(each)
         self.server = Server(
-            _engines(self.backends),
+            _engines(self.backends, self.observer),
             clock=NetworkClock(self._world),
             # Ids are not those of another process, nor of one that was here before.
             seed=token_hex(8),
@@ -84,14 +91,17 @@ class Gateway:
             unknown_fields="allow",
             authentication=self._entered,
             published_limits=False,
+            around=None if self.observer is None else self.observer.filter,
         )
         """The server of the API behind it, with its store, clock, ids and engines."""
         self._furnish()
         self.pages: dict[str, Handler] = pages(self)
         """What is answered without a key, by its path."""
+        if self.observer is not None and self.config.metrics:
+            self.pages["/metrics"] = self.observer.page
 
     def _entered(self, handler: Handler) -> Handler:
-        """What the server has its requests pass: whatever the door is now. Websockets are opened past the rest of it."""
+        """What the server has its requests pass: whatever the door is now. Websockets need a key, and no more."""
         if self._inner is not None:
             return self.keys(handler)
         self._inner = handler
@@ -102,7 +112,14 @@ class Gateway:
 
     def _build(self) -> None:
         assert self._inner is not None
-        self._door = self.discovery(self.keys(passing(self.backends, self.config.max_body)(self._inner)))
+        forward = Forwarding(self.backends, self.observer)
+        self._door = self.discovery(self.keys(passing(self.backends, self.config.max_body, forward)(self._inner)))
+
+    def _backend(self, config: ModelConfig) -> Backend:
+        made = backend(config)
+        if made.pool is not None and self.observer is not None:
+            made.pool.told_to(self.observer.meters(config))
+        return made
 
     def _furnish(self) -> None:
         """Make what follows from the configuration, and let it take the place of what was there."""
@@ -116,9 +133,9 @@ class Gateway:
         """Have these models: those that are as they were stay, with their connections and what is known of them."""
         before = self.backends
         kept = {name: each for name, each in before.items() if name in models and each.config == models[name]}
-        made = {name: backend(each) for name, each in models.items() if name not in kept}
+        made = {name: self._backend(each) for name, each in models.items() if name not in kept}
         self.backends = {name: kept.get(name) or made[name] for name in models}
-        self.server.engines = _engines(self.backends)
+        self.server.engines = _engines(self.backends, self.observer)
         self.server.models = tuple(self.backends)
         for name, each in before.items():
             if name not in kept:
@@ -190,7 +207,7 @@ class Gateway:
 
         config = self.config
         host = config.host if host is None else host
-        closed(config, host)
+        guarded(config, host)
         return serve_in_background(self, host, config.port if port is None else port, tls=tls(config))
 
     def asgi(self) -> ASGI:
@@ -226,15 +243,6 @@ class Gateway:
         return HandlerTransport(self)
 
 
-def closed(config: GatewayConfig, host: str) -> None:
-    """See that nobody is let in unknowingly. Raises `ValueError` for an address that others reach, without keys."""
-    if config.open is None and not config.keys and not is_loopback(host):
-        raise ValueError(
-            f"at {host} anybody who reaches this machine could ask: give it [[keys]] (antiphon gateway hash-key makes "
-            "one), or say that it is meant so with open = true, or --open"
-        )
-
-
 def tls(config: GatewayConfig) -> TLS | None:
     """The certificate and the key of a configuration, where it has them."""
     from ..hosting.run import TLS
@@ -264,11 +272,26 @@ def _model(name: str, given: ModelConfig | str) -> ModelConfig:
     return ModelConfig(name, (given,)) if isinstance(given, str) else given
 
 
-def _engines(backends: Mapping[str, Backend]) -> Engines:
-    """The engines of all models, by what they do and by name."""
+def _observer(config: GatewayConfig) -> Observer | None:
+    if not config.metrics and not config.traces:
+        return None
+    from .observing import Observer
+
+    return Observer(config)
+
+
+def _engines(backends: Mapping[str, Backend], observer: Observer | None) -> Engines:
+    """The engines of all models, by what they do and by name, with those that stand in for them."""
     kinds = ("chat", "embeddings", "images", "moderations", "speech", "transcriptions")
     made: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
     for name, each in backends.items():
         for kind, engine in each.engines.items():
-            made[kind][name] = engine
-    return Engines(*made.values())
+            made[kind][name] = engine if observer is None else observer.engine(each.config, kind, engine)
+    for kind, engines in made.items():
+        alone = dict(engines)
+        for name, engine in alone.items():
+            others = [(other, alone[other]) for other in backends[name].config.fallbacks if other in alone]
+            if others:
+                told = None if observer is None else observer.meters(backends[name].config).fell_back
+                engines[name] = falling_back(engine, others, told, speaks=kind == "chat")
+    return Engines(*made.values(), bounded=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ("DIRECTORY", "GatewayMeters", "Metrics", "ModelMeters")
 
@@ -74,6 +74,9 @@ BETWEEN: Final = Family(
 TOKENS: Final = Family(
     "antiphon_tokens_total", "Tokens read (input) and written (output).", ("model", "direction"), "counter"
 )
+COST: Final = Family(
+    "antiphon_cost_total", "What tokens have cost, by the prices of the configuration.", ("model",), "counter"
+)
 FALLBACKS: Final = Family(
     "antiphon_fallbacks_total", "Requests answered by another model than was asked.", ("model", "to"), "counter"
 )
@@ -106,8 +109,8 @@ UP: Final = Family(
 FAMILIES: Final = {
     each.name: each
     for each in (
-        REQUESTS, SECONDS, UNDER_WAY, FIRST, BETWEEN, TOKENS, FALLBACKS, QUEUED, WAITED, IN_FLIGHT, ERRORS, EJECTIONS,
-        UP,
+        REQUESTS, SECONDS, UNDER_WAY, FIRST, BETWEEN, TOKENS, COST, FALLBACKS, QUEUED, WAITED, IN_FLIGHT, ERRORS,
+        EJECTIONS, UP,
     )
 }  # fmt: skip
 
@@ -311,9 +314,10 @@ def _number(value: float) -> str:
 class ModelMeters:
     """What is counted about one model."""
 
-    def __init__(self, metrics: Metrics, model: str) -> None:
+    def __init__(self, metrics: Metrics, model: str, price: Mapping[str, float] | None = None) -> None:
         self._metrics = metrics
         self.model = model
+        self.price = price
         self.first = metrics.histogram(FIRST, model).observe
         self.between = metrics.histogram(BETWEEN, model).observe
         self.waited = metrics.histogram(WAITED, model).observe
@@ -349,6 +353,9 @@ class ModelMeters:
         """Tokens."""
         self._input(read)
         self._output(written)
+        if self.price:
+            cost = read * self.price.get("input", 0.0) + written * self.price.get("output", 0.0)
+            self._metrics.counter(COST, self.model).add(cost / 1_000_000)
 
     def fell_back(self, to: str) -> None:
         """Another model answers."""

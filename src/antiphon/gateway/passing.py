@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..kernel.flow import Flow
     from ..kernel.http import Filter, Handler, Request, Response
     from .backends import Backend
+    from .forwarding import Forwarding
 
 __all__ = ("PASSED", "passing")
 
@@ -37,10 +38,10 @@ PASSED = frozenset(
 """Addresses that name a model in their body and need nothing that the gateway keeps."""
 
 
-def passing(backends: Mapping[str, Backend], limit: int) -> Filter:
+def passing(backends: Mapping[str, Backend], limit: int, forward: Forwarding) -> Filter:
     """A filter that passes on what the server of a model takes itself. Where there is no such model it is none.
 
-    `limit` is the largest body, in bytes.
+    `limit` is the largest body, in bytes. `forward` does it.
     """
     paths = {path for path in PASSED if any(each.passes(path) for each in backends.values())}
 
@@ -63,7 +64,7 @@ def passing(backends: Mapping[str, Backend], limit: int) -> Filter:
             backend = backends.get(name)
             if backend is None or not backend.passes(path):
                 return handler(request)
-            return backend.forward(path, request, body)
+            return forward(backend, path, request, body, handler)
 
         def read(path: str, request: Request) -> Flow[Response]:
             """A body that comes in pieces is put together; of one that is too large the server says so."""

@@ -88,6 +88,12 @@ class Guard(Step[Any]):
             answer: T = done.value
             return answer
 
+    def take(self, step: Step[T]) -> Flow[T]:
+        """One step under guard."""
+        self._step = step
+        result: T = yield self
+        return result
+
     def further(self) -> None:
         """The first piece has come: from now on each further one has its own time."""
         self._begun = True

@@ -22,10 +22,11 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from ..kernel.errors import APIStatusError
-from ..kernel.flow import Step, run
-from .errors import full, untouched, waited
+from ..kernel.errors import APIError, APIStatusError
+from ..kernel.flow import Read, Step, run
+from .errors import broken, full, reason, untouched, waited
 from .patience import hurried
+from .world import leave
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
     from ..kernel.flow import Flow, World
     from .config import ModelConfig
     from .metrics import ModelMeters
+    from .patience import Guard
 
 S = TypeVar("S")
 T = TypeVar("T")
 
-__all__ = ("Place", "Pool", "Replica")
+__all__ = ("HeldBody", "Place", "Pool", "Replica", "Watch")
 
 STREAK: Final = 5
 """So many failures in a row, and a server is out."""
@@ -111,6 +113,50 @@ class Place(Generic[S]):
         self.leave()  # after it: nobody is to be given the place at a server that is out
         return out
 
+    def __del__(self) -> None:
+        self.leave()
+
+
+class HeldBody(Generic[S]):
+    """The body of a response that is being read, with the place it holds at its server and the patience with it."""
+
+    __slots__ = ("_begun", "_body", "_guard", "_place", "_pool")
+
+    def __init__(self, body: Any, place: Place[S], guard: Guard, pool: Pool[S]) -> None:
+        self._body = body
+        self._place = place
+        self._guard = guard
+        self._pool = pool
+        self._begun = False
+
+    def read(self) -> Flow[bytes | None]:
+        """The next piece; `None` at the end. Raises an error for a body that breaks off or is too long in coming."""
+        guard = self._guard
+        if self._begun:
+            guard.further()
+        try:
+            piece = yield from guard.take(Read(self._body))
+        except APIError as error:
+            raised = error if isinstance(error, APIStatusError) else broken(self._pool.name, reason(error))
+            if self._place.failed(raised):
+                yield Watch(self._pool)
+            self.close()
+            raise raised from error
+        self._begun = True
+        if piece is None:
+            guard.stop()
+            self._place.leave()
+        return piece
+
+    def close(self) -> None:
+        """Leave: the server is told at once. After the end it does nothing."""
+        self._guard.stop()
+        leave(self._body)
+        self._place.leave()
+
+    def __del__(self) -> None:
+        self.close()  # a body that nobody has begun to read ends without a word
+
 
 class Pool(Generic[S]):
     """The replicas of a model. `probe` asks one of them whether it is ready."""
@@ -121,7 +167,6 @@ class Pool(Generic[S]):
         servers: Sequence[tuple[str, S]],
         probe: Callable[[S], Flow[bool]],
         *,
-        meters: ModelMeters | None = None,
         now: Callable[[], float] = monotonic,
     ) -> None:
         self.name = config.name
@@ -130,7 +175,7 @@ class Pool(Generic[S]):
         self.queue_seconds = config.queue_seconds
         self.replicas = [Replica(url, server) for url, server in servers]
         self.probe = probe
-        self.meters = meters
+        self.meters: ModelMeters | None = None
         self.closing = False
         self._now = now
         self._lock = _Lock()
@@ -139,6 +184,12 @@ class Pool(Generic[S]):
         self._prober: threading.Thread | None = None
         self._ended = threading.Event()
         self._on_end: Callable[[], object] | None = None
+
+    def told_to(self, meters: ModelMeters) -> None:
+        """Have these told what happens from now on."""
+        for each in self.replicas:
+            meters.serves(each.url)
+        self.meters = meters
 
     @property
     def in_flight(self) -> int:
@@ -244,6 +295,7 @@ class Pool(Generic[S]):
     def _unqueued(self, turn: Turn[S]) -> None:
         place, turn.place = turn.place, None
         if place is not None:
+            place._pool = None
             self._left(place.replica)
         elif not turn.given:
             turn.given = True

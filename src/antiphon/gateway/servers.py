@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from ..kernel.flow import Flow
     from .config import ModelConfig
-    from .metrics import ModelMeters
     from .oip.messages import InferRequest, InferResponse, ModelMetadata, RepositoryEntry, ServerMetadata
     from .oip.protocol import Answers, Oip
     from .pool import Place
@@ -34,11 +33,10 @@ class Servers:
         config: ModelConfig,
         servers: Sequence[tuple[str, Oip]],
         *,
-        meters: ModelMeters | None = None,
         now: Callable[[], float] = monotonic,
     ) -> None:
         self.config = config
-        self.pool: Pool[Oip] = Pool(config, servers, self._probe, meters=meters, now=now)
+        self.pool: Pool[Oip] = Pool(config, servers, self._probe, now=now)
         self._servers = tuple(server for _, server in servers)
 
     def infer(self, request: InferRequest) -> Flow[InferResponse]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ...kernel.flow import Flow
     from ...kernel.http import Request, Response
     from ..config import ModelConfig
+    from ..pool import Pool
 
 __all__ = ("Backend", "backend", "backends")
 
@@ -23,6 +24,11 @@ class Backend(Protocol):
     """What serves one model."""
 
     config: ModelConfig
+
+    @property
+    def pool(self) -> Pool[Any] | None:
+        """Its servers, where it has any."""
+        ...
 
     @property
     def engines(self) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ...kernel.flow import Flow
     from ...kernel.http import Request, Response
     from ..config import ModelConfig
+    from ..pool import Pool
 
 __all__ = ("LocalBackend", "serve")
 
@@ -19,6 +20,7 @@ class LocalBackend:
 
     def __init__(self, config: ModelConfig) -> None:
         self.config = config
+        self.pool: Pool[Any] | None = None
         self.engines = engines(config)
 
     def passes(self, path: str) -> bool:

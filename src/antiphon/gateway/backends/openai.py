@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from array import array
 from base64 import b64decode
-from itertools import count
 from sys import byteorder
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
@@ -19,18 +18,19 @@ import orjson
 from ...kernel.errors import APIConnectionError, APIStatusError
 from ...kernel.flow import Read, Send
 from ...kernel.http import Headers, Request, Response
-from ...kernel.options import Timeout
 from ...kernel.sse import Decoder
 from ...server.renderings.chat import completion_pieces
 from ...server.turns import Whole
 from ..asking import chat_body
+from ..carrying import carried
 from ..chunks import ChunkReader
 from ..errors import broken, lost, message_of, refused
 from ..passing import PASSED
-from ..world import leave
+from ..patience import Guard, transport_timeout
+from ..pool import HeldBody, Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Mapping, Sequence
 
     from ...kernel.flow import Flow, Step
     from ...server.engine import ChatRequest, EmbeddingRequest, ImageRequest, ModerationRequest
@@ -63,9 +63,8 @@ class OpenAIBackend:
 
     def __init__(self, config: ModelConfig) -> None:
         self.config = config
-        self._addresses = [_Address(url) for url in config.urls]
-        self._turn = count()
-        self._timeout = Timeout(config.patience.first, connect=config.patience.connect)
+        self.pool = Pool(config, [(url, _Address(url)) for url in config.urls], self._is_ready)
+        self._timeout = transport_timeout(config.patience)
         kinds = config.kinds or _UNTOLD
         self._paths = PASSED & {path for kind in kinds for path in _KINDS.get(kind, ())}
         made = {"chat": _Chat(self), "embeddings": _Embeddings(self), "images": _Images(self)}
@@ -86,7 +85,7 @@ class OpenAIBackend:
         elif body is None and config.upstream_name != config.name:
             content = _MODEL.sub(lambda found: found[1] + config.upstream_name.encode(), content, count=1)
         kind = request.headers.get("content-type") or "application/json"
-        passed = [(name, value) for name in config.forward_headers if (value := request.headers.get(name)) is not None]
+        passed = carried(config, request.headers)
         stream = body is not None and body.get("stream") is True
         answer = yield from self.ask(path, content, [("content-type", kind), *passed], stream=stream)
         headers = Headers.of([pair for pair in answer.headers.pairs if pair[0] in _KEPT])
@@ -97,18 +96,16 @@ class OpenAIBackend:
 
     def _pieces(self, body: Any) -> Generator[bytes | Step[Any], Any, None]:
         try:
-            while (piece := (yield Read(body))) is not None:
+            while (piece := (yield from body.read())) is not None:
                 yield piece
-        except APIConnectionError as error:
-            raise broken(self.config.name, str(error)) from error
         finally:
-            leave(body)
+            body.close()
 
     def _events(self, body: Any) -> Generator[bytes | Step[Any], Any, None]:
         """Events in whole numbers, so that what comes after one that broke off can be told from it."""
         held = b""
         try:
-            while (piece := (yield Read(body))) is not None:
+            while (piece := (yield from body.read())) is not None:
                 if piece[-2:] == b"\n\n" and not held:
                     yield piece
                     continue
@@ -117,19 +114,44 @@ class OpenAIBackend:
                 if end > 3 or held[:2] == b"\n\n":
                     yield held[:end]
                     held = held[end:]
-        except APIConnectionError as error:
-            raise broken(self.config.name, str(error)) from error
         finally:
-            leave(body)
+            body.close()
         if held:
             yield held
 
-    def ask(self, path: str, content: bytes, headers: list[tuple[str, str]], *, stream: bool = False) -> Flow[Response]:
-        """Send something to its server. Raises an error for what is no good answer, unless that is one of the API's."""
-        config = self.config
-        address = self._addresses[next(self._turn) % len(self._addresses)]
+    def ask(
+        self, path: str, content: bytes, headers: Sequence[tuple[str, str]], *, stream: bool = False
+    ) -> Flow[Response]:
+        """Send something to one of its servers; a streamed body is a `HeldBody`.
+
+        Raises an error for what is no good answer, unless that is one of the API's.
+        """
+        config, pool = self.config, self.pool
         pairs = [*headers, *((name.lower(), value) for name, value in config.headers.items())]
-        request = Request("POST", address.prefix + path, address.query, Headers.of(pairs), content, address.origin)
+
+        def ask(address: _Address) -> Flow[tuple[Response, Guard]]:
+            request = Request("POST", address.prefix + path, address.query, Headers.of(pairs), content, address.origin)
+            guard = Guard(config.name, config.patience)
+            try:
+                return (yield from guard.over(self._sent(request, stream))), guard
+            except BaseException:
+                guard.stop()
+                raise
+
+        try:
+            (answer, guard), place = yield from pool.ask(ask)
+        except APIStatusError as error:
+            if isinstance(error.__cause__, _Said):
+                return error.__cause__.answer
+            raise
+        if stream and not isinstance(answer.body, bytes):
+            return answer._replace(body=HeldBody(answer.body, place, guard, pool))  # type: ignore[arg-type]
+        guard.stop()
+        place.leave()
+        return answer
+
+    def _sent(self, request: Request, stream: bool) -> Flow[Response]:
+        config = self.config
         answer: Response
         try:
             answer = yield Send(request, self._timeout, stream=stream)
@@ -138,9 +160,14 @@ class OpenAIBackend:
         if answer.status == 200:
             return answer
         said = answer.body if isinstance(answer.body, bytes) else (yield from _rest(answer.body))
-        if _is_envelope(said):
-            return Response(answer.status, answer.headers, said)
-        raise refused(answer.status, message_of(said), config.name, answer.headers)
+        error = refused(answer.status, message_of(said), config.name, answer.headers)
+        if not _is_envelope(said):
+            raise error
+        # It is told as it is, unless another server has a better answer.
+        whole = Response(answer.status, answer.headers, said)
+        if answer.status >= 500 or answer.status in (404, 429):
+            raise error from _Said(whole)
+        return whole
 
     def asked(self, path: str, body: Mapping[str, Any], *, stream: bool = False) -> Flow[Response]:
         """`ask` with JSON. Raises the error that an answer is."""
@@ -160,7 +187,13 @@ class OpenAIBackend:
         return answer
 
     def ready(self) -> Flow[bool]:
-        address = self._addresses[0]
+        """Whether any of its servers answers."""
+        for each in self.pool.replicas:
+            if (yield from self._is_ready(each.server)):
+                return True
+        return False
+
+    def _is_ready(self, address: _Address) -> Flow[bool]:
         pairs = [(name.lower(), value) for name, value in self.config.headers.items()]
         request = Request("GET", f"{address.prefix}/models", address.query, Headers.of(pairs), b"", address.origin)
         try:
@@ -171,7 +204,16 @@ class OpenAIBackend:
         return good
 
     def close(self) -> None:
-        """Nothing is held here."""
+        """Nothing is held here, once nothing is under way any more."""
+        self.pool.close(lambda: None)
+
+
+class _Said(Exception):
+    """An error as a server of the API has told it."""
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
 
 
 class _Address:
@@ -227,7 +269,7 @@ def _chunks(body: Any, model: str) -> Generator[Piece | Step[Any], Any, None]:
     reader, decoder = ChunkReader(), Decoder()
     done = False
     try:
-        while not done and (piece := (yield Read(body))) is not None:
+        while not done and (piece := (yield from body.read())) is not None:
             for data, _ in decoder.data(piece):
                 if data[:6] == b"[DONE]":
                     done = True
@@ -236,12 +278,10 @@ def _chunks(body: Any, model: str) -> Generator[Piece | Step[Any], Any, None]:
                 if chunk.get("error"):
                     raise broken(model, message_of(data))
                 yield from reader.feed(chunk)
-    except APIConnectionError as error:
-        raise broken(model, str(error)) from error
     except orjson.JSONDecodeError as error:
         raise broken(model, f"there was an event in it that is no JSON ({error})") from error
     finally:
-        leave(body)
+        body.close()
     if not done and not reader.finished:
         raise broken(model, "its end is missing")
     yield from reader.end()
