@@ -169,7 +169,8 @@ def _digest(content: bytes | Any) -> str:
     digest = hashlib.sha256()
     for piece in pieces_of(content):
         digest.update(piece)
-    return f"sha256 {digest.hexdigest()}, {size_of(content)} bytes"
+    # In capitals, for it is not one of the numbers that are made up each time.
+    return f"sha256 {digest.hexdigest().upper()}, {size_of(content)} bytes"
 
 
 # Streams of events

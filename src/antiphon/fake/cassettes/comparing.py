@@ -11,6 +11,8 @@ __all__ = ("differences", "distance", "flattened")
 _WINDOW: Final = 60
 _BEFORE: Final = 12
 _ABSENT: Final = object()
+_OTHER: Final = 0.3
+"""How far an option that is another, or is not there, sets two requests apart; a text that is another is 1."""
 
 
 def flattened(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
@@ -34,17 +36,15 @@ def distance(there: Mapping[str, Any], here: Mapping[str, Any]) -> float:
     ones, others = dict(flattened(there)), dict(flattened(here))
     for place in {*ones, *others}:
         one, other = ones.get(place, _ABSENT), others.get(place, _ABSENT)
-        if one is _ABSENT or other is _ABSENT:
-            far += 1.0
-        elif one != other:
-            far += 1.0 - 0.9 * _likeness(one, other)
+        if isinstance(one, str) and isinstance(other, str):
+            far += 0.0 if one == other else 1.0 - 0.9 * _likeness(one, other)
+        elif one.__class__ is not other.__class__ or one != other:
+            far += _OTHER
     return far
 
 
-def _likeness(one: Any, other: Any) -> float:
+def _likeness(one: str, other: str) -> float:
     """How much of two texts is the same at their beginnings and ends."""
-    if not isinstance(one, str) or not isinstance(other, str):
-        return 0.0
     longest = max(len(one), len(other))
     head = _common(one, other)
     tail = _common(one[head:][::-1], other[head:][::-1])

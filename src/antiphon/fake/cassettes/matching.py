@@ -91,7 +91,7 @@ class _Reader:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             if self._is_now(value):
                 return "<now>"
-            return int(value) if value == value // 1 else value  # 1 and 1.0 are the same to the API
+            return int(value) if abs(value) < 2**53 and value == int(value) else value  # 1 and 1.0 are the same
         return value
 
     def text(self, text: str) -> str:

@@ -74,6 +74,12 @@ _RULES: Final = (
         _whole,
         anywhere=True,
     ),
+    _Rule(
+        "a key of OpenAI's or of a host like it",  # these cannot be part of something else
+        re.compile(r"sk-(?:proj|ant|admin|svcacct|or)-[A-Za-z0-9_-]{14,}"),
+        _whole,
+        anywhere=True,
+    ),
     *(_Rule(what, re.compile(rf"(?<![A-Za-z0-9_-])(?:{key})"), _whole, anywhere=True) for key, what in _KEYS),
     _Rule(
         "a token in a header's words",
