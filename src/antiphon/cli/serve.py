@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ("add_place", "announce", "configure", "run", "serve_handler")
 
 PORT = 45674
+PROFILES = ("instant", "small", "typical", "large", "reasoning", "local", "overloaded")
 ENGINES = {
     "default": "answers in words, calls the tools it is offered, and gives JSON that is valid for a schema",
     "lorem": "words, and nothing but words",
@@ -52,7 +53,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what becomes of ids that were never created: 404, or a plausible object (default: error)",
     )
     parser.add_argument(
-        "--latency", type=_seconds, default=0.0, metavar="SECONDS", help="time before a model's first word (default: 0)"
+        "--latency",
+        type=_latency,
+        action="append",
+        metavar="[MODEL=]LATENCY",
+        help="how long models take: seconds before the first word, those and the seconds before each further token "
+        f"(0.5/0.02), or one of {', '.join(PROFILES)}; repeatable (default: 0)",
+    )
+    parser.add_argument(
+        "--fault",
+        type=_fault,
+        action="append",
+        metavar="FAULT",
+        help="what goes wrong, and when, such as 'status=503; percentage=10'; repeatable (default: nothing)",
+    )
+    parser.add_argument(
+        "--fault-header",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="let requests ask for a fault in the header x-antiphon-fault (default: yes)",
     )
     parser.add_argument(
         "--job-seconds",
@@ -171,6 +190,29 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _latency(text: str) -> tuple[str, Any]:
+    from ..engines.latency import latency_of
+
+    model, equals, told = text.partition("=")
+    named = equals and model.strip() not in _SETTINGS
+    try:
+        return (model, latency_of(told)) if named else ("*", latency_of(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}") from None
+
+
+_SETTINGS = ("first", "each", "prefill", "jitter", "load")
+
+
+def _fault(text: str) -> Any:
+    from ..fake.faults import fault_of
+
+    try:
+        return fault_of(text)
+    except (TypeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{error}") from None
+
+
 def _limit(text: str) -> tuple[str, dict[str, int]]:
     model, equals, numbers = text.rpartition("=")
     given = numbers.split("/")
@@ -193,7 +235,9 @@ def _serve(options: argparse.Namespace) -> int:
             models=options.model,
             seed=options.seed,
             unknown_ids=options.unknown_ids,
-            latency=options.latency,
+            latency=dict(options.latency) if options.latency else 0.0,
+            faults=options.fault or (),
+            fault_header=options.fault_header,
             job_seconds=options.job_seconds,
             rate_limits=dict(options.rate_limit) if options.rate_limit else None,
             rules=options.rules,

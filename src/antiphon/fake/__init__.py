@@ -198,7 +198,7 @@ class FakeOpenAI:
             python_graders=python_graders,
         )
         """The server behind it, with its store, clock, ids and engines."""
-        self.faults = Faults(self.server, faults, header=fault_header)
+        self.faults = Faults(self.server, faults, header=fault_header, control=control)
         """What goes wrong (`misbehave`)."""
         self.rule_files: list[RuleFile] = []
         """The files that rules came from."""

@@ -7,16 +7,19 @@
     POST /chaos/toggle           the one or the other
     GET  /chaos                  a description in OpenAPI
 
-No key is asked for, and nothing of it is in the journal.
+No key is asked for, and nothing of it is in the journal. Whoever may use the control API may use it: those who address
+this machine as such, unless told otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
-from ...kernel.errors import APIStatusError, BadRequestError, NotFoundError
+from ...kernel.errors import APIStatusError, BadRequestError, NotFoundError, PermissionDeniedError
 from ...kernel.http import Headers, Response, json_response
+from ..door import is_loopback
 from .described import fault_of
 
 if TYPE_CHECKING:
@@ -27,11 +30,14 @@ __all__ = ("PREFIX", "chaos")
 
 PREFIX: Final = "/chaos"
 
+_IN_PROCESS: Final = "fake.test"
+"""Where a fake is addressed that nobody else can reach."""
+
 _CORS: Final = [("access-control-allow-origin", "*"), ("access-control-allow-headers", "*")]
 
 
-def chaos(faults: Faults) -> Handler:
-    """The handler of the addresses below `/chaos`."""
+def chaos(faults: Faults, control: bool | None = True) -> Handler:
+    """The handler of the addresses below `/chaos`, for everybody, for nobody, or (`None`) for this machine."""
 
     def handler(request: Request) -> Response:
         try:
@@ -40,6 +46,13 @@ def chaos(faults: Faults) -> Handler:
             return error.to_response()
 
     def answered(request: Request) -> Response:
+        host = urlsplit(request.origin).hostname or ""
+        if control is False or (control is None and host != _IN_PROCESS and not is_loopback(host)):
+            raise PermissionDeniedError.because(
+                "The chaos API is switched off here, or for those who address this machine as another: "
+                "`antiphon serve --control`, or FakeOpenAI(control=True), opens it to whoever reaches the server.",
+                code="control_off",
+            )
         path = request.path.removeprefix(PREFIX).rstrip("/")
         known = _ADDRESSES.get(path)
         if request.method == "OPTIONS" and known is not None:

@@ -32,8 +32,9 @@ _REMEMBERED: Final = 1000
 class Faults:
     """What goes wrong in a fake. While nothing is set, and no header is looked at, no request comes by here."""
 
-    def __init__(self, server: Server, given: Any = (), *, header: bool = False) -> None:
+    def __init__(self, server: Server, given: Any = (), *, header: bool = False, control: bool | None = True) -> None:
         self._server = server
+        self._control = control
         self._given = [_fault(each) for each in _several(given)]
         self._lock = threading.Lock()
         self._set: tuple[AtWork, ...] = ()
@@ -172,7 +173,7 @@ class Faults:
     def _chaos(self, request: Request) -> Response | Flow[Response]:
         from .chaos import chaos
 
-        return chaos(self)(request)
+        return chaos(self, self._control)(request)
 
     def _sealed(self, request: Request, answer: Response) -> Response:
         sealed: Any = self._server.answer(lambda request: answer, request)
