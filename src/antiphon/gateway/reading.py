@@ -95,7 +95,7 @@ class Reader:
         for key, each in value.items():
             name = str(key).replace("-", "_")
             if name not in known:
-                self.wrong((*way, str(key)), f"{what} has no such setting; {nearest(name, list(known))}")
+                self.wrong((*way, str(key)), f"{what} has no such setting; {_meant(name, list(known), top=not way)}")
                 continue
             found = self.value(hints[name], each, (*way, str(key)))
             given[name] = self._placed(known[name], self._within(known[name], found, (*way, str(key))))
@@ -241,6 +241,14 @@ class Reader:
             if name not in given:
                 self.wrong((*way, name), f"{_WHAT.get(cls, 'this')} needs one")
         return cls(**{**dict.fromkeys(needed, ""), **_there(given)})
+
+
+def _meant(name: str, known: Sequence[str], *, top: bool) -> str:
+    if not top and not get_close_matches(name, known, 1):
+        whole = get_close_matches(name, [each.name for each in fields(GatewayConfig)], 1)
+        if whole:
+            return f"{whole[0]} is one of the gateway, which stand before the first table"
+    return nearest(name, known)
 
 
 def _is_file(path: Path) -> bool:
