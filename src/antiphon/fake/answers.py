@@ -441,8 +441,9 @@ def tools(calls: Sequence[tuple[str, Mapping[str, Any] | str]], families: Iterab
     if CONVERSATIONS not in families:
         raise TypeError("tools are called in conversations, which this rule's operation is not")
     made: list[dict[str, Any]] = []
-    for each in calls:
-        name, arguments = each if isinstance(each, (tuple, list)) and len(each) == 2 else (each, {})  # type: ignore[misc]
+    given: Sequence[Any] = calls
+    for each in given:
+        name, arguments = each if isinstance(each, (tuple, list)) and len(each) == 2 else (each, {})
         if not isinstance(name, str) or not isinstance(arguments, (Mapping, str)):
             raise TypeError(f"a call of a tool is a name and its arguments, not {each!r}")
         text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()

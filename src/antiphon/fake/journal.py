@@ -276,8 +276,8 @@ class Exchange:
             return str(self.rule)
         if self.engine is None:
             return "server"
-        kind = type(self.engine)
-        return kind.__name__ if kind.__repr__ is object.__repr__ else repr(self.engine)
+        kind: Any = type(self.engine)
+        return str(kind.__name__) if kind.__repr__ is object.__repr__ else repr(self.engine)
 
     def __repr__(self) -> str:
         told = str(self.asked) if self.operation else f"{self.method} {self.path}"

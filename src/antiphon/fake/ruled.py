@@ -247,8 +247,8 @@ def at_the_door(rules: Rules) -> Filter:
     def filtering(handler: Handler) -> Handler:
         def answered(request: Request) -> Response | Flow[Response]:
             if rules.at_door:
-                exchange = under_way.get() or Exchange(request, 0.0)
-                if exchange.operation and family_of(exchange.operation) == OTHERS:
+                exchange = under_way.get()
+                if exchange is not None and exchange.operation and family_of(exchange.operation) == OTHERS:
                     asked = exchange.asked
                     taken = rules.take(asked, OTHERS)
                     if taken is not None:

@@ -279,10 +279,9 @@ def answered(rule: Any, data: Mapping[str, Any], path: Path, folder: FilePath | 
     """Have a rule, or a leg of a script, answer as the data says."""
     if "answers" in data:
         for place, each in enumerate(data["answers"]):
-            one = {"reply": each} if isinstance(each, str) else each
-            _add(
-                rule, one, (*path, "answers", place), folder, problems, one.get("times", 1), plain=isinstance(each, str)
-            )
+            one: Mapping[str, Any] = {"reply": each} if isinstance(each, str) else each
+            at = (*path, "answers", place)
+            _add(rule, one, at, folder, problems, one.get("times", 1), plain=isinstance(each, str))
         return
     _add(rule, data, path, folder, problems, 1)
 
@@ -314,7 +313,7 @@ def _bytes(value: Any, folder: FilePath | None) -> bytes:
     if folder is None:
         raise ValueError(f"paths such as {value!r} are for rule files; bytes are told as {{base64: …}}")
     try:
-        return (folder / value).read_bytes()
+        return (folder / str(value)).read_bytes()
     except OSError as error:
         raise ValueError(f"the file {value!r} cannot be read: {error.strerror or error}") from None
 

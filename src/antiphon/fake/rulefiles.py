@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -129,7 +129,7 @@ def add(rules: Rules, source: Source) -> list[RuleFile]:
     """
     if isinstance(source, (str, os.PathLike)):
         return [RuleFile(rules, source, kept=True)]
-    if isinstance(source, Iterable) and not isinstance(source, Mapping):
+    if not isinstance(source, Mapping):
         paths = [each for each in source if isinstance(each, (str, os.PathLike))]
         if paths and len(paths) == len(source):
             return [RuleFile(rules, each, kept=True) for each in paths]

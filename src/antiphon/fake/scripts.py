@@ -357,22 +357,19 @@ def explained(scripts: Sequence[Script], asked: Asked) -> Iterator[tuple[Script,
     for script in scripts:
         found = _follow(script, told)
         if found is None:
-            why = (
-                script.legs[0].conditions.differences(told.until(len(told.cuts))) if script.legs else ["it has no legs"]
-            )
-            yield script, False, f"no: {'; '.join(why)}"
+            now = told.until(len(told.cuts))
+            lacking = script.legs[0].conditions.differences(now) if script.legs else ["it has no legs"]
+            yield script, False, f"no: {'; '.join(lacking)}"
             continue
         place, why, _ = found
-        if why or place == len(script.legs):
-            over = place == len(script.legs)
-            next_ = (
-                "it is over"
-                if over
-                else f"leg {place + 1}, {script.legs[place].said}, comes next, and {'; '.join(why)}"
-            )
-            yield script, False, f"no: {next_}"
+        if place == len(script.legs):
+            yield script, False, "no: it is over"
+            continue
+        leg = script.legs[place]
+        if why:
+            yield script, False, f"no: leg {place + 1}, {leg.said}, comes next, and {'; '.join(why)}"
         else:
-            yield script, True, f"answers with leg {place + 1}, {script.legs[place].said}"
+            yield script, True, f"answers with leg {place + 1}, {leg.said}"
 
 
 def left(scripts: Sequence[Script], asked: Asked) -> str | None:
@@ -383,5 +380,5 @@ def left(scripts: Sequence[Script], asked: Asked) -> str | None:
     followed = [(script, found) for script in scripts if script.legs and (found := _follow(script, told)) is not None]
     if not followed:
         return None
-    script, (place, why, _) = max(followed, key=lambda each: each[1][0])
-    return str(Departure(script, place, asked, why))
+    script, (place, differences, _) = max(followed, key=lambda each: each[1][0])
+    return str(Departure(script, place, asked, differences))

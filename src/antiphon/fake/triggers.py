@@ -143,7 +143,7 @@ def _call(rest: str, phrase: str) -> dict[str, Any]:
 def _raise(rest: str, phrase: str) -> Raised:
     right = 'write: raise error STATUS CODE MESSAGE, or raise error {"status": 429, "retry_after": 2}'
     if rest.startswith("{"):
-        given = dict(_object(rest, phrase, right))
+        given: dict[str, Any] = dict(_object(rest, phrase, right))
     else:
         found = _ERROR.fullmatch(rest)
         if found is None:
