@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..server.app import Server
 from ..server.engine import Engines
+from .addresses import protocol, seldon
 from .backends import Backend, backend
 from .config import GatewayConfig, ModelConfig
 from .discovery import Discovery
@@ -113,7 +114,11 @@ class Gateway:
     def _build(self) -> None:
         assert self._inner is not None
         forward = Forwarding(self.backends, self.observer)
-        self._door = self.discovery(self.keys(passing(self.backends, self.config.max_body, forward)(self._inner)))
+        config = self.config
+        door = protocol(self.backends, passed=config.protocol)(
+            passing(self.backends, config.max_body, forward)(self._inner)
+        )
+        self._door = seldon(self.backends, config.max_body)(self.discovery(self.keys(door)))
 
     def _backend(self, config: ModelConfig) -> Backend:
         made = backend(config)

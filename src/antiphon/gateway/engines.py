@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from ..kernel.errors import BadRequestError
 from ..kernel.flow import Call
 from ..server.engine import Vectors
+from .carrying import carried
 from .conventions import Question
 from .conventions._options import VERSION, options_of, tools_of
 from .conventions._vectors import shortened
@@ -51,12 +52,10 @@ class ChatModel:
         self.model = model
 
     def __call__(self, request: ChatRequest) -> Speech:
-        request.bounded = True
         return self._turn(request, whole=(request.body.get("n") or 1) == 1)
 
     def turns(self, request: ChatRequest, n: int) -> list[Speech]:
         """The turns of `n` choices: of one request to the model where its convention allows it, or of `n`."""
-        request.bounded = True
         shared = _Shared(self, request, n)
         return [shared.turn(place) for place in range(n)]
 
@@ -106,20 +105,10 @@ def _told(
 
 def _asked(model: Model, follows: Convention, question: Question) -> Flow[Answers]:
     """Ask, for a stream where the caller wants one and the server gives it."""
-    asked = _request(model.config, follows.ask(question), question.request.headers)
+    asked = _carrying(model.config, follows.ask(question), question.request.headers)
     if question.stream:
-        answers = yield from model.open(asked)
-        if answers is not None:
-            return answers
-        question.stream = False
-        asked = _request(model.config, follows.ask(question), question.request.headers)
-        answer = yield from model.infer(asked)
-        model.streams = False  # it has a model of that name, so it was the stream that it does not know
-        return _Once(answer)
-    try:
-        return _Once((yield from model.infer(asked)))
-    except _SENSELESS as error:
-        raise _senseless(model.config, error) from error
+        return (yield from model.servers.open(asked))
+    return _Once((yield from model.servers.infer(asked)))
 
 
 def _senseless(config: ModelConfig, error: Exception) -> Exception:
@@ -129,10 +118,8 @@ def _senseless(config: ModelConfig, error: Exception) -> Exception:
     return broken(config.name, what)
 
 
-def _request(config: ModelConfig, asked: InferRequest, headers: Headers | None) -> InferRequest:
-    if config.forward_headers and headers is not None:
-        names = {name.lower() for name in config.forward_headers}
-        asked.headers = [*asked.headers, *(pair for pair in headers.multi_items() if pair[0] in names)]
+def _carrying(config: ModelConfig, asked: InferRequest, headers: Headers | None) -> InferRequest:
+    asked.headers = carried(config, headers)
     return asked
 
 
@@ -359,9 +346,9 @@ class EmbeddingModel:
         counts: list[int | None] = []
         for at in range(0, len(texts), batch):
             inputs = texts[at : at + batch]
-            asked = _request(config, follows.ask_vectors(request, inputs), request.headers)
+            asked = _carrying(config, follows.ask_vectors(request, inputs), request.headers)
             try:
-                found = follows.vectors((yield from model.infer(asked)), len(inputs))
+                found = follows.vectors((yield from model.servers.infer(asked)), len(inputs))
                 if isinstance(found, dict):
                     if len(inputs) == len(texts) and _fits(found, wanted):
                         return found
@@ -428,9 +415,9 @@ class ImageModel:
         files: list[bytes] = []
         while len(files) < request.n:
             more = request if not files else replace(request, n=request.n - len(files), whole=False)
-            asked = _request(config, follows.ask_images(more), request.headers)
+            asked = _carrying(config, follows.ask_images(more), request.headers)
             try:
-                answer = yield from model.infer(asked)
+                answer = yield from model.servers.infer(asked)
                 # Pictures may have to be decoded, made larger or smaller, and encoded again.
                 found: Any = yield Call(follows.images, answer, more)
             except _SENSELESS as error:

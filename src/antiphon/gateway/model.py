@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..kernel.errors import APIStatusError, NotFoundError
+from ..kernel.errors import APIStatusError
 from .conventions import convention, recognised
 from .errors import misconfigured
 from .templates import template
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..kernel.flow import Flow
     from .config import ModelConfig
     from .conventions import Convention
-    from .oip.messages import InferRequest, InferResponse, ServerMetadata
-    from .oip.protocol import Answers, Oip
+    from .oip.messages import ServerMetadata
+    from .oip.protocol import Oip
     from .templates import Template
 
 __all__ = ("Model",)
@@ -33,10 +33,8 @@ class Model:
     def __init__(self, config: ModelConfig, servers: Oip) -> None:
         self.config = config
         self.servers = servers
-        self.decoupled = False
-        """Whether its server answers only to those who ask for a stream."""
-        self.streams = config.stream != "infer"
-        """Whether its server gives streams. Some tell only when they are asked for one."""
+        self.streams = config.stream != "infer" and not config.pipeline
+        """Whether its server gives streams, as far as that is known."""
         self._versions: dict[str, Model] = {}
         self._convention: Convention | None = None
         # What cannot be right is told before anybody asks.
@@ -80,7 +78,6 @@ class Model:
             if cls is None:
                 raise misconfigured(config, metadata)
             server = yield from self._server()
-            self.decoupled = bool(metadata.decoupled)
             if metadata.decoupled is False and config.stream == "auto":
                 self.streams = False
             self._convention = cls(config, metadata, server)
@@ -97,33 +94,4 @@ class Model:
         self._versions.clear()
         if self.config.convention != "custom":
             self._convention = None
-        self.streams, self.decoupled = self.config.stream != "infer", False
-
-    def infer(self, request: InferRequest) -> Flow[InferResponse]:
-        """Ask once, whichever way its server wants to be asked. Raises `ValueError` where there is no answer."""
-        if not self.decoupled:
-            try:
-                return (yield from self.servers.infer(request))
-            except APIStatusError as error:
-                # Nothing has run yet: the server says that it answers in streams only.
-                if "decoupled" not in str(error):
-                    raise
-                self.decoupled = True
-        answers = yield from self.servers.open(request)
-        try:
-            parts = yield from answers.more()
-        finally:
-            answers.close()
-        if not parts:
-            raise ValueError("there was nothing in it")
-        return parts[0]
-
-    def open(self, request: InferRequest) -> Flow[Answers | None]:
-        """Ask for a stream; `None` where it turns out that the server gives none."""
-        try:
-            return (yield from self.servers.open(request))
-        except NotFoundError:
-            # There is no such address at some servers: that a model is not there, its other one says as well.
-            if self.config.stream != "auto":
-                raise
-            return None
+        self.streams = self.config.stream != "infer" and not self.config.pipeline

@@ -8,7 +8,8 @@ wants is noted for the request, which both know by its headers.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
 from time import perf_counter
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -259,6 +260,16 @@ class _Watched:
 class _Speaking(_Watched):
     """An engine that gives a turn."""
 
+    def turns(self, request: Any, n: int) -> list[Generator[Any, Any, None]]:
+        """The turns of `n` choices, which some engines give at once."""
+        at_once = getattr(self.engine, "turns", None)
+        if at_once is None:
+            return [self(replace(request, choice=place)) for place in range(n)]
+        return [
+            _Speaking(self.observer, self.config, self.kind, partial(_same, turn))(request)
+            for turn in at_once(request, n)
+        ]
+
     def __call__(self, request: Any) -> Generator[Any, Any, None]:
         note = self._noted(request)
         asked, span = self._begun(request)
@@ -323,6 +334,10 @@ class _SpeakingAtOnce(_Speaking):
         return [
             self._spoken(turn, note, None if place else span, timed=request.stream) for place, turn in enumerate(turns)
         ]
+
+
+def _same(turn: Any, request: Any) -> Any:
+    return turn
 
 
 def _given(turn: Any) -> Generator[Any, Any, None]:

@@ -120,8 +120,7 @@ class Convention:
         self.inputs: dict[str, TensorSpec] = {} if metadata is None else {each.name: each for each in metadata.inputs}
         self.outputs: dict[str, TensorSpec] = {} if metadata is None else {each.name: each for each in metadata.outputs}
         self.strict = _strict(metadata, server or ServerMetadata(""))
-        """Whether the server refuses tensors that the model does not declare, and parameters that are no scalars."""
-        self.spoken_as_json = not any(url.startswith("grpc") for url in model.urls)
+        """Whether the server refuses tensors that the model does not declare."""
 
     @classmethod
     def fits(cls, metadata: ModelMetadata) -> bool:

@@ -154,8 +154,9 @@ class TextReader:
 
     def end(self) -> Iterator[Piece]:
         """What it used, and why it ended."""
-        if self._input is not None or self._output is not None:
-            yield Usage(self._input, self._output)
+        if self._output is not None or self._input is not None:
+            # What was read is told once, by the first choice.
+            yield Usage(self._input if self.place == 0 else None, self._output)
         finish = self._finish
         if finish is None and self.limit is not None and self._output is not None and self._output >= self.limit:
             finish = "length"

@@ -43,9 +43,7 @@ def vectors_in(tensor: Tensor, count: int) -> list[Sequence[float]]:
     data = tensor.data
     shape = [size for size in tensor.shape if size != 0]
     if len(data) and (not shape or prod(shape) != len(data)):
-        raise ValueError(
-            f"the output {tensor.name!r} has {len(data)} elements, and its shape is {list(tensor.shape)}"
-        )
+        raise ValueError(f"the output {tensor.name!r} has {len(data)} elements, and its shape is {list(tensor.shape)}")
     if not len(data) or len(data) % count:
         raise ValueError(f"the output {tensor.name!r} of shape {list(tensor.shape)} has not {count} vectors in it")
     if len(shape) > 1 and shape[0] == 1 and len(shape) > 2 and count > 1 and shape[1] == count:

@@ -13,7 +13,6 @@ from uuid import uuid4
 import orjson
 
 from ...kernel.errors import BadRequestError
-from ...server.renderings.chunks import chunks
 from ...server.turns import Finish, Reasoning, Refusal, ToolArguments, ToolCall, Usage, Whole
 from ..chunks import ChunkReader
 from ..errors import broken
@@ -23,14 +22,14 @@ from ._options import tool_choice_of, tools_of
 from ._reading import count_in, finish_of, json_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ...server.engine import Message
     from ...server.turns import FinishReason, Piece
     from ..oip.messages import InferRequest, InferResponse, ModelMetadata
     from . import Question
 
-__all__ = ("SeldonChat", "runtime_parameters")
+__all__ = ("SeldonChat",)
 
 
 class SeldonChat(Convention):
@@ -64,7 +63,7 @@ class SeldonChat(Convention):
             options = {name: value for name, value in options.items() if name != "n"}
         if bool(options.get("stream")) is not question.stream:
             options = {**options, "stream": question.stream}
-        return self.asking(inputs, runtime_parameters(self, options, "llm_parameters", "kwargs"))
+        return self.asking(inputs, dict.fromkeys(("llm_parameters", "kwargs"), options))
 
     def reader(self, question: Question, place: int) -> _Reader:
         return _Reader(question, place, self.model.name)
@@ -91,13 +90,6 @@ class SeldonChat(Convention):
             elif self.strict and name in ("role", "content", "type") and not self.inputs[name].optional:
                 made.append(Tensor.of(name, *([""] * len(messages))))
         return made
-
-
-def runtime_parameters(convention: Convention, options: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """The parameters of a request to a runtime of Seldon's: an object, or its JSON where only scalars may be sent."""
-    if not convention.strict and convention.spoken_as_json:
-        return dict.fromkeys(names, options)
-    return dict.fromkeys(names, _dumped(options)) if options else {}
 
 
 def _elements(values: list[Any]) -> list[str]:
@@ -170,21 +162,17 @@ class _Reader:
     def _provider(self, body: dict[str, Any]) -> Iterator[Piece]:
         question = self._question
         choices: list[dict[str, Any]] = body["choices"]
-        if not question.stream:
-            if question.whole and len(choices) >= question.n:
-                self.silent = False
-                if self._place == 0:
-                    yield Whole(_completed(body, question.request.model))
-                return
-            if self._place >= len(choices):
-                return
-            choice = choices[self._place]
-            body = {**body, "choices": [{**choice, "delta": choice.get("message") or {}}]}
-        else:
-            mine = [each for each in choices if (each.get("index") or 0) == self._place]
-            if choices and not mine:
-                return
-            body = {**body, "choices": mine}
+        if question.whole and not question.stream and len(choices) >= question.n:
+            self.silent = False
+            if self._place == 0:
+                yield Whole(_completed(body, question.request.model))
+            return
+        mine = [each for at, each in enumerate(choices) if each.get("index", at) == self._place]
+        if choices and not mine:
+            return
+        # What was to be streamed may have come in one piece.
+        mine = [each if "delta" in each else {**each, "delta": each.get("message") or {}} for each in mine]
+        body = {**body, "choices": mine}
         if self._chunks is None:
             self._chunks = ChunkReader()
         if body["choices"]:
@@ -223,14 +211,11 @@ class _Reader:
         kinds = [] if types is None else types.texts
         if several:
             texts, kinds = texts[self._place : self._place + 1], kinds[self._place : self._place + 1]
-        streamed_whole = self._question.request.stream and not self._question.stream
         for at, text in enumerate(texts):
             if not text:
                 continue
             if at < len(kinds) and kinds[at] == "refusal":
                 yield Refusal(text)
-            elif streamed_whole:
-                yield from chunks(text)
             else:
                 yield text
 

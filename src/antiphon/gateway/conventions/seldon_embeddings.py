@@ -11,7 +11,6 @@ from . import Convention
 from ._options import VERSION
 from ._reading import json_object
 from ._vectors import rows
-from .seldon_chat import runtime_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +42,7 @@ class SeldonEmbeddings(Convention):
         options = {name: value for name, value in request.body.items() if name not in _OURS and value is not None}
         if request.dimensions is not None:
             options["dimensions"] = request.dimensions
-        parameters = runtime_parameters(self, options, "llm_parameters", "embedding_parameters")
+        parameters = dict.fromkeys(("llm_parameters", "embedding_parameters"), options)
         return self.asking([Tensor.of("input", *inputs)], parameters)
 
     def vectors(self, response: InferResponse, count: int) -> Sequence[Sequence[float]] | dict[str, Any]:

@@ -9,7 +9,6 @@ from . import Convention
 from ._options import VERSION
 from ._pictures import files_in, picture_files
 from ._reading import json_object
-from .seldon_chat import runtime_parameters
 
 if TYPE_CHECKING:
     from ...server.engine import ImageRequest
@@ -39,7 +38,7 @@ class SeldonImages(Convention):
         options = {name: value for name, value in request.body.items() if name not in _ASKED and value is not None}
         if request.n != (request.body.get("n") or 1):
             options["n"] = request.n
-        return self.asking([Tensor.of("prompt", request.prompt)], runtime_parameters(self, options, "llm_parameters"))
+        return self.asking([Tensor.of("prompt", request.prompt)], {"llm_parameters": options})
 
     def images(self, response: InferResponse, request: ImageRequest) -> list[bytes] | dict[str, Any]:
         told = response.output("output_all")
