@@ -9,10 +9,12 @@ whichever process its connection has reached. Limits of keys are counted in memo
 from __future__ import annotations
 
 import mmap
+import os
 import re
 import tempfile
 import threading
 import time
+import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -154,8 +156,10 @@ class SharedBuckets:
         self._most = most
         self._memory = mmap.mmap(-1, most * _ROW * 8)
         self._cells = memoryview(self._memory).cast("d")
-        self._file = tempfile.TemporaryFile(prefix="antiphon-limits-")  # noqa: SIM115 (as long as the process)
-        self._path_lock = threading.Lock()
+        self._file, path = tempfile.mkstemp(prefix="antiphon-limits-")
+        os.unlink(path)
+        weakref.finalize(self, os.close, self._file)
+        self._threads = threading.Lock()
 
     def draw(self, key: KeyConfig, limit: RateLimit, asked: Wanted) -> Mapping[str, float]:
         name = int(key.hash.removeprefix("sha256:")[:13], 16) + 1.0  # exact as a float, and never 0
@@ -185,7 +189,7 @@ class SharedBuckets:
     def _held(self) -> Iterator[None]:
         import fcntl
 
-        with self._path_lock:  # the file's lock is one of processes
+        with self._threads:  # the file's lock is one of processes
             fcntl.lockf(self._file, fcntl.LOCK_EX)
             try:
                 yield
