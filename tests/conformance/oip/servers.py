@@ -20,6 +20,8 @@ from typing import NamedTuple
 from tests.conformance.oip.environments import HERE, environment, locked
 
 PATIENCE = 90.0
+UNLOADED = {"smol", "spare"}
+"""Models of Triton's that tests load when they want them."""
 
 
 class Server(NamedTuple):
@@ -64,7 +66,7 @@ def _triton(home: Path, work: Path, http: int, grpc: int) -> _Start:
         "exit-timeout-secs": 1,
     }
     command = [str(root / "bin" / "tritonserver"), *(f"--{name}={value}" for name, value in options.items())]
-    models = [each.name for each in (HERE / "triton").iterdir() if each.name != "smol"]
+    models = sorted({each.name for each in (HERE / "triton").iterdir()} - UNLOADED)
     command += [f"--load-model={name}" for name in models]
     libraries = {"LD_LIBRARY_PATH": str(packages / "nvidia_pytriton.libs")}
     path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"

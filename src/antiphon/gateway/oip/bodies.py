@@ -18,7 +18,6 @@ __all__ = (
     "LENGTH",
     "answer_of",
     "binary_body",
-    "has_numbers",
     "json_body",
     "pays",
     "response_of",
@@ -49,13 +48,13 @@ def json_body(
         raise ValueError(f"it cannot be said as JSON: {error.__cause__ or error}") from None
 
 
-def binary_body(asked: InferRequest, parameters: Mapping[str, Any], *, binary: bool) -> tuple[bytes, int]:
-    """A request with its tensors as bytes behind the JSON, and the length of the JSON.
+def binary_body(asked: InferRequest, parameters: Mapping[str, Any]) -> tuple[bytes, int]:
+    """A request with its tensors as bytes behind the JSON, and the length of the JSON. Answers are to be bytes too.
 
     Raises `ValueError` for elements that are not of their datatype.
     """
     blobs = [each.packed() for each in asked.inputs]
-    body = _head(asked, parameters, binary=binary)
+    body = _head(asked, parameters, binary=True)
     body["inputs"] = [
         {
             "name": each.name,
@@ -120,11 +119,6 @@ def pays(tensor: Tensor) -> bool:
     if tensor.datatype == "BYTES":
         return tensor.raw is not None or (bool(tensor.data) and isinstance(tensor.data[0], bytes) and unsayable(tensor))
     return tensor.raw is not None or tensor.datatype in _NO_JSON or len(tensor.data) >= _MANY
-
-
-def has_numbers(answer: InferResponse) -> bool:
-    """Whether there are so many numbers in an answer that bytes are better for the next."""
-    return any(each.datatype != "BYTES" and len(each.data) >= _MANY for each in answer.outputs)
 
 
 def scalars(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ...kernel.errors import APIConnectionError, APIStatusError
 from ...kernel.flow import Send
 from ...kernel.http import Headers, Request
 from ..errors import broken, failed, impossible, lost, message_of, refused
-from .bodies import LENGTH, answer_of, binary_body, has_numbers, json_body, pays, response_of, scalars, unsayable
+from .bodies import LENGTH, answer_of, binary_body, json_body, pays, response_of, scalars, unsayable
 from .events import Events, rest_of
 from .generate import generate_body, generated
 from .messages import ModelMetadata, RepositoryEntry, ServerMetadata, TensorSpec
@@ -75,8 +75,6 @@ class Rest:
         self._ways: dict[tuple[str, str | None], str] = {}
         """How streams are asked of each model, as far as it is known."""
         self._outputs: dict[str, dict[str, TensorSpec]] = {}
-        self._numeric: set[str] = set()
-        """Models that answer with many numbers."""
 
     def infer(self, request: InferRequest) -> Flow[InferResponse]:
         if self._ways.get((request.model, request.version)) == "generate":
@@ -91,12 +89,7 @@ class Rest:
         if response.status != 200:
             raise self._refusal(response.status, response.content, request.model, response.headers)
         length = response.headers.get(LENGTH)
-        answer = self._read(
-            lambda: response_of(response.content, None if length is None else int(length)), request.model
-        )
-        if length is None and has_numbers(answer):
-            self._numeric.add(request.model)
-        return answer
+        return self._read(lambda: response_of(response.content, None if length is None else int(length)), request.model)
 
     def open(self, request: InferRequest) -> Flow[Answers]:
         way = self._ways.get((request.model, request.version)) or (yield from self._way(request))
@@ -256,7 +249,6 @@ class Rest:
     def _forget(self, model: str) -> None:
         self._ways = {known: way for known, way in self._ways.items() if known[0] != model}
         self._outputs.pop(model, None)
-        self._numeric.discard(model)
 
     def _called(self, model: str | None) -> str:
         return self._name or model or "of no name"
@@ -264,25 +256,25 @@ class Rest:
     # Requests
 
     def _body(self, request: InferRequest) -> Flow[tuple[bytes, Headers]]:
+        kind = self._kind
+        if kind is None:
+            kind = yield from self._what()
         parameters = request.parameters
         if not all(isinstance(value, _PLAIN) for value in parameters.values()):
-            strict = (yield from self._what()) in _STRICT
+            strict = kind in _STRICT
             parameters = scalars(parameters) if strict else {k: v for k, v in parameters.items() if v is not None}
-        numbers = request.model in self._numeric
         try:
             packed = any(pays(each) for each in request.inputs)
-            if (numbers or packed) and self._kind is None:
-                yield from self._what()
             if packed and self._binary:
-                body, length = binary_body(request, parameters, binary=numbers)
+                body, length = binary_body(request, parameters)
                 changes = {"content-type": "application/octet-stream", LENGTH: str(length)}
                 return body, self.headers.replaced(changes)
-            base64 = packed and self._kind == "mlserver"
+            base64 = packed and kind == "mlserver"
             if packed and not base64 and any(each.datatype == "BYTES" and unsayable(each) for each in request.inputs):
                 raise ValueError(
                     "it has bytes that are no text, and the server takes them in no way there is over HTTP"
                 )
-            return json_body(request, parameters, base64=base64, binary=numbers and self._binary), self.headers
+            return json_body(request, parameters, base64=base64, binary=self._binary), self.headers
         except ValueError as error:
             raise impossible(self._called(request.model), str(error)) from error
 

@@ -151,3 +151,17 @@ class Images(MLModel):
         whole = {"created": int(time.time()), "data": [{"b64_json": dot, "revised_prompt": prompt}]}
         outputs = [StringCodec.encode_output("output_all", [json.dumps(whole)])]
         return InferenceResponse(model_name=self.name, outputs=outputs)
+
+
+class Echo(MLModel):
+    """Gives back the elements it gets, as they are."""
+
+    async def load(self):
+        return True
+
+    async def predict(self, request):
+        outputs = [
+            ResponseOutput(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape, data=tensor.data)
+            for tensor in request.inputs
+        ]
+        return InferenceResponse(model_name=self.name, model_version=self.version, outputs=outputs)
