@@ -24,7 +24,9 @@ pytestmark = pytest.mark.timeout(300)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 JSON: Any = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False), TEXT),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False), TEXT
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(TEXT, inner, max_size=4)),
     max_leaves=12,
 )
@@ -36,7 +38,9 @@ LAYOUTS = (
 )
 DOCUMENTS = st.builds(lambda value, dump: dump(value), JSON, st.sampled_from(LAYOUTS))
 LINES = st.one_of(
-    st.sampled_from([b"data: [DONE]", b": comment", b"event: a", b"", b"retry: 3", b"data:x", b"id: 1", b"data: ", b"\xff"]),
+    st.sampled_from(
+        [b"data: [DONE]", b": comment", b"event: a", b"", b"retry: 3", b"data:x", b"id: 1", b"data: ", b"\xff"]
+    ),
     DOCUMENTS.map(lambda data: b"data: " + data.replace(b"\n", b"")),
     st.binary(max_size=8),
 )
@@ -67,8 +71,18 @@ def asked(number: int, body: bytes = b"") -> Request:
 
 
 @FEW
-@given(st.lists(st.tuples(BODIES, st.lists(st.integers(0, 400), max_size=5), st.sampled_from([200, 400, 503])), max_size=4))
-@example([(("text/event-stream", b'event: a\ndata: {"a": 1, "b":2}\n\ndata: {"a": 1, "c": 3}\n\ndata: [DONE]\n\n'), [7], 200)])
+@given(
+    st.lists(st.tuples(BODIES, st.lists(st.integers(0, 400), max_size=5), st.sampled_from([200, 400, 503])), max_size=4)
+)
+@example(
+    [
+        (
+            ("text/event-stream", b'event: a\ndata: {"a": 1, "b":2}\n\ndata: {"a": 1, "c": 3}\n\ndata: [DONE]\n\n'),
+            [7],
+            200,
+        )
+    ]
+)
 @example([(("application/json", b'{"a": 1.0, "b": 1e16, "c": "\\u2028 \\u0085"}'), [], 200)])
 @example([(("application/json", '{"t":"- a: b\\n #x\\n\\n end "}'.encode()), [], 200)])
 def test_what_is_recorded_is_played_to_the_byte(answers: list[Any]) -> None:
@@ -104,8 +118,12 @@ SECRETS = st.sampled_from(
         "https://x.test/?sig=abc%3D&x=1", '{"password": "hunter2hunter2"}', SCRUBBED, "\n", " ", '"', ":", "&key=", "=",
     ]  # fmt: skip
 )  # fmt: skip
-DIRTY = st.lists(st.one_of(SECRETS, st.text(st.characters(exclude_categories=["Cs"]), max_size=4)), max_size=6).map("".join)
-NAMES = st.one_of(TEXT, st.sampled_from(["api_key", "Authorization", "password", "client_secret", "token", "customer-1"]))
+DIRTY = st.lists(st.one_of(SECRETS, st.text(st.characters(exclude_categories=["Cs"]), max_size=4)), max_size=6).map(
+    "".join
+)
+NAMES = st.one_of(
+    TEXT, st.sampled_from(["api_key", "Authorization", "password", "client_secret", "token", "customer-1"])
+)
 DIRTY_JSON: Any = st.recursive(
     st.one_of(st.none(), st.integers(), DIRTY),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.one_of(NAMES, DIRTY), inner, max_size=3)),
@@ -123,7 +141,12 @@ def test_nothing_is_found_in_what_was_scrubbed(value: Any) -> None:
 
 @FEW
 @given(
-    st.dictionaries(NAMES, DIRTY_JSON, max_size=3), DIRTY, DIRTY, st.lists(DIRTY_JSON, max_size=3), st.binary(max_size=30), DIRTY
+    st.dictionaries(NAMES, DIRTY_JSON, max_size=3),
+    DIRTY,
+    DIRTY,
+    st.lists(DIRTY_JSON, max_size=3),
+    st.binary(max_size=30),
+    DIRTY,
 )
 def test_nothing_is_found_in_what_was_recorded(
     asked_json: dict[str, Any], text: str, query: str, events: list[Any], binary: bytes, filename: str

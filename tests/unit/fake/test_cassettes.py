@@ -59,7 +59,9 @@ def said(text: str, **more: Any) -> dict[str, Any]:
 def test_everything_a_fake_can_do_is_recorded_and_played(path: Path) -> None:
     def use(cassette: Cassette) -> list[Any]:
         client = cassette.client()
-        told: list[Any] = [client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "a\nb"}])]
+        told: list[Any] = [
+            client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "a\nb"}])
+        ]
         told += client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "a"}], stream=True)
         file = client.files.create(file=("a.txt", b"hi"), purpose="assistants")
         told += [file, client.files.retrieve(file.id)]
@@ -119,14 +121,20 @@ async def test_it_records_through_every_front_door(tmp_path: Path) -> None:
         cassette = Cassette(tmp_path / "a.yaml", "all", upstream=real.base_url)
         with intercepted(cassette):  # requests that are sent on are not intercepted
             address = "https://api.openai.com/v1/chat/completions"
-            assert requests.post(address, json=body, headers=key, timeout=9).json()["choices"][0]["message"]["content"] == "Hello"
+            assert (
+                requests.post(address, json=body, headers=key, timeout=9).json()["choices"][0]["message"]["content"]
+                == "Hello"
+            )
             async with httpx2.AsyncClient() as client:
                 async with client.stream("POST", address, json={**body, "stream": True}, headers=key) as response:
                     events = [line async for line in response.aiter_lines() if line]
             assert events[-1] == "data: [DONE]"
             await antiphon.AsyncOpenAI(api_key="x", base_url="https://api.openai.com/v1").models.retrieve("gpt-5")
         with cassette.start(port=0) as server:
-            assert httpx2.post(f"{server.base_url}/chat/completions", json={**body, "n": 1}, headers=key).status_code == 200
+            assert (
+                httpx2.post(f"{server.base_url}/chat/completions", json={**body, "n": 1}, headers=key).status_code
+                == 200
+            )
         await cassette.aclose()
         url = real.base_url
     assert [each.url for each in cassette.recordings] == [
@@ -166,7 +174,12 @@ def test_new_adds_what_is_not_there_and_keeps_what_was_written_by_hand(path: Pat
     path.write_text("# by hand\n" + path.read_text())
     upstream = counting(said("two"))
     with Cassette(path, "new", upstream=upstream) as cassette:
-        assert [ask(cassette), ask(cassette, "Bye"), ask(cassette, "Bye"), ask(cassette)] == ["one", "two", "two", "one"]
+        assert [ask(cassette), ask(cassette, "Bye"), ask(cassette, "Bye"), ask(cassette)] == [
+            "one",
+            "two",
+            "two",
+            "one",
+        ]
     assert len(upstream.asked) == 1
     assert path.read_text().startswith("# by hand\n")
     with Cassette(path, "strict") as cassette:
@@ -314,7 +327,9 @@ def test_what_is_ignored_or_volatile_does_not_matter(path: Path) -> None:
 def test_the_order_of_keys_and_of_fields_does_not_matter(path: Path) -> None:
     def form(*fields: tuple[str, str]) -> Request:
         mark = uuid4().hex
-        body = "".join(f'--{mark}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in fields)
+        body = "".join(
+            f'--{mark}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in fields
+        )
         kind = f"multipart/form-data; boundary={mark}"
         return Request("POST", "/v1/x", "b=2&a=1", Headers({"content-type": kind}), f"{body}--{mark}--\r\n".encode())
 
@@ -340,7 +355,7 @@ def test_a_miss_shows_the_nearest_recording_and_is_in_the_journal(path: Path) ->
     told = str(failed.value)
     line = path.read_text().splitlines().index("- request:", 5) + 1
     assert f"The nearest is recording 2, at line {line}:" in told
-    assert "body.messages[0].content: recorded …'he sea in Norway', asked …'he sea in Sweden'" in told
+    assert "body.messages[0].content: recorded …' the sea in Norway', asked …' the sea in Sweden'" in told
     assert "body.temperature: recorded 0, asked has nothing" in told
     assert "The nearest is recording 2" in cassette.journal[-1].answered_by
     assert [each.message for each in cassette.misses] == [told.partition(" - ")[2] or told]
@@ -348,7 +363,12 @@ def test_a_miss_shows_the_nearest_recording_and_is_in_the_journal(path: Path) ->
 
 def test_secrets_of_a_request_do_not_matter_and_are_not_written(path: Path) -> None:
     def go(cassette: Cassette, secret: str) -> None:
-        tool: Any = {"type": "mcp", "server_label": "x", "server_url": f"https://u:{secret}@mcp.test", "authorization": secret}
+        tool: Any = {
+            "type": "mcp",
+            "server_label": "x",
+            "server_url": f"https://u:{secret}@mcp.test",
+            "authorization": secret,
+        }
         cassette.client(api_key=secret).responses.create(model="gpt-5", input=f"My key is {secret}", tools=[tool])
 
     with Cassette(path, "once", upstream=counting(said("one", api_key="shown-once-abcdef"))) as cassette:
@@ -395,7 +415,9 @@ def test_time_is_kept_and_passes_at_any_speed(path: Path) -> None:
 
 
 def test_what_a_client_is_told_to_wait_is_shortened(path: Path) -> None:
-    busy = Response(429, Headers({"content-type": "application/json", "retry-after": "20"}), b'{"error": {"message": "later"}}')
+    busy = Response(
+        429, Headers({"content-type": "application/json", "retry-after": "20"}), b'{"error": {"message": "later"}}'
+    )
     with Cassette(path, "once", upstream=counting(lambda request: busy, said("one"))) as cassette:
         with pytest.raises(antiphon.RateLimitError):
             ask(cassette)
