@@ -469,3 +469,20 @@ def test_what_is_wrong_with_a_watched_file_is_told_on_stderr(
     until(lambda: file.problem)
     until(lambda: "a rule is an object" in capsys.readouterr().err)
     file.stop()
+
+
+def test_the_guide_shows_files_that_are_right(tmp_path: Path) -> None:
+    import re
+
+    guide = Path(__file__).parents[3] / "docs" / "testing" / "rule-files.md"
+    blocks = re.findall(r"```yaml\n(.*?)```", guide.read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        path = tmp_path / "rules.yaml"
+        path.write_text(block)
+        fake = FakeOpenAI("echo", rules=path)
+    path.write_text(blocks[0])
+    fake = FakeOpenAI("echo", rules=path)
+    assert say(fake, "My name is Ada").output_text == "Hello Ada."
+    told = guide.read_text()
+    assert [name for name in ANSWERS if f"`{name}" not in told] == []
