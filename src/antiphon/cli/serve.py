@@ -101,7 +101,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--control",
         action=argparse.BooleanOptionalAction,
-        help="the control API below /_antiphon, for tests in any language (default: where only this machine reaches it)",
+        help="the control API below /_antiphon, for tests in any language (default: if only this machine reaches it)",
     )
     parser.add_argument("--upstream", metavar="URL", help="what --record records (default: https://api.openai.com/v1)")
     parser.add_argument("--replay", metavar="FILE", help="serve what this cassette has recorded in place of the fake")

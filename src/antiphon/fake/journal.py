@@ -196,8 +196,10 @@ class Exchange:
     @property
     def answer(self) -> Any:
         """The answer's body: decoded JSON or bytes; of a stream of events, and of a file, `None`."""
-        whole = b"" if self._told is None else self._told[2]
-        return _decoded(whole) if whole and not self._is_events else None
+        if self._told is None or self._is_events:
+            return None
+        whole = self._told[2] or b"".join(data for _, data in self._pieces or ())
+        return _decoded(whole) if whole else None
 
     @property
     def events(self) -> list[Any]:
