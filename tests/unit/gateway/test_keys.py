@@ -18,7 +18,7 @@ from antiphon.hosting.run import serve_in_background
 from antiphon.kernel.errors import RateLimitError
 from antiphon.kernel.http import Headers, Request
 from antiphon.server.limits import RateLimit, Wanted
-from tests.unit.gateway.upstream import Upstream
+from tests.unit.gateway.repeating import Repeating
 
 ALL, SOME = new_key(), new_key()
 HELLO: Any = [{"role": "user", "content": "hello"}]
@@ -26,7 +26,7 @@ HELLO: Any = [{"role": "user", "content": "hello"}]
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with serve_in_background(Upstream("chat", "chat-2", "secret")) as running:
+    with serve_in_background(Repeating("chat", "chat-2", "secret")) as running:
         yield running.url
 
 
