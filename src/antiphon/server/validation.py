@@ -178,7 +178,8 @@ class _Compiler:
 
         return check
 
-    def object(self, schema: Schema) -> Accepts | None:
+    def object(self, schema: Schema, *, nulls: bool = False) -> Accepts | None:
+        """The check of an object. With `nulls`, null is as good as nothing, in the fields that may be left out."""
         extra = schema.get("additionalProperties", True)
         properties: dict[str, Schema] = schema.get("properties", {})
         most = schema.get("maxProperties")
@@ -186,9 +187,12 @@ class _Compiler:
         if not properties and extra is True and most is None and length is None and "required" not in schema:
             return None
         closed = extra is False and not self.open
-        members = {key: _split(self.kinds(value)) for key, value in properties.items()}
-        other = None if closed else _split(self.kinds(extra if isinstance(extra, dict) else {}))
         required = tuple(schema.get("required", ()))
+        members = {
+            key: _split({**self.kinds(value), NoneType: None} if nulls and key not in required else self.kinds(value))
+            for key, value in properties.items()
+        }
+        other = None if closed else _split(self.kinds(extra if isinstance(extra, dict) else {}))
         check = _object(members, other, required)
         if most is None and length is None:
             return check
@@ -252,12 +256,16 @@ class _Compiler:
         return check
 
     def whole(self, schema: Schema) -> Accepts | None:
-        """The check of an object of a union, compiled now."""
+        """The check of an object of a union, compiled now.
+
+        Such are messages and items. Clients give back those they were given, nulls and all, so who takes unknown fields
+        takes these as well.
+        """
         name = schema.get("$ref", "").removeprefix(_REFERENCE)
         if not name:
-            return self.object(schema)
+            return self.object(schema, nulls=self.open)
         if name not in self.objects_known:
-            self.objects_known[name] = self.object(definition(name))
+            self.objects_known[name] = self.object(definition(name), nulls=self.open)
         return self.objects_known[name]
 
 

@@ -41,7 +41,7 @@ def create(call: Call) -> Reply:
     """
     body, server = call.body, call.server
     engine = server.engines.chat(body["model"])
-    request = chat_request(body, strict=not server.conjures)
+    request = chat_request(body, strict=not server.conjures, limited=server.published_limits)
     request.headers = call.request.headers
     answer = Answer(server, request)
     turns = _turns(engine, request, body.get("n") or 1)

@@ -68,7 +68,7 @@ def create(call: Call) -> Reply:
         and (context.before or not isinstance(sent, bytes) or len(sent) > SMALL_WINDOW)
     ):
         items = _within_window(items, body, model)
-    request = responses_request(body, items, model, strict=strict)
+    request = responses_request(body, items, model, strict=strict, limited=server.published_limits)
     request.headers = call.request.headers
     response = skeleton(server, body, model, context.conversation)
     if body.get("background") and body.get("store") is not False:

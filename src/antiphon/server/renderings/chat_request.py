@@ -20,8 +20,11 @@ Check: TypeAlias = Callable[[Mapping[str, Any]], None]
 """Looks at a body and raises `BadRequestError` when a rule is broken."""
 
 
-def chat_request(body: Mapping[str, Any], *, strict: bool = True) -> ChatRequest:
-    """The request. With `strict`, raises `BadRequestError` for combinations that the API refuses."""
+def chat_request(body: Mapping[str, Any], *, strict: bool = True, limited: bool = True) -> ChatRequest:
+    """The request. With `strict`, raises `BadRequestError` for combinations that the API refuses.
+
+    Some of these are what OpenAI's models need, and no rules of the API: they are `limited`.
+    """
     request = ChatRequest(body["model"], body["messages"], body)
     for name, value in body.items():
         read = _READERS.get(name)
@@ -33,6 +36,8 @@ def chat_request(body: Mapping[str, Any], *, strict: bool = True) -> ChatRequest
             _CHECKS[name](body)
         if request.tool_choice.names is not None:
             check_choice(request)
+        if limited and request.response_format.kind == "json_object":
+            check_json_is_named(request.messages, "messages", "response_format")
     return request
 
 
@@ -241,8 +246,6 @@ def _check_format(body: Mapping[str, Any]) -> None:
     form = body["response_format"]
     if form is None:
         return
-    if form.get("type") == "json_object":
-        check_json_is_named(body["messages"], "messages", "response_format")
     if form.get("type") == "json_schema" and "schema" not in (form.get("json_schema") or {}):
         raise BadRequestError.because(
             "Missing required parameter: 'response_format.json_schema.schema'.",

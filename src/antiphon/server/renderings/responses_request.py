@@ -34,11 +34,12 @@ Message: TypeAlias = dict[str, Any]
 
 
 def responses_request(
-    body: Mapping[str, Any], context: Sequence[Item], model: str, *, strict: bool = True
+    body: Mapping[str, Any], context: Sequence[Item], model: str, *, strict: bool = True, limited: bool = True
 ) -> ChatRequest:
     """The request. `context` is the conversation, from its first item to the last of the input.
 
-    With `strict`, raises `BadRequestError` for combinations that the API refuses.
+    With `strict`, raises `BadRequestError` for combinations that the API refuses, those among them that only OpenAI's
+    models need where they are `limited`.
     """
     context = expanded(context)
     messages = messages_of(context)
@@ -54,7 +55,7 @@ def responses_request(
         if "max_output_tokens" in body:
             _OUTPUT_TOKENS(body)
         check_items(context)
-        if request.response_format.kind == "json_object":
+        if limited and request.response_format.kind == "json_object":
             _check_json_is_named(messages)
         if request.tool_choice.names:
             check_choice(request)
