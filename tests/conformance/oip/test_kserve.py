@@ -9,7 +9,7 @@ import pytest
 
 from antiphon.gateway.oip.messages import InferRequest, RepositoryEntry, Tensor
 from antiphon.kernel.errors import APIStatusError, NotFoundError
-from tests.conformance.oip.asking import Drive, awaiting, blocking, chat, of, text, whole
+from tests.conformance.oip.questions import Drive, awaiting, blocking, chat, of, text, whole
 from tests.conformance.oip.servers import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

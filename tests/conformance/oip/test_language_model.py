@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from antiphon.gateway import Gateway, ModelConfig
-from tests.conformance.oip.asking import blocking, of
+from tests.conformance.oip.questions import blocking, of
 from tests.conformance.oip.servers import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -14,7 +14,7 @@ import pytest
 from antiphon.gateway.oip.messages import InferRequest, RepositoryEntry, Tensor
 from antiphon.kernel.errors import APIStatusError, NotFoundError
 from antiphon.kernel.flow import arun
-from tests.conformance.oip.asking import WORLD, Drive, awaiting, blocking, chat, of, text, whole
+from tests.conformance.oip.questions import WORLD, Drive, awaiting, blocking, chat, of, text, whole
 from tests.conformance.oip.servers import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -7,6 +7,7 @@ background for that. A channel belongs to the loop it was made in, so each loop 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from . import wire
 from .protocol import NOTHING, One, identified, kind_of, once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 
     from ...kernel.flow import Flow
     from .messages import InferRequest, InferResponse, ModelMetadata, RepositoryEntry, ServerMetadata
@@ -70,7 +71,7 @@ class Grpc:
             return (yield from once((yield from self.open(request)), self._called(request.model)))
         message = yield from self._message(identified(request))
         try:
-            data = yield Await(self._unary("ModelInfer", message, request.model, request.headers))
+            data = yield Await(_Later(self._unary, "ModelInfer", message, request.model, request.headers))
         except self._grpc.RpcError as error:
             if _code(error) == "UNIMPLEMENTED" and "decoupled" in _details(error):
                 # Triton says so before it asks the model.
@@ -85,7 +86,7 @@ class Grpc:
         message = yield from self._message(identified(request))
         stream = _Stream(self, request)
         try:
-            yield Await(stream.begin(message))
+            yield Await(_Later(stream.begin, message))
         except self._grpc.RpcError as error:
             if _code(error) != "UNIMPLEMENTED":
                 raise self._refusal(error, request.model) from error
@@ -110,7 +111,7 @@ class Grpc:
         asked = wire.named(model, version)
         said = self._read(wire.metadata_of, (yield from self._ask("ModelMetadata", asked, model)), model)
         try:
-            data = yield Await(self._unary("ModelConfig", asked, model))
+            data = yield Await(_Later(self._unary, "ModelConfig", asked, model))
         except self._grpc.RpcError:
             return said  # only Triton and its like have it, and they have it where they have the rest
         optional, decoupled, batch = self._read(wire.configuration_of, data, model)
@@ -121,7 +122,7 @@ class Grpc:
 
     def index(self) -> Flow[list[RepositoryEntry]]:
         try:
-            data = yield Await(self._unary("RepositoryIndex", b""))
+            data = yield Await(_Later(self._unary, "RepositoryIndex", b""))
         except self._grpc.RpcError as error:
             if _code(error) == "UNIMPLEMENTED":
                 return []
@@ -165,14 +166,14 @@ class Grpc:
 
     def _is(self, method: str, message: bytes, model: str | None = None) -> Flow[bool]:
         try:
-            data = yield Await(self._unary(method, message, model))
+            data = yield Await(_Later(self._unary, method, message, model))
         except self._grpc.RpcError:
             return False
         return self._read(wire.flag_of, data, model)
 
     def _ask(self, method: str, message: bytes, model: str | None = None) -> Flow[bytes]:
         try:
-            return (yield Await(self._unary(method, message, model)))
+            return (yield Await(_Later(self._unary, method, message, model)))
         except self._grpc.RpcError as error:
             raise self._refusal(error, model) from error
 
@@ -223,6 +224,18 @@ class Grpc:
             credentials = self._grpc.ssl_channel_credentials()
             return _Channel(self._grpc.aio.secure_channel(self.target, credentials, options))
         return _Channel(self._grpc.aio.insecure_channel(self.target, options))
+
+
+class _Later:
+    """Something to await that begins when it is awaited, which may be never: whoever asked can be gone by then."""
+
+    __slots__ = ("_begin",)
+
+    def __init__(self, function: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> None:
+        self._begin = partial(function, *arguments)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._begin().__await__()
 
 
 class _Channel:
@@ -281,7 +294,7 @@ class _Stream:
             return []
         server = self._server
         try:
-            return (yield Await(self._next()))
+            return (yield Await(_Later(self._next)))
         except server._grpc.RpcError as error:
             self.close()
             raise broken(server._called(self.request.model), _details(error)) from error
