@@ -134,9 +134,9 @@ def _complain(cassette: Cassette, cause: BaseException | None = None, test: Path
         more = f"\n\n({len(misses) - 1} more requests of this test are not there.)" if len(misses) > 1 else ""
         frames = [] if cause is None else extract_tb(cause.__traceback__)
         lines = [f"{each.filename}:{each.lineno}: {each.line}" for each in frames if each.filename == str(test)]
-        where = f"{lines[-1]}\n" if lines else ""
+        where = f"\nIt was asked at {lines[-1]}" if lines else ""
         told = cause is not None and misses[0].message in str(cause)
-        failure = pytest.fail.Exception(f"{where}{misses[0].message}{more}", pytrace=False)
+        failure = pytest.fail.Exception(f"{misses[0].message}{where}{more}", pytrace=False)
         raise failure from None if told else cause
 
 
