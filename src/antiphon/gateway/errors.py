@@ -286,10 +286,9 @@ def _sent(cause: BaseException | None) -> bool:
     if cause is None or not any(each.__name__ in _NO_CONNECTION for each in type(cause).__mro__):
         return True
     details = getattr(cause, "details", None)
-    if not isinstance(details, dict) or not isinstance(causes := details.get("causes"), list):
-        return False
-    # reqwest says so of connections that break under a request too, and more precisely behind it.
-    return any("(SendRequest)" in str(each) for each in causes)
+    causes = details.get("causes") if isinstance(details, dict) else None
+    # reqwest is said to fail at connecting whatever happens before an answer begins; what failed is told behind it.
+    return bool(causes) and not any("(Connect)" in str(each) for each in causes)
 
 
 def slow(model: str, what: str, seconds: float | None, *, ran: bool = True) -> APIStatusError:

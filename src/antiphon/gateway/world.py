@@ -34,12 +34,26 @@ def leave(body: Any) -> None:
 _LEAVING: set[asyncio.Task[Any]] = set()
 
 
+_KEPT = 1024
+"""Idle connections to a server. Fewer than there are requests at a time, and each burst would make them anew."""
+_IDLE = 4.0
+"""For how many seconds. MLServer and KServe drop connections that are idle for 5: a request on one that is being
+dropped is lost, and nobody can tell whether a model has run for it.
+"""
+
+
 class NetworkWorld(World):
     """A world that sends over HTTP."""
 
     def __init__(self, transport: Any = None) -> None:
         self.transport = (
-            NetworkTransport(trust_env=False, follow_redirects=False, max_connections=None)
+            NetworkTransport(
+                trust_env=False,
+                follow_redirects=False,
+                max_connections=None,
+                max_keepalive_connections=_KEPT,
+                keepalive_expiry=_IDLE,
+            )
             if transport is None
             else transport
         )
