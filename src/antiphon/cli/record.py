@@ -73,7 +73,8 @@ def serve_cassette(
             source = Upstream(upstream, api_key=key)
         except ValueError as error:
             raise Problem(str(error), USAGE) from None
-    what = f"the recordings of {file}" if source is None else f"{upstream}, recorded in {file},"
+    what = f"what {file} has recorded" if source is None else f"{upstream} as it is recorded in {file},"
+    own = source is not None and getattr(options, "key_env", None) is None
     try:
         cassette = Cassette(
             file, mode, upstream=source, speed=speed, scrub=getattr(options, "scrub", None) or (), autosave=True
@@ -81,7 +82,9 @@ def serve_cassette(
     except ValueError as error:
         raise Problem(str(error)) from None
     with cassette:
-        code = serve_handler(options, lambda: cassette, lambda url, _: announce(url, what))
+        code = serve_handler(
+            options, lambda: cassette, lambda url, _: announce(url, what, key="<your own>" if own else "anything")
+        )
     if mode == "strict" and not code and cassette.unplayed:
         left = ", ".join(f"{each.number} ({each.method} {each.path})" for each in cassette.unplayed)
         raise Problem(f"not played: {left}")

@@ -289,13 +289,13 @@ def serve_handler(options: argparse.Namespace, made: Callable[[], H], ready: Cal
     return 0
 
 
-def announce(url: str, what: str, *, control: bool = False) -> None:
+def announce(url: str, what: str, *, key: str = "anything", control: bool = False) -> None:
     """Say what is served where, and how it is reached."""
     shown = f"The control API and the journal: {url}/_antiphon/\n" if control else ""
     print(
         f"Antiphon {__version__}, {what} on {url}\n\n"
         f"  export OPENAI_BASE_URL={url}/v1\n"
-        "  export OPENAI_API_KEY=anything\n\n"
+        f"  export OPENAI_API_KEY={key}\n\n"
         f"{shown}"
         "Ctrl-C stops it.",
         flush=True,
