@@ -399,6 +399,7 @@ def _said(value: Any) -> tuple[str | None, tuple[str, ...]] | None:
     return None
 
 
+_WRITTEN: Final = ("transcriptions", OTHERS)
 _FIELDS: Final = ("text", "model", "system", "tool_result", "turn")
 
 
@@ -429,7 +430,10 @@ def template(text: str, families: Iterable[str], pinned: bool, pattern: re.Patte
         numbered = [] if found is None else [found.group(), *(each or "" for each in found.groups())]
         return text.format(*numbered, **named)
 
-    return reply(filled, families, True)._replace(told=f"template({text!r})")
+    meant = [name for name in families if name == CONVERSATIONS or (pinned and name in _WRITTEN)]
+    if not meant:
+        raise TypeError("templates are for what is answered with a text: conversations and transcriptions")
+    return reply(filled, meant, True)._replace(told=f"template({text!r})")
 
 
 def tools(calls: Sequence[tuple[str, Mapping[str, Any] | str]], families: Iterable[str]) -> Answer:
@@ -453,15 +457,20 @@ def tools(calls: Sequence[tuple[str, Mapping[str, Any] | str]], families: Iterab
     return Answer({CONVERSATIONS: engine}, f"call_tool({', '.join(names)})", calls_tool=True, said=(None, names))
 
 
-def refusal(text: str, families: Iterable[str]) -> Answer:
-    """A refusal: the model's in a conversation, the API's elsewhere."""
+def refusal(text: str, families: Iterable[str], pinned: bool) -> Answer:
+    """A refusal: the model's in a conversation, the API's elsewhere.
+
+    Unless the rule says what it is for, that is pictures, since it is not said whether what else there is is refused.
+    """
 
     def refused(request: Any) -> NoReturn:
         raise BadRequestError.because(text, code="moderation_blocked", type="invalid_request_error")
 
-    engines: dict[str, Any] = dict.fromkeys(families, refused)
-    if CONVERSATIONS in engines:
-        engines[CONVERSATIONS] = Saying([Refusal(text)])
+    engines: dict[str, Any] = {
+        name: Saying([Refusal(text)]) if name == CONVERSATIONS else refused
+        for name in families
+        if pinned or name in (CONVERSATIONS, "images")
+    }
     return Answer(engines, f"refuse({text!r})", said=(text, ()))
 
 

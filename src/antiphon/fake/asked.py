@@ -27,6 +27,10 @@ _SECRET: Final = re.compile(r"authorization|cookie|key|token|secret|password|sig
 _SHOWN: Final = 80
 
 
+_BY_TEXT: Final = ("embeddings.create", "moderations.create")
+"""Operations whose texts are looked at one by one."""
+
+
 class exactly(str):  # noqa: N801  # read in a sentence: text=exactly("Hello")
     """A text that has to be the whole, where a plain `str` only has to be in it."""
 
@@ -116,6 +120,19 @@ class Asked:
         if self.chat is None:
             return "text", None
         return self.chat.response_format.kind, self.chat.response_format.name
+
+    @property
+    def parts(self) -> list[Asked]:
+        """It as rules look at it: each text of embeddings and of moderations for itself."""
+        given: Any = self.body.get("input")
+        if self.operation not in _BY_TEXT or not isinstance(given, list):
+            return [self]
+        texts: list[Any] = given
+        return [
+            Asked(self.operation, self.model, self.body, self.headers, subject=each)
+            for each in texts
+            if isinstance(each, str)
+        ] or [self]
 
     def read(self) -> None:
         """Find out all there is. Raises whatever a body that is not as the API wants it leads to."""

@@ -133,15 +133,18 @@ class Answering:
         return self.add(answers.tools(calls, self.families))
 
     def refuse(self, text: str = answers.REFUSED) -> Self:
-        """Answer with a refusal; where no model speaks, with the API's, a 400 with the code `moderation_blocked`."""
-        return self.add(answers.refusal(text, self.families))
+        """Answer with a refusal: the model's in conversations, the API's elsewhere, a 400 with `moderation_blocked`.
+
+        Without `operation` or `model` among the conditions it is for conversations and pictures.
+        """
+        return self.add(answers.refusal(text, self.families, self.pinned))
 
     def fail(
         self,
         status: int,
+        code: str | None = None,
         *,
         message: str | None = None,
-        code: str | None = None,
         type: str | None = None,
         param: str | None = None,
         retry_after: float | None = None,
@@ -531,6 +534,9 @@ class Rules:
 
     def explain(self, asked: Asked) -> str:
         """What each rule would make of a request now, the most specific first."""
+        return "\n".join(line for each in asked.parts for line in self._explained(each))
+
+    def _explained(self, asked: Asked) -> list[str]:
         from .scripts import explained
 
         lines, answered = [str(asked)], False
@@ -548,7 +554,7 @@ class Rules:
             reaches = family_of(asked.operation) != OTHERS
             told = "an error" if self.strict and reaches else "the engine does" if reaches else "the server does"
             lines.append(f"  no rule answers: {told}")
-        return "\n".join(lines)
+        return lines
 
     def unused(self) -> list[Rule]:
         """Those that have answered nothing."""

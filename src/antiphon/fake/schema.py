@@ -139,6 +139,7 @@ _SEQUENCE: Final = {
 }
 _ANSWERING: Final = {**ANSWERS, "answers": _SEQUENCE}
 _ANY_ANSWER: Final = [*_ONE_ANSWER, {"required": ["answers"]}]
+_COMMENT: Final = {"comment": _text("a text for whoever reads the file")}
 _TIMES: Final = {"type": "integer", "minimum": 1, "description": "a number of requests, at least 1"}
 
 _CONDITIONS: Final[dict[str, Any]] = {
@@ -175,6 +176,7 @@ SCHEMA: Final[dict[str, Any]] = {
             "type": "object",
             "properties": {
                 "$schema": _text("the address of this schema"),
+                **_COMMENT,
                 "rules": {"type": "array", "items": {"$ref": "#/$defs/rule"}, "description": "a list of rules"},
                 "scripts": {"type": "array", "items": {"$ref": "#/$defs/script"}, "description": "a list of scripts"},
             },
@@ -208,7 +210,7 @@ SCHEMA: Final[dict[str, Any]] = {
         },
         "rule": {
             "type": "object",
-            "properties": {"when": {"$ref": "#/$defs/conditions"}, "times": _TIMES, **_ANSWERING},
+            "properties": {"when": {"$ref": "#/$defs/conditions"}, "times": _TIMES, **_COMMENT, **_ANSWERING},
             "oneOf": _ANY_ANSWER,
             "additionalProperties": False,
             "description": "an object with conditions (when) and an answer",
@@ -216,6 +218,7 @@ SCHEMA: Final[dict[str, Any]] = {
         "script": {
             "type": "object",
             "properties": {
+                **_COMMENT,
                 "name": _text("a text"),
                 "legs": {
                     "type": "array",
@@ -236,6 +239,7 @@ SCHEMA: Final[dict[str, Any]] = {
                 "user": _words("a text that is in what the user says, or {exactly: …} or {matches: …}"),
                 "tool": _words("a text that is in what tools have answered, or {exactly: …} or {matches: …}"),
                 "when": {"$ref": "#/$defs/conditions"},
+                **_COMMENT,
                 **_ANSWERING,
             },
             "oneOf": _ANY_ANSWER,

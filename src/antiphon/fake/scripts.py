@@ -11,6 +11,7 @@ them can follow a script at the same time, and a request that is sent again gets
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from .asked import Words
 
 __all__ = ("Departure", "Leg", "Script", "explained", "find", "left")
+
+_REMEMBERED: Final = 100
+_CONVERSATIONS: Final = 10_000
+"""Of how many conversations it is known what they were answered."""
 
 _RETRIED: Final = "x-stainless-retry-count"
 
@@ -54,6 +59,8 @@ class Leg(Rule):
         key = _print(asked)
         count = self._asked_again.get(key, 0)
         self._asked_again[key] = count + 1
+        if len(self._asked_again) > _CONVERSATIONS:
+            self._asked_again.pop(next(iter(self._asked_again)))
         return self._answers[min(count, len(self._answers) - 1)]
 
     def begin_anew(self) -> None:
@@ -108,11 +115,11 @@ class Script(Answering):
         self.strict = strict
         """Whether it is an error to leave it."""
         self.legs: list[Leg] = []
-        self.departures: list[Departure] = []
-        """Requests of conversations that left it."""
+        self.departures: deque[Departure] = deque(maxlen=_REMEMBERED)
+        """Requests of conversations that left it, the last hundred."""
         self._given = given
         self._at: list[int] = []
-        self._began: set[int] = set()
+        self._began: dict[int, None] = {}
         self.families = (CONVERSATIONS,)
         Conditions(given)  # so that what is wrong with it is told here
 
@@ -197,7 +204,7 @@ class Script(Answering):
         """Forget who has followed it."""
         self._at = [0] * len(self.legs)
         self._began.clear()
-        self.departures = []
+        self.departures.clear()
         for leg in self.legs:
             leg.begin_anew()
 
@@ -207,7 +214,9 @@ class Script(Answering):
             key = _print(asked)
             if key not in self._began or asked.headers.get(_RETRIED) in (None, "0"):
                 self._at[0] += 1
-            self._began.add(key)
+            self._began[key] = None
+            if len(self._began) > _CONVERSATIONS:
+                self._began.pop(next(iter(self._began)))
             return
         for script in (self, *others):
             if script._at[place - 1]:

@@ -129,7 +129,7 @@ def test_transcripts(client: Client) -> None:
     fake.when(operation="audio.translations.create").reply({"text": "translated"})
     fake.when(operation="audio.transcriptions.create", text="names").reply(lambda request: request.prompt.upper())
     assert heard() == "by model"
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="deprecated"):
         assert heard(caller.audio.translations) == "translated"
     assert heard(prompt="names") == "NAMES"
     assert heard(model="gpt-4o-transcribe") == "Hello"
@@ -181,8 +181,8 @@ def test_any_operation(client: Client, tmp_path: Path) -> None:
 def test_errors_and_refusals_everywhere(client: Client) -> None:
     fake = FakeOpenAI()
     caller = client(fake)
-    fake.when(text="slow").fail(429, code="rate_limit_exceeded", retry_after=7)
-    fake.when(text="no").refuse()
+    fake.when(text="slow").fail(429, "rate_limit_exceeded", retry_after=7)
+    fake.when(text="no", operation="*").refuse()
     limited, refused = (
         (openai.RateLimitError, antiphon.RateLimitError),
         (openai.BadRequestError, antiphon.BadRequestError),
@@ -201,6 +201,30 @@ def test_errors_and_refusals_everywhere(client: Client) -> None:
             ask("no")
         assert no.value.code == "moderation_blocked"
     assert caller.responses.create(model="gpt-5", input="no").output[0].content[0].type == "refusal"
+
+
+def test_refusals_without_an_operation_are_for_conversations_and_pictures() -> None:
+    fake = FakeOpenAI()
+    fake.when(text="no").refuse("No.")
+    caller = ours(fake)
+    assert not caller.moderations.create(input="no").results[0].flagged
+    assert (
+        caller.chat.completions.create(model="m", messages=[{"role": "user", "content": "no"}])
+        .choices[0]
+        .message.refusal
+    )
+    with pytest.raises(antiphon.BadRequestError, match="No"):
+        caller.images.generate(prompt="no")
+
+
+def test_templates_are_for_texts() -> None:
+    fake = FakeOpenAI("echo")
+    fake.when(text="x").template("{text}!")
+    caller = ours(fake)
+    assert len(vectors(caller, "x")[0]) > 1
+    assert caller.responses.create(model="gpt-5", input="x").output_text == "x!"
+    with pytest.raises(TypeError, match="templates are for what is answered with a text"):
+        fake.when(operation="embeddings.create").template("{text}!")
 
 
 def test_a_pattern_may_be_for_everything() -> None:
@@ -360,6 +384,11 @@ def test_explained_by_operation() -> None:
     told = fake.explain({"model": "m", "input": "a cat"}, "embeddings.create")
     assert told.startswith("embeddings.create m 'a cat'")
     assert told.endswith(": answers")
+    told = fake.explain({"model": "m", "input": ["a cat", "a dog"]}, "embeddings.create")
+    assert [line for line in told.splitlines() if not line.startswith(" ")] == [
+        "embeddings.create m 'a cat'",
+        "embeddings.create m 'a dog'",
+    ]
     told = fake.explain({"model": "m", "input": "a cat"})
     assert "its answer, reply([1, 0]), is for embeddings, not for conversations" in told
 

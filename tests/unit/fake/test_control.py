@@ -188,6 +188,22 @@ def test_rules_are_added_listed_explained_and_removed() -> None:
     assert refusal(fake, "DELETE", "/rules/1", status=404) == "There is no rule '1'."
 
 
+def test_scripts_are_added_and_say_who_followed_them() -> None:
+    fake = FakeOpenAI("echo")
+    legs = [{"user": "go", "reply": "Where to?"}, {"user": "home", "reply": "There."}]
+    (added,) = call(fake, "POST", "/rules", {"scripts": [{"name": "trip", "legs": legs}]}, status=201)["data"]
+    assert (added["object"], added["name"], added["begun"]) == ("script", "trip", 0)
+    call(fake, "POST", "/rules", {"when": {"text": "x"}, "reply": "y"}, status=201)
+    create: Any = fake.client().responses.create
+    first = create(model="gpt-5", input="go")
+    assert create(model="gpt-5", input="away", previous_response_id=first.id).output_text == "away"
+    call(fake, "DELETE", "/rules/1")
+    (script,) = call(fake, "GET", "/scripts")["data"]
+    assert (script["begun"], script["played"]) == (1, 0)
+    assert [leg["calls"] for leg in script["legs"]] == [1, 0]
+    assert "text is 'away', which has no 'home' in it" in script["departures"][0]
+
+
 def test_rules_that_are_wrong_are_refused_with_the_place_and_nothing_is_added() -> None:
     fake = FakeOpenAI()
     assert refusal(fake, "POST", "/rules", {"when": {"txt": "a"}, "reply": "b"}).startswith(

@@ -27,6 +27,7 @@ EVERYTHING = r"""
 rules:
   - when: {text: weather, model: gpt-5*}
     reply: It is cold.
+    comment: About a place in the north.
   - when:
       text: {exactly: "Hi"}
       system: {matches: "^Be (brief|short)", ignore_case: true}
@@ -126,7 +127,7 @@ def test_everything_in_a_yaml_file(folder: Path) -> None:
         client.files.create(file=b"x", purpose="batch")
     assert client.models.retrieve("mine").id == "mine"
     assert [model.id for model in client.models.list()] == ["mine"]
-    assert [rule.where for rule in fake.rules][:2] == ["rules.yaml:4", "rules.yaml:6"]
+    assert [rule.where for rule in fake.rules][:2] == ["rules.yaml:4", "rules.yaml:7"]
 
 
 def test_a_script_in_a_file(folder: Path) -> None:

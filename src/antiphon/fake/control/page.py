@@ -24,6 +24,7 @@ _TITLES: Final = {
     "seed": "Seed",
     "latency": "Latency",
     "rules": "Rules",
+    "scripts": "Scripts",
     "faults": "Faults",
     "sessions": "Sessions",
     "state": "State",

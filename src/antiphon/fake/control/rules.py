@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...kernel.errors import BadRequestError, NotFoundError
 from ..rulefile import RuleError, add_rule, add_rules
+from ..rules import Rule
 from .exchanges import conditions_json
 from .operations import Call, listed, operation, refused
 
 if TYPE_CHECKING:
-    from ..rules import Rule
+    from ..scripts import Script
 
 __all__ = ()
 
@@ -28,6 +29,28 @@ def _told(rule: Rule) -> dict[str, Any]:
     }
 
 
+def _script(script: Script) -> dict[str, Any]:
+    return {
+        "object": "script",
+        "number": script.number,
+        "name": script.name,
+        "where": script.where,
+        "legs": [
+            {"said": leg.said, "calls": leg.calls, "answers": [each.told for each in leg.answers]}
+            for leg in script.legs
+        ],
+        "begun": script.begun,
+        "played": script.played,
+        "departures": [f"{each.asked}: {each}" for each in script.departures],
+    }
+
+
+@operation("scripts.list", "GET", "/scripts", returns="a list of scripts, in the order they were made")
+def scripts_list(call: Call) -> Any:
+    """The scripts, each with how many conversations began it, came to its end, and left it."""
+    return listed([_script(each) for each in call.fake.rules.scripts])
+
+
 @operation("rules.list", "GET", "/rules", returns="a list of rules, in the order they were made")
 def rules_list(call: Call) -> Any:
     """The rules, each with the number of requests it has answered."""
@@ -40,7 +63,7 @@ def rules_list(call: Call) -> Any:
     "/rules",
     body={"anyOf": [{"$ref": "#/components/schemas/rule"}, {"$ref": "#/components/schemas/document"}]},
     example={"when": {"text": "weather"}, "reply": "It is sunny."},
-    returns="a list of the rules that were added",
+    returns="a list of the rules and scripts that were added",
     status=201,
 )
 def rules_add(call: Call) -> Any:
@@ -56,7 +79,7 @@ def rules_add(call: Call) -> Any:
         first = error.problems[0] if error.problems else None
         place = "" if first is None else ".".join(map(str, first.path))
         raise BadRequestError.because(str(error), param=place or None, code="invalid_rule") from None
-    return listed([_told(each) for each in added if hasattr(each, "conditions")])
+    return listed([_told(each) if isinstance(each, Rule) else _script(each) for each in added])
 
 
 @operation("rules.clear", "DELETE", "/rules", returns="how many rules there were")
@@ -85,7 +108,7 @@ def rules_get(call: Call) -> Any:
 def rules_remove(call: Call) -> Any:
     """Forget one rule."""
     rule = _rule(call)
-    call.fake.rules.set([each for each in call.fake.rules if each is not rule])
+    call.fake.rules.replace([rule], [])
     return {**_told(rule), "deleted": True}
 
 
