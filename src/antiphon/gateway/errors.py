@@ -286,7 +286,7 @@ def _sent(cause: BaseException | None) -> bool:
     if cause is None or not any(each.__name__ in _NO_CONNECTION for each in type(cause).__mro__):
         return True
     details = getattr(cause, "details", None)
-    causes = details.get("causes") if isinstance(details, dict) else None
+    causes: list[Any] = (details.get("causes") if isinstance(details, dict) else None) or []
     # reqwest is said to fail at connecting whatever happens before an answer begins; what failed is told behind it.
     return bool(causes) and not any("(Connect)" in str(each) for each in causes)
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from ...kernel.flow import Await
-from ..errors import broken, failed, failed_call, impossible
+from ..errors import broken, failed, failed_call, impossible, reason
 from . import wire
 from .protocol import NOTHING, One, identified, kind_of, once
 
@@ -173,9 +173,10 @@ class Grpc:
 
     def _ask(self, method: str, message: bytes, model: str | None = None) -> Flow[bytes]:
         try:
-            return (yield Await(_Later(self._unary, method, message, model)))
+            data: bytes = yield Await(_Later(self._unary, method, message, model))
         except self._grpc.RpcError as error:
             raise self._refusal(error, model) from error
+        return data
 
     def _read(self, read: Callable[[bytes], T], data: bytes, model: str | None = None) -> T:
         try:
@@ -294,10 +295,12 @@ class _Stream:
             return []
         server = self._server
         try:
-            return (yield Await(_Later(self._next)))
+            found: list[InferResponse] = yield Await(_Later(self._next))
         except server._grpc.RpcError as error:
             self.close()
-            raise broken(server._called(self.request.model), _details(error)) from error
+            why = reason(_details(error)) if _code(error) == "UNAVAILABLE" else _details(error)
+            raise broken(server._called(self.request.model), why) from error
+        return found
 
     async def _next(self) -> list[InferResponse]:
         server, model = self._server, self.request.model
@@ -331,8 +334,8 @@ class _Stream:
 
 def _library() -> Any:
     try:
-        import grpc
-        import grpc.aio
+        import grpc  # type: ignore[import-untyped]
+        import grpc.aio  # type: ignore[import-untyped]  # pyright: ignore[reportUnusedImport]
     except ImportError as error:
         raise ImportError(
             'a server at grpc:// is spoken with through grpcio: pip install "antiphon[gateway]"'

@@ -285,21 +285,24 @@ class Rest:
             headers = Headers.of([*headers.pairs, *asked.headers])
         request = Request("POST", self.prefix + path, "", headers, body, self.origin)
         try:
-            return (yield Send(request, self.timeout, stream=stream))
+            response: Response = yield Send(request, self.timeout, stream=stream)
         except APIConnectionError as error:
             raise lost(self._called(asked.model), error) from error
+        return response
 
     def _send(self, method: str, path: str, body: bytes = b"", model: str | None = None) -> Flow[Response]:
         request = Request(method, self.prefix + path, "", self.headers, body, self.origin)
         again = method == "GET"  # a connection that was kept may turn out to be closed; to ask twice changes nothing
         while True:
             try:
-                return (yield Send(request, self.timeout))
+                response: Response = yield Send(request, self.timeout)
             except APIConnectionError as error:
                 failure = lost(self._called(model), error)
                 if not again or failure.status_code != 502:
                     raise failure from error
                 again = False
+            else:
+                return response
 
     def _ask(self, method: str, path: str, model: str | None = None) -> Flow[Any]:
         response = yield from self._send(method, path, b"{}" if method == "POST" else b"", model)
