@@ -65,6 +65,8 @@ class TextReader:
     read: Sequence[str] = ("num_input_tokens",)
     said: Sequence[str] = ("num_output_tokens",)
     logprobs: str = "logprobs"
+    counts_rise: bool = False
+    """Whether parts may tell of all tokens so far, and not of their own."""
 
     def __init__(
         self,
@@ -88,6 +90,8 @@ class TextReader:
         self._so_far = ""
         self._input: int | None = None
         self._output: int | None = None
+        self._total = self._last = 0
+        self._rising = False
         self._finish: FinishReason | None = None
 
     def feed(self, response: InferResponse) -> Iterator[Piece]:
@@ -149,8 +153,11 @@ class TextReader:
         for name in self.said:
             said = count_in(response.output(name), self.place)
             if said is not None:
-                # A part tells of its own tokens, unless it repeats the text of those before it.
-                self._output = said if self._cumulative else (self._output or 0) + said
+                # Parts tell of their own tokens, or of all so far: then each says more than the one before it.
+                self._rising = self._output is None or (self._rising and said > self._last)
+                self._total += said
+                self._last = said
+                self._output = said if self._rising and self.counts_rise else self._total
 
     def end(self) -> Iterator[Piece]:
         """What it used, and why it ended."""

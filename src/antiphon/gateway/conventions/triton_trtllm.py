@@ -61,9 +61,11 @@ class TritonTrtllm(NamedInputs):
 
     def reader(self, question: Question, place: int) -> TextReader:
         repeats = not question.stream and "exclude_input_in_output" not in self.inputs
-        return TextReader(
+        made = TextReader(
             place,
             prompt=question.prompt if repeats else None,
             limit=question.limit or MAX_TOKENS,
             cumulative=None if question.stream else False,
         )
+        made.counts_rise = True
+        return made
