@@ -48,6 +48,11 @@ class Leg(Rule):
         self._asked_again: dict[int, int] = {}
 
     @property
+    def is_for_tools(self) -> bool:
+        """Whether it is tools that have spoken."""
+        return self.conditions.given.get("tool_result") not in (None, False)
+
+    @property
     def answers(self) -> Sequence[Answer]:
         """What is answered."""
         return self._answers
@@ -316,20 +321,35 @@ def _follow(script: Script, told: _Told) -> tuple[int, Sequence[str], int] | Non
     parts, legs = len(told.cuts), script.legs
     departed: tuple[int, Sequence[str], int] | None = None
     for start in range(max(0, parts - len(legs)), parts + 1):
-        place = parts - start
-        followed = all(
-            legs[at].conditions.hold(told.until(start + at)) and told.gave(legs[at], start + at) for at in range(place)
-        )
-        if not followed:
+        place: int | None = 0
+        for part in range(start, parts):
+            place = _next(legs, place, told, part)
+            if place is None:
+                break
+        if place is None:
             continue
         if place == len(legs):
             departed = departed or (place, [], start)
-            continue
-        if legs[place].conditions.hold(told.until(parts)):
+        elif legs[place].conditions.hold(told.until(parts)):
             return place, (), start
-        if place:
+        elif place:
             departed = departed or (place, legs[place].conditions.differences(told.until(parts)), start)
     return departed
+
+
+def _next(legs: Sequence[Leg], place: int, told: _Told, part: int) -> int | None:
+    """The leg after what the model said at a part of the conversation; `None` where a leg does not say that.
+
+    What became of calls of tools may be left out of a conversation that has gone on since, as threads of assistants do.
+    """
+    if place == len(legs) or not legs[place].conditions.hold(told.until(part)):
+        return None
+    if told.gave(legs[place], part):
+        return place + 1
+    after = place + 1
+    while after < len(legs) and legs[after].is_for_tools:
+        after += 1
+    return after if after > place + 1 and told.gave(legs[after - 1], part) else None
 
 
 def find(scripts: Sequence[Script], asked: Asked, bound: Callable[[Leg, Stateful], Any]) -> Found | None:

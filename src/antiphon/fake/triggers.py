@@ -20,6 +20,7 @@ from typing import Any, Final
 from ..engines.functions import Saying
 from ..kernel.errors import BadRequestError
 from ..kernel.flow import Pause
+from ..server.engine import text_of
 from ..server.turns import Refusal
 from . import answers
 from .answers import CONVERSATIONS
@@ -59,7 +60,7 @@ def find(asked: Asked, family: str) -> tuple[Rule, Any] | None:
 
     Raises `BadRequestError` for a phrase that lacks something, and whatever error a phrase asks for.
     """
-    text = asked.text
+    text = _text(asked)
     if "fake:" not in text.lower() and not text.lstrip()[:10].lower().startswith(("call tool", "raise erro")):
         return None
     whole = [found for pattern in _WHOLE if (found := pattern.fullmatch(text)) is not None]
@@ -93,6 +94,18 @@ class Raised:
 
     def __call__(self, request: Any) -> Any:
         raise self._make()
+
+
+def _text(asked: Asked) -> str:
+    """What the user says last, each part of it on lines of its own."""
+    for message in reversed(() if asked.chat is None else asked.chat.messages):
+        content: Any = message.get("content")
+        if message.get("role") == "user" and isinstance(content, list):
+            parts: list[Any] = content
+            return "\n".join(text_of({"content": [part]}) for part in parts)
+        if message.get("role") == "user":
+            break
+    return asked.text
 
 
 def _stage(asked: Asked) -> int:

@@ -109,6 +109,45 @@ def test_responses_that_go_on_from_each_other_and_conversations() -> None:
     script.assert_played(times=2)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_runs_of_assistants() -> None:
+    fake = FakeOpenAI("echo", job_seconds=0)
+    script = weather(fake)
+    beta: Any = fake.client().beta
+    assistant = beta.assistants.create(model="gpt-4o", tools=TOOLS)
+    thread = beta.threads.create(messages=[{"role": "user", "content": "weather"}])
+
+    def run() -> Any:
+        begun = beta.threads.runs.create(thread.id, assistant_id=assistant.id)
+        return beta.threads.runs.retrieve(begun.id, thread_id=thread.id)
+
+    def last() -> str:
+        message = next(iter(beta.threads.messages.list(thread.id)))
+        return message.content[0].text.value  # type: ignore[no-any-return]
+
+    waiting = run()
+    (call,) = waiting.required_action.submit_tool_outputs.tool_calls
+    outputs = [{"tool_call_id": call.id, "output": "-4"}]
+    beta.threads.runs.submit_tool_outputs(waiting.id, thread_id=thread.id, tool_outputs=outputs)
+    beta.threads.runs.retrieve(waiting.id, thread_id=thread.id)
+    assert last() == "It is freezing."
+    beta.threads.messages.create(thread.id, role="user", content="thanks")  # the call is in no message of the thread
+    run()
+    assert last() == "You are welcome."
+    script.assert_played(times=1)
+
+
+def test_calls_of_tools_may_be_left_out_later() -> None:
+    fake = FakeOpenAI("echo")
+    script = weather(fake)
+    chat = Chat(fake.client())
+    chat.say("weather")
+    assert chat.result("-4") == "It is freezing."
+    del chat.messages[1:3]
+    assert chat.say("thanks") == "You are welcome."
+    script.assert_played(times=1)
+
+
 def test_streams() -> None:
     fake = FakeOpenAI("echo")
     weather(fake)

@@ -139,3 +139,10 @@ def test_they_are_nothing_unless_asked_for() -> None:
 def test_responses_have_them_too(fake: FakeOpenAI) -> None:
     answer = fake.client().responses.create(model="gpt-5", input="fake: reply with Here, too.")
     assert answer.output_text == "Here, too."
+
+
+def test_parts_of_a_message_are_lines(fake: FakeOpenAI) -> None:
+    create: Any = fake.client().chat.completions.create
+    parts = [{"type": "text", "text": text} for text in ("The context", "fake: reply with Found.", "The question")]
+    answer = create(model="gpt-5", messages=[{"role": "user", "content": parts}])
+    assert answer.choices[0].message.content == "Found."
