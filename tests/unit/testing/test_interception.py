@@ -326,3 +326,25 @@ def test_the_vocabularies_that_tiktoken_fetches_are_answered(name: str, digest: 
         assert httpx2.get(address.replace(name, "p50k_base")).status_code == 404
     with intercepted(FakeOpenAI(), intercept=False), pytest.raises(EscapedRequest):
         httpx2.get(address)
+
+
+def test_certificates_are_read_once_for_all_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ssl
+
+    read: list[Any] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def noted(self: Any, *args: Any, **kwargs: Any) -> None:
+        read.append(args)
+        load(self, *args, **kwargs)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", noted)
+    with intercepted(FakeOpenAI()):
+        openai.OpenAI(api_key="any").close()
+        before = len(read)
+        for _ in range(3):
+            with openai.OpenAI(api_key="any") as client:
+                assert client.models.retrieve("gpt-5").id == "gpt-5"
+        assert len(read) == before
+    httpx2.Client().close()
+    assert len(read) == before + 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import AsyncIterator, Iterator
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ...kernel.errors import APIConnectionError
 
@@ -17,7 +19,7 @@ __all__ = ("patches",)
 
 
 def patches(module: ModuleType, interception: Interception) -> Iterator[tuple[Any, str, Any]]:
-    """`HTTPTransport` and `AsyncHTTPTransport`."""
+    """`HTTPTransport` and `AsyncHTTPTransport`, and what they make of TLS."""
     owner, aowner = module.HTTPTransport, module.AsyncHTTPTransport
     handle, ahandle = owner.handle_request, aowner.handle_async_request
     name = module.__name__
@@ -57,6 +59,28 @@ def patches(module: ModuleType, interception: Interception) -> Iterator[tuple[An
 
     yield owner, "handle_request", handle_request
     yield aowner, "handle_async_request", handle_async_request
+    home = sys.modules.get(f"{name}._transports.default")
+    make = getattr(home, "create_ssl_context", None)
+    if make is not None:
+        yield home, "create_ssl_context", partial(_certificates, name, make)
+
+
+_CONTEXTS: Final[dict[Any, Any]] = {}
+"""Contexts of TLS with the system's certificates, by library, and by what in the environment decides on them."""
+
+
+def _certificates(library: str, make: Any, verify: Any = True, cert: Any = None, trust_env: bool = True) -> Any:
+    """The certificates that a client trusts: read once, and not for each client that a test makes.
+
+    That takes 20 to 60 ms, and clients of tests ask nobody.
+    """
+    if verify is not True or cert is not None:
+        return make(verify=verify, cert=cert, trust_env=trust_env)
+    key = (library, trust_env, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    found = _CONTEXTS.get(key)
+    if found is None:
+        found = _CONTEXTS[key] = make(verify=True, cert=None, trust_env=trust_env)
+    return found
 
 
 def _route(interception: Interception, transport: Any, request: Any, library: str) -> HandlerTransport | None:
