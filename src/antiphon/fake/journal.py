@@ -219,7 +219,7 @@ class Exchange:
         events = self.events
         last: Any = events[-1] if events else None
         if isinstance(last, dict):
-            return last.get("type") in _LAST or (bool(last.get("error")) and "type" not in last)
+            return str(last.get("type")) in _LAST or (bool(last.get("error")) and "type" not in last)
         return bool(last == "[DONE]")
 
     @property

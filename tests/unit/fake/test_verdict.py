@@ -5,16 +5,26 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from antiphon import APIError, AuthenticationError, BadRequestError, FakeOpenAI, RateLimitError
 from antiphon.fake.verdict import CODES, Verdict
 from antiphon.kernel.flow import run
 from antiphon.kernel.http import Handler, Headers, Request, Response
 from antiphon.server.clock import VirtualClock
+
+PATHS = ("/v1/responses", "/v1/chat/completions", "/v1/completions", "/v1/files")
+FIELDS = """
+    model messages input role content tool_calls function name arguments id call_id choices delta message finish_reason
+    response object output status incomplete_details reason type item error previous_response_id conversation metadata
+    usage tool_call_id index text
+""".split()
 
 KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz0123"
 
@@ -338,9 +348,44 @@ def test_an_error_in_the_middle_of_a_stream() -> None:
     with pytest.raises(APIError):
         for _ in ask(fake, stream=True):
             pass
+    assert fake.verdict()  # it was told
+    history = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "one "}]
+    with pytest.raises(APIError):
+        ask(fake, messages=[*history, {"role": "user", "content": "And then?"}])
     (finding,) = fake.verdict()
-    assert (finding.code, finding.severity) == ("accepted_truncated_stream", "warning")
-    assert "ended in an error" in finding.sentence
+    assert (finding.severity, finding.places) == ("error", (0, 1))
+    assert finding.sentence == "the stream ended in an error, and it went on with what had come"
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("truncate=3", [("accepted_truncated_stream", "warning")]),
+        ("empty_body", [("accepted_truncated_stream", "warning")]),
+        ("reset", []),
+        ("hang_up", []),
+        ("refuse", []),
+        ("split", []),
+        ("duplicate", []),
+    ],
+)
+@pytest.mark.parametrize("port", [False, True])
+def test_faults_and_the_official_client(fault: str, told: list[tuple[str, str]], port: bool) -> None:
+    openai = pytest.importorskip("openai")
+    httpx2 = pytest.importorskip("httpx2")
+    fake = FakeOpenAI(lambda request: iter(["one ", "two ", "three ", "four"]), clock=VirtualClock())
+    fake.misbehave(f"{fault}; once")
+    with ExitStack() as stack:
+        if port:
+            given: Any = {"base_url": stack.enter_context(fake.start(port=0)).base_url}
+        else:
+            given = {"http_client": httpx2.Client(transport=fake.official_transport())}
+        client = stack.enter_context(openai.OpenAI(api_key=KEY, max_retries=1, **given))
+        messages = [{"role": "user", "content": "Hello"}]
+        for _ in client.chat.completions.create(model="gpt-5", messages=messages, stream=True):
+            pass
+    assert found(fake) == told
+    assert "struck by" in repr(fake.journal[0])
 
 
 def test_streams_that_are_left() -> None:
@@ -515,3 +560,27 @@ def test_over_http_and_with_a_body_that_is_no_json() -> None:
         client.responses.create(model="gpt-5", input="x")
     send(fake, b"\xff{")
     assert found(fake) == [("retried_final", "error")]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab{", max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(PATHS), JSON, JSON), max_size=4))
+def test_no_request_and_no_answer_is_too_strange(several: list[tuple[str, Any, Any]]) -> None:
+    answers = iter([answer for _, _, answer in several])
+
+    def strange(handler: Handler) -> Handler:
+        return lambda request: Response(
+            200, Headers({"content-type": "text/event-stream"}), b"data: " + orjson.dumps(next(answers)) + b"\n\n"
+        )
+
+    fake = fake_with(filters=[strange])
+    for path, body, _ in several:
+        send(fake, orjson.dumps(body), path)
+    verdict = fake.verdict()
+    assert str(verdict)
+    orjson.dumps(verdict.to_dict())

@@ -19,7 +19,7 @@ from ..journal import Exchange, differences
 from .attempts import Attempts, calls_of, final, gap, quota, wait_asked
 from .history import histories, loops
 from .keys import exposures
-from .whole import asks_for_more, cut_off, goes_on, length_cut, went_on_with
+from .whole import ERROR, asks_for_more, cut_off, goes_on, length_cut, went_on_with
 
 __all__ = ("CODES", "Finding", "Verdict", "verdict", "well_behaved")
 
@@ -231,7 +231,7 @@ def _accepted_truncated_stream(seen: Seen) -> Iterator[Finding]:
         if later is not None:
             told = f"the stream {why}, and it went on with what had come"
             yield seen.finding("accepted_truncated_stream", "error", told, (each, later))
-        elif not seen.asked_again(each):
+        elif why != ERROR and not seen.asked_again(each):
             told = f"the stream {why}, and it did not ask again: whether it noticed cannot be seen from here"
             yield seen.finding("accepted_truncated_stream", "warning", told, (each,))
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..journal import Exchange
+from ..said import mapping, mappings
 from .whole import ids_of
 
 __all__ = ("History", "Loop", "histories", "loops")
@@ -64,8 +65,8 @@ def _turns(messages: Sequence[Mapping[str, Any]]) -> Turns:
     found: list[frozenset[tuple[str, str]]] = []
     for message in messages:
         calls: list[tuple[str, str]] = []
-        for call in message.get("tool_calls") or ():
-            inner = call.get("function") or call.get("custom") or {}
+        for call in mappings(message.get("tool_calls")):
+            inner = mapping(call.get("function")) or mapping(call.get("custom"))
             calls.append((str(inner.get("name")), _normal(inner.get("arguments") or inner.get("input") or "")))
         if calls:
             found.append(frozenset(calls))

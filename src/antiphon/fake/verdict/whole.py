@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from ...server.engine import text_of
 from ..journal import Exchange
+from ..said import mapping, mappings
 
-__all__ = ("asks_for_more", "cut_off", "goes_on", "ids_of", "length_cut", "went_on_with")
+__all__ = ("ERROR", "asks_for_more", "cut_off", "goes_on", "ids_of", "length_cut", "went_on_with")
 
 _TOLD: Final = frozenset(
     """
@@ -23,19 +24,24 @@ _GO_ON: Final = re.compile(
     r"\b(continue|go on|carry on|keep going|finish|resume|proceed|the rest|cut off|left off)\b", re.IGNORECASE
 )
 
+ERROR: Final = "ended in an error"
+
 _LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
 def cut_off(exchange: Exchange) -> str | None:
-    """How a stream ended that did not come to its end; `None` where it did, or was left by its reader."""
-    if exchange._pieces is None or exchange.ended is None or exchange.left_early:
+    """How a stream ended that did not come to its end; `None` where it did, or was left by its reader.
+
+    Readers are told of an error (`ERROR`); that a stream breaks off, they have to notice.
+    """
+    if exchange.ended is None or exchange.left_early:
         return None
     if exchange.status is None or exchange.status >= 300 or exchange.operation not in _TOLD or not exchange._is_events:
         return None
     events = [each for each in exchange.events if isinstance(each, Mapping)]
     last: Mapping[str, Any] = events[-1] if events else {}
     if last.get("type") == "error" or (last.get("error") and "type" not in last):
-        return "ended in an error"
+        return ERROR
     if exchange._is_told():
         return None
     wanted = "[DONE]" if exchange.operation in ("chat.completions.create", "completions.create") else "its last event"
@@ -52,16 +58,11 @@ def length_cut(exchange: Exchange) -> bool:
 
 
 def _is_length(body: Mapping[str, Any]) -> bool:
-    choices: Any = body.get("choices")
-    if isinstance(choices, list) and any(
-        isinstance(each, Mapping) and each.get("finish_reason") == "length" for each in choices
-    ):
+    if any(each.get("finish_reason") == "length" for each in mappings(body.get("choices"))):
         return True
-    response: Any = body.get("response", body)
-    if not isinstance(response, Mapping) or response.get("status") != "incomplete":
-        return False
-    details: Any = response.get("incomplete_details")
-    return isinstance(details, Mapping) and details.get("reason") == "max_output_tokens"
+    response = mapping(body.get("response", body))
+    details = mapping(response.get("incomplete_details"))
+    return response.get("status") == "incomplete" and details.get("reason") == "max_output_tokens"
 
 
 def went_on_with(exchange: Exchange, later: Exchange) -> bool:
@@ -70,14 +71,14 @@ def went_on_with(exchange: Exchange, later: Exchange) -> bool:
     if not isinstance(body, Mapping):
         return False
     told = ids_of(exchange)
-    if body.get("previous_response_id") in told.responses:
+    if str(body.get("previous_response_id")) in told.responses:
         return True
     chat = later.asked.chat
     if chat is None:
         return False
     said = exchange.output_text.strip()
     for message in chat.messages:
-        if message.get("role") == "tool" and message.get("tool_call_id") in told.calls:
+        if message.get("role") == "tool" and str(message.get("tool_call_id")) in told.calls:
             return True
         if message.get("role") == "assistant" and said and text_of(message).strip() == said:
             return True
@@ -94,19 +95,16 @@ class Ids(NamedTuple):
 def ids_of(exchange: Exchange) -> Ids:
     """The ids of an answer, and of the calls of tools in it."""
     found = Ids(set(), set())
-    answer: Any = exchange.answer
-    for each in [answer] if isinstance(answer, Mapping) else exchange.events:
-        if not isinstance(each, Mapping):
-            continue
-        response: Any = each.get("response", each)
-        items: list[Any] = [each.get("item")]
-        if isinstance(response, Mapping) and response.get("object") == "response":
+    for each in mappings([exchange.answer] if exchange.answer is not None else exchange.events):
+        response = mapping(each.get("response", each))
+        items = [mapping(each.get("item"))]
+        if response.get("object") == "response":
             found.responses.add(str(response.get("id")))
-            items += response.get("output") or ()
-        for choice in each.get("choices") or ():
-            message = choice.get("message") or choice.get("delta") or {}
-            found.calls.update(str(call["id"]) for call in message.get("tool_calls") or () if call.get("id"))
-        found.calls.update(str(item["call_id"]) for item in items if isinstance(item, Mapping) and "call_id" in item)
+            items += mappings(response.get("output"))
+        for choice in mappings(each.get("choices")):
+            message = mapping(choice.get("message")) or mapping(choice.get("delta"))
+            found.calls.update(str(call["id"]) for call in mappings(message.get("tool_calls")) if call.get("id"))
+        found.calls.update(str(item["call_id"]) for item in items if "call_id" in item)
     return found
 
 
