@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,12 @@ def asked(number: int, body: bytes = b"") -> Request:
     ]
 )
 @example([(("application/json", b'{"a": 1.0, "b": 1e16, "c": "\\u2028 \\u0085"}'), [], 200)])
-@example([(("application/json", '{"t":"- a: b\\n #x\\n\\n end "}'.encode()), [], 200)])
+@example([(("application/json", b'{"t":"- a: b\\n #x\\n\\n end "}'), [], 200)])
 def test_what_is_recorded_is_played_to_the_byte(answers: list[Any]) -> None:
     def upstream(request: Request) -> Response:
         (kind, data), cuts, status = answers[int(request.path.rpartition("/")[2])]
         places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-        pieces = [data[here:there] for here, there in zip(places, places[1:], strict=False)]
+        pieces = [data[here:there] for here, there in pairwise(places)]
         return Response(status, Headers({"content-type": kind}), iter(pieces))
 
     with tempfile.TemporaryDirectory() as directory:
@@ -112,12 +113,27 @@ def test_what_is_recorded_is_played_to_the_byte(answers: list[Any]) -> None:
 
 SECRETS = st.sampled_from(
     [
-        "sk-proj-abcdefghijklmnopqrstuv", "Bearer abcdefghijklmnop", "https://user:secret@host/", "org-abcdefghij1234567890",
-        "AKIAABCDEFGHIJKLMNOP", "ghp_abcdefghijabcdefghijabcdefghij1234", "customer-42", "api_key=abcdefghijkl",
-        "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
-        "https://x.test/?sig=abc%3D&x=1", '{"password": "hunter2hunter2"}', SCRUBBED, "\n", " ", '"', ":", "&key=", "=",
-    ]  # fmt: skip
-)  # fmt: skip
+        "sk-proj-abcdefghijklmnopqrstuv",
+        "Bearer abcdefghijklmnop",
+        "https://user:secret@host/",
+        "org-abcdefghij1234567890",
+        "AKIAABCDEFGHIJKLMNOP",
+        "ghp_abcdefghijabcdefghijabcdefghij1234",
+        "customer-42",
+        "api_key=abcdefghijkl",
+        "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
+        "https://x.test/?sig=abc%3D&x=1",
+        '{"password": "hunter2hunter2"}',
+        SCRUBBED,
+        "\n",
+        " ",
+        '"',
+        ":",
+        "&key=",
+        "=",
+    ]
+)
 DIRTY = st.lists(st.one_of(SECRETS, st.text(st.characters(exclude_categories=["Cs"]), max_size=4)), max_size=6).map(
     "".join
 )

@@ -101,7 +101,8 @@ async def test_it_is_played_in_every_colour_and_to_clients_of_others(path: Path)
     body = {"model": "gpt-5", "messages": messages}
     address = "https://api.openai.com/v1/chat/completions"
     with intercepted(cassette):
-        assert requests.post(address, json=body, timeout=5).json()["choices"][0]["message"]["content"] == whole
+        answered = await asyncio.to_thread(requests.post, address, json=body, timeout=5)
+        assert answered.json()["choices"][0]["message"]["content"] == whole
         assert httpx2.post(address, json=body).json()["choices"][0]["message"]["content"] == whole
         import aiohttp
 
@@ -121,10 +122,8 @@ async def test_it_records_through_every_front_door(tmp_path: Path) -> None:
         cassette = Cassette(tmp_path / "a.yaml", "all", upstream=real.base_url)
         with intercepted(cassette):  # requests that are sent on are not intercepted
             address = "https://api.openai.com/v1/chat/completions"
-            assert (
-                requests.post(address, json=body, headers=key, timeout=9).json()["choices"][0]["message"]["content"]
-                == "Hello"
-            )
+            answered = await asyncio.to_thread(requests.post, address, json=body, headers=key, timeout=9)
+            assert answered.json()["choices"][0]["message"]["content"] == "Hello"
             async with httpx2.AsyncClient() as client:
                 async with client.stream("POST", address, json={**body, "stream": True}, headers=key) as response:
                     events = [line async for line in response.aiter_lines() if line]
@@ -200,7 +199,7 @@ def test_strict_plays_each_recording_once_and_wants_all_of_them(path: Path) -> N
         ask(cassette, "Bye")
     cassette = Cassette(path, "strict")
     assert ask(cassette) == "one"
-    with pytest.raises(antiphon.NotFoundError, match="is recorded once in .*, and was asked once more"):
+    with pytest.raises(antiphon.NotFoundError, match=r"is recorded once in .*, and was asked once more"):
         ask(cassette)
     with pytest.raises(AssertionError, match=r"recording 2, at line \d+: POST /v1/chat/completions -> 200"):
         cassette.assert_all_played()
@@ -300,7 +299,7 @@ def test_the_present_is_the_present_and_another_day_is_another(path: Path, monke
     monkeypatch.setattr(time, "time", lambda: later)
     cassette = Cassette(path, "none")
     assert ask(cassette, time.strftime("Today is %Y-%m-%d %H:%M:%S.", time.gmtime(later)))
-    with pytest.raises(antiphon.NotFoundError, match="recorded 'What happened on 2024-02-03.', asked"):
+    with pytest.raises(antiphon.NotFoundError, match=r"recorded 'What happened on 2024-02-03\?', asked"):
         ask(cassette, "What happened on 2024-02-04?")
     with pytest.raises(antiphon.NotFoundError):
         ask(cassette, "Today is 2025-01-01 10:00:00.")

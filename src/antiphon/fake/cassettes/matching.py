@@ -52,6 +52,8 @@ _MADE_UP: Final = re.compile(
     re.VERBOSE,
 )
 """What a client makes up: ids, and times."""
+_DIGIT: Final = re.compile("[0-9]")
+"""What is in all of it."""
 
 
 class Likeness(NamedTuple):
@@ -97,7 +99,7 @@ class _Reader:
     def text(self, text: str) -> str:
         for pattern in self._volatile:
             text = pattern.sub("<volatile>", text)
-        return _MADE_UP.sub(self._called, text) if len(text) > 8 else text
+        return _MADE_UP.sub(self._called, text) if len(text) > 8 and _DIGIT.search(text) else text
 
     def _called(self, match: re.Match[str]) -> str:
         found: str = match[0]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 __all__ = ("SCRUBBED", "Finding", "Place", "Scrubber", "secret_name")
@@ -27,29 +28,40 @@ _NAME: Final = re.compile(
     r"(?:^|[_.-])(?:api[_-]?key|(?:access|auth|refresh|session|security|id|bearer)[_-]?token|client[_-]?secret"
     r"|secret(?:[_-]?(?:access[_-]?)?key)?|private[_-]?key|pass(?:word|wd|phrase)|authorization|set-cookie|cookie"
     r"|credentials?|openai-organization|openai-project|organization[_-]id|x-amz-[a-z-]*(?:token|signature|credential))$",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _SCHEMES: Final = re.compile(r"(?i)(basic|bearer|negotiate|digest)\s+(?=\S)")
 
-_KEYS: Final = (
-    (r"sk-[A-Za-z0-9_-]{14,}", "a key of OpenAI's or of a host like it"),
-    (r"ek_[A-Za-z0-9]{16,}", "a short-lived key of OpenAI's"),
-    (r"org-[A-Za-z0-9]{16,}", "the id of an organization"),
-    (r"proj_[A-Za-z0-9]{16,}", "the id of a project"),
-    (r"user-[A-Za-z0-9]{20,}", "the id of a user"),
-    (r"gh[opsur]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}", "a token of GitHub's"),
-    (r"xox[abeoprs]-[A-Za-z0-9-]{10,}", "a token of Slack's"),
-    (r"(?:AKIA|ASIA)[A-Z0-9]{16}", "a key of Amazon's"),
-    (r"AIza[A-Za-z0-9_-]{30,}", "a key of Google's"),
-    (r"(?:hf|gsk|r8)_[A-Za-z0-9]{20,}|xai-[A-Za-z0-9]{20,}|pplx-[A-Za-z0-9]{20,}", "a key of a host of models"),
-    (r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", "a signed token"),
+_HOST: Final = "a key of OpenAI's or of a host like it"
+_KEYS: Final[tuple[tuple[str, str, str], ...]] = (
+    ("sk-", r"sk-[A-Za-z0-9_-]{14,}", _HOST),
+    ("ek_", r"ek_[A-Za-z0-9]{16,}", "a short-lived key of OpenAI's"),
+    ("org-", r"org-[A-Za-z0-9]{16,}", "the id of an organization"),
+    ("proj_", r"proj_[A-Za-z0-9]{16,}", "the id of a project"),
+    ("user-", r"user-[A-Za-z0-9]{20,}", "the id of a user"),
+    ("gh", r"gh[opsur]_[A-Za-z0-9]{30,}", "a token of GitHub's"),
+    ("github_", r"github_pat_[A-Za-z0-9_]{30,}", "a token of GitHub's"),
+    ("xox", r"xox[abeoprs]-[A-Za-z0-9-]{10,}", "a token of Slack's"),
+    ("akia", r"AKIA[A-Z0-9]{16}", "a key of Amazon's"),
+    ("asia", r"ASIA[A-Z0-9]{16}", "a key of Amazon's"),
+    ("aiza", r"AIza[A-Za-z0-9_-]{30,}", "a key of Google's"),
+    ("hf_", r"hf_[A-Za-z0-9]{20,}", "a key of Hugging Face's"),
+    ("gsk_", r"gsk_[A-Za-z0-9]{20,}", "a key of Groq's"),
+    ("r8_", r"r8_[A-Za-z0-9]{20,}", "a key of Replicate's"),
+    ("xai-", r"xai-[A-Za-z0-9]{20,}", "a key of xAI's"),
+    ("pplx-", r"pplx-[A-Za-z0-9]{20,}", "a key of Perplexity's"),
+    ("eyj", r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", "a signed token"),
 )
+"""How keys begin, in small letters; what they look like, and what they are."""
+
 _LEAST: Final = 12
 """Letters that a value of the environment, or of a header, has to have to be looked for elsewhere."""
 
 
 class _Rule(NamedTuple):
     what: str
+    hint: str
+    """What is in every text in which something is found, in small letters: looking for it first is quick."""
     pattern: re.Pattern[str]
     replaced: Callable[[re.Match[str]], str]
     anywhere: bool = False
@@ -70,44 +82,64 @@ def _value(match: re.Match[str]) -> str:
 _RULES: Final = (
     _Rule(
         "a private key",
+        "private key-----",
         re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
         _whole,
         anywhere=True,
     ),
     _Rule(
-        "a key of OpenAI's or of a host like it",  # these cannot be part of something else
+        _HOST,  # these cannot be part of something else
+        "sk-",
         re.compile(r"sk-(?:proj|ant|admin|svcacct|or)-[A-Za-z0-9_-]{14,}"),
         _whole,
         anywhere=True,
     ),
-    *(_Rule(what, re.compile(rf"(?<![A-Za-z0-9_-])(?:{key})"), _whole, anywhere=True) for key, what in _KEYS),
+    *(
+        _Rule(what, begins, re.compile(rf"(?<![A-Za-z0-9_-])(?:{key})"), _whole, anywhere=True)
+        for begins, key, what in _KEYS
+    ),
     _Rule(
         "a token in a header's words",
-        re.compile(rf"(?i:\bbearer)\s+{_CLEAN}(?P<value>[A-Za-z0-9._~+/-]{{12,}}=*)"),
+        "bearer",
+        re.compile(rf"(?i:\bbearer)\s+{_CLEAN}(?P<value>[A-Za-z0-9._~+/-]{{12,}}=*)", re.ASCII),
         _value,
     ),
     _Rule(
         "a password in an address",
+        "://",
         re.compile(rf"://{_CLEAN}(?P<value>[^\s/:@\"'<>]+:[^\s/@\"'<>]+)@"),
         _value,
     ),
-    _Rule(
-        "a secret in an address",
-        re.compile(
-            r"[?&](?:sig|signature|key|api[_-]?key|code|token|access_token|x-amz-(?:signature|credential|security-token)"
-            rf"|x-goog-(?:signature|credential))={_CLEAN}(?P<value>[^&#\s\"'<>]+)",
-            re.IGNORECASE,
-        ),
-        _value,
+    *(
+        _Rule(
+            "a secret in an address",
+            f"{first}",
+            re.compile(
+                rf"{re.escape(first)}(?:sig|signature|key|api[_-]?key|code|token|access_token"
+                r"|x-(?:amz|goog)-(?:signature|credential|security-token))"
+                rf"={_CLEAN}(?P<value>[^&#\s\"'<>]+)",
+                re.IGNORECASE | re.ASCII,
+            ),
+            _value,
+        )
+        for first in "?&"
     ),
-    _Rule(
-        "a secret beside its name",
-        re.compile(
-            r"(?:api[_-]?key|(?:access|auth|refresh|session|security)[_-]?token|client[_-]?secret|private[_-]?key|password"
-            rf"|passwd)\\?[\"']?\s*[:=]\s*\\?[\"']?{_CLEAN}(?P<value>[^\s\"'\\,;:&<>{{}}\[\]()]{{8,}})",
-            re.IGNORECASE,
-        ),
-        _value,
+    *(
+        _Rule(
+            "a secret beside its name",
+            name,
+            re.compile(
+                rf"{pattern}\\?[\"']?\s*[:=]\s*\\?[\"']?{_CLEAN}(?P<value>[^\s\"'\\,;:&<>{{}}\[\]()]{{8,}})",
+                re.IGNORECASE | re.ASCII,
+            ),
+            _value,
+        )
+        for name, pattern in (
+            ("key", "(?:api|private)[_-]?key"),
+            ("token", "(?:access|auth|refresh|session|security)[_-]?token"),
+            ("secret", "client[_-]?secret"),
+            ("passw", "passw(?:or)?d"),
+        )
     ),
 )
 
@@ -123,6 +155,7 @@ class Finding(NamedTuple):
     """Lines of the text before the one it is in."""
 
 
+@lru_cache(maxsize=4096)
 def secret_name(name: str) -> bool:
     """Whether what has this name is a secret, whatever it looks like."""
     return _NAME.search(name) is not None
@@ -142,6 +175,7 @@ class Scrubber:
         self.patterns = tuple(patterns)
         """The patterns of one's own."""
         self._rules = [*_RULES, *(_own(each) for each in self.patterns)]
+        self._least = 0 if self.patterns else 6  # no rule of ours finds anything in less
         self._literals: frozenset[str] = frozenset()
         if environment:
             for name, value in os.environ.items():
@@ -171,13 +205,18 @@ class Scrubber:
 
     def text(self, text: str) -> str:
         """A text without secrets."""
+        if len(text) < self._least:
+            return text
         for literal in self._literals:
             if literal in text:
                 text = text.replace(literal, SCRUBBED)
         for _ in range(20):  # what is left of one may, with what is beside it, look like another
             before = text
+            small = text.lower()
             for rule in self._rules:
-                text = rule.pattern.sub(rule.replaced, text)
+                if rule.hint in small:
+                    text = rule.pattern.sub(rule.replaced, text)
+                    small = text.lower() if text is not before else small
             if text == before:
                 return text
         raise ValueError("these patterns find ever more in what they have scrubbed: " + ", ".join(self.patterns))
@@ -261,7 +300,7 @@ def _own(pattern: str) -> _Rule:
         raise ValueError(f"a pattern to scrub is a regular expression; {pattern!r} is none: {error}") from None
     if compiled.search("") or compiled.search(SCRUBBED) or compiled.search(f" {SCRUBBED} "):
         raise ValueError(f"the pattern {pattern!r} finds nothing at all, or {SCRUBBED!r}, which is put in its place")
-    return _Rule(f"what {pattern!r} finds", compiled, _whole, anywhere=True)
+    return _Rule(f"what {pattern!r} finds", "", compiled, _whole, anywhere=True)
 
 
 def _hint(secret: str) -> str:
