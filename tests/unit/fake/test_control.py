@@ -8,13 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from antiphon import AuthenticationError, FakeOpenAI, OpenAI
-from antiphon.fake.control.operations import OPERATIONS
+from antiphon.fake.control.operations import OPERATIONS, Operation
 from antiphon.fake.door import Door, is_loopback
 from antiphon.kernel.flow import run
 from antiphon.kernel.http import Headers, Request, Response
@@ -337,6 +340,30 @@ def test_an_error_nobody_foresaw_is_told_without_a_traceback(
     message = refusal(fake, "GET", "/verdict", status=500)
     assert message == "The fake could not answer GET /_antiphon/verdict: TypeError. Its log says more."
     assert "Traceback" in caplog.text
+
+
+NAMES = ["when", "reply", "type", *{name for each in OPERATIONS for name in (each.body or {}).get("properties", {})}]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 2**40) | st.floats(allow_nan=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(OPERATIONS), JSON, st.text(min_size=1, max_size=5), st.text(max_size=8))
+def test_whatever_is_sent_is_answered_or_refused(each: Operation, body: Any, param: str, query: str) -> None:
+    fake = FakeOpenAI("echo", clock=VirtualClock())
+    door = Door(fake, True)
+    ask(fake)
+    path = re.sub(r"\{\w+\}", lambda found: quote(param, safe=""), each.path)
+    headers = Headers({"content-type": "application/json"})
+    data = b"" if each.body is None else orjson.dumps(body)
+    for asked in (quote(query), "&".join(f"{name}={quote(query)}" for name in each.query)):
+        answer: Any = door(Request(each.method, f"/_antiphon{path}", asked, headers, data, "http://127.0.0.1"))
+        if not isinstance(answer, Response):
+            answer = run(answer, fake.world)
+        assert answer.status < 500, answer.body
 
 
 def test_pages_of_other_origins_are_refused() -> None:

@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ...engines.latency import PROFILES, Latency, latencies_of
-from ...server.clock import VirtualClock
+from ...server.clock import VirtualClock, seconds_of
 from .operations import Call, operation, refused
 
-__all__ = ()
+__all__ = ("LAST",)
+
+LAST: Final = 253_402_300_799.0
+"""The last second that calendars here know."""
 
 
 def _told(call: Call) -> dict[str, Any]:
@@ -44,9 +47,16 @@ def clock_get(call: Call) -> Any:
 def clock_advance(call: Call) -> Any:
     """Let time pass: seconds, or a text such as `24h` or `1h 30m`. What was to happen in it, happens."""
     try:
-        call.fake.clock.advance(call.body["by"])
+        ahead = seconds_of(call.body["by"])
     except ValueError as error:
         raise refused(str(error), param="by") from None
+    return _advanced(call, ahead, "by")
+
+
+def _advanced(call: Call, seconds: float, param: str) -> dict[str, Any]:
+    if not call.fake.clock.now() + seconds < LAST:
+        raise refused("there are no clocks after the year 9999", param=param)
+    call.fake.clock.advance(seconds)
     return _told(call)
 
 
@@ -77,8 +87,7 @@ def clock_set(call: Call) -> Any:
     ahead = wanted - call.fake.clock.now()
     if ahead < 0:
         raise refused(f"a clock does not go back: it is {call.fake.clock.now():.3f} already", param="now")
-    call.fake.clock.advance(ahead)
-    return _told(call)
+    return _advanced(call, ahead, "now")
 
 
 _SEED = {"anyOf": [{"type": "integer"}, {"type": "string"}]}

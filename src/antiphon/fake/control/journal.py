@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from ...kernel.errors import NotFoundError
@@ -13,6 +14,7 @@ from .operations import Call, listed, operation, refused
 __all__ = ()
 
 _MOST: Final = 1000
+_PLACE: Final = re.compile("-?[0-9]{1,9}")
 
 _TEXT: Final = {"type": "string"}
 _NUMBER: Final = {"type": "integer"}
@@ -89,7 +91,7 @@ def journal_get(call: Call) -> Any:
     """One exchange, by its place (-1 is the last) or by the `x-request-id` of its answer."""
     wanted = call.params["place"]
     every = list(call.fake.journal)
-    if wanted.lstrip("-").isdigit():
+    if _PLACE.fullmatch(wanted):
         place = int(wanted) + (len(every) if wanted.startswith("-") else 0)
         if 0 <= place < len(every):
             return exchange_json(every[place], place, whole=True)

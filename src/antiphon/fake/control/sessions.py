@@ -8,6 +8,7 @@ from ...kernel.errors import NotFoundError
 from ...server.clock import VirtualClock
 from ..rulefile import RuleError
 from ..sessions import HEADER
+from .clock import LAST
 from .operations import Call, listed, operation, refused
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ def _clock(given: Any) -> VirtualClock | None:
         return VirtualClock()
     if isinstance(given, str):
         raise refused(f"clock is 'real', 'virtual' or a time in seconds, not {given!r}", param="clock")
+    if not 0 <= given < LAST:
+        raise refused(f"a clock begins at a Unix time before the year 9999, not at {given!r}", param="clock")
     return VirtualClock(given)
 
 
