@@ -38,11 +38,13 @@ if TYPE_CHECKING:
 
 __all__ = ("protocol", "seldon")
 
+# Names of models may have slashes in them.
 _SELDON: Final = re.compile(
-    r"/v2/(?:models|pipelines)/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?/infer(?:_stream)?/(?P<rest>.+?)/?"
+    r"/v2/(?:models|pipelines)/(?P<model>.+?)(?:/versions/(?P<version>[^/]+))?/infer(?:_stream)?/(?P<rest>.+?)/?"
 )
 _MODEL: Final = re.compile(
-    r"/v2/(?P<family>models|pipelines)/(?P<model>[^/]+)(?P<version>/versions/[^/]+)?(?P<call>(?:/[a-z_]+)?)"
+    r"/v2/(?:models|pipelines)/(?P<model>.+?)(?P<version>/versions/[^/]+)?"
+    r"(?P<call>(?:/(?:ready|config|stats|infer|infer_stream|generate|generate_stream))?)"
 )
 _SUFFIX: Final = re.compile(r"_\d+")
 _CALLS: Final = {
