@@ -62,7 +62,7 @@ lock: $(VENV)/.uv ## Choose versions anew: pyproject.toml to requirements/*.txt 
 	@$(UV) pip compile $(LOCKING) requirements/rivals-older.in -o requirements/rivals-older.txt $(ARGS)
 
 # All but `local`: its models are tested in an environment of their own.
-EXTRAS := server realtime aiohttp voice_helpers bedrock vertex router gateway test audio recognizer
+EXTRAS := server realtime aiohttp voice_helpers bedrock vertex router gateway otel test audio recognizer
 
 # Three days let a bad release be withdrawn, and every mirror of the registry catch up.
 LOCKING := --exclude-newer '3 days' --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
