@@ -13,6 +13,7 @@ import binascii
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -229,7 +230,12 @@ def _document(path: FilePath) -> Document:
         before = data[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
         raise RuleFileError(path, [Fault(line, column, "this is not UTF-8")]) from None
-    return read(text, yaml=path.suffix.lower() != ".json")
+    return _read(text, path.suffix.lower() != ".json")
+
+
+@lru_cache(maxsize=32)  # each test of a project may be made with the same file
+def _read(text: str, yaml: bool) -> Document:
+    return read(text, yaml=yaml)
 
 
 # Conditions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -30,6 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("fake_openai_engine", "What models say in every test: default, lorem, echo or reverse", default="default")
     add("fake_openai_seed", "What decides what is made up", default="0")
     add("fake_openai_models", "The models that exist (default: any)", type="linelist", default=[])
+    add("fake_openai_rules", "Files of rules that hold in every test", type="paths", default=[])
+    add("fake_openai_strict", "Whether what no rule answers is an error", type="bool", default=False)
     add("fake_openai_hosts", "More hosts whose requests the fake answers", type="linelist", default=[])
     add("fake_openai_allow", "Hosts that tests may reach for real", type="linelist", default=[])
     add("fake_openai_intercept", "Whether requests to OpenAI's hosts are answered", type="bool", default=True)
@@ -71,7 +74,7 @@ def fake_openai(request: pytest.FixtureRequest) -> Iterator[FakeOpenAI]:
     try:
         fake = FakeOpenAI(**options)
         interception = Interception(fake, **ours)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OSError, ImportError) as error:
         pytest.fail(f"The options of the fake OpenAI cannot be used: {error}", pytrace=False)
     stash = request.node.stash
     with environment(pointing_at(ORIGIN, "sk-fake")), interception:
@@ -155,6 +158,7 @@ def _options(node: Any) -> dict[str, Any]:
     options: dict[str, Any] = {
         "engine": ini("fake_openai_engine"),
         "seed": ini("fake_openai_seed"),
+        "strict": ini("fake_openai_strict"),
         "hosts": ini("fake_openai_hosts"),
         "allow": ini("fake_openai_allow"),
         "intercept": ini("fake_openai_intercept"),
@@ -164,10 +168,14 @@ def _options(node: Any) -> dict[str, Any]:
         options["seed"] = int(options["seed"])
     if ini("fake_openai_models"):
         options["models"] = ini("fake_openai_models")
+    if ini("fake_openai_rules"):
+        options["rules"] = ini("fake_openai_rules")
     for marker in reversed(list(node.iter_markers(MARKER))):
         if len(marker.args) > 1:
             pytest.fail("@pytest.mark.fake_openai takes one engine, and everything else by name", pytrace=False)
         options.update(marker.kwargs)
         if marker.args:
             options["engine"] = marker.args[0]
+    if isinstance(options.get("rules"), (str, PathLike)):
+        options["rules"] = node.path.parent / options["rules"]  # a file beside the test
     return options

@@ -100,6 +100,40 @@ def test_the_seed_of_the_module(fake_openai):
     run(source, ini=ini).assert_outcomes(passed=4)
 
 
+def test_rules_of_files(run, pytester) -> None:
+    pytester.makefile(".yaml", everywhere="- {when: {text: a}, reply: by the file}\n")
+    pytester.makefile(".yaml", here="- {when: {text: b}, reply: beside the test}\n", broken="- replay: x\n")
+    source = (
+        ASK
+        + """
+def test_of_the_configuration(openai_client):
+    assert ask(openai_client, "a") == "by the file"
+    with pytest.raises(antiphon.NotFoundError):
+        ask(openai_client, "b")
+
+@pytest.mark.fake_openai(rules="here.yaml", strict=False)
+def test_of_the_marker(openai_client):
+    assert ask(openai_client, "b") == "beside the test"
+    assert ask(openai_client, "a") == "a"
+
+@pytest.mark.fake_openai(rules="broken.yaml")
+def test_broken(openai_client): ...
+
+@pytest.mark.fake_openai(rules="nowhere.yaml")
+def test_nowhere(openai_client): ...
+"""
+    )
+    ini = "fake_openai_engine = echo\nfake_openai_rules = everywhere.yaml\nfake_openai_strict = true\n"
+    result = run(source, ini=ini)
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*broken.yaml:1:3: there is no 'replay' here; did you mean 'reply'?",
+            "*No such file or directory: *nowhere.yaml'",
+        ]
+    )
+
+
 def test_every_test_may_have_one_unasked(run) -> None:
     source = (
         ASK
