@@ -70,6 +70,8 @@ class ModelConfig:
     """How a stream is asked for. `infer`: the server does not stream, and its one answer is told piece by piece."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Sent with every request to its servers."""
+    roots: str | None = field(default=None, metadata={"path": True})
+    """A PEM file with more certificates to trust, for servers at `https://` and `grpcs://`."""
     forward_headers: tuple[str, ...] = ()
     """Headers of callers that are passed on. `authorization` is passed on only where it is named here."""
     template: str | None = field(default=None, metadata={"path": "maybe"})

@@ -6,6 +6,7 @@ model may have run already it must not: an answer costs time and money, and a to
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -252,6 +253,8 @@ def reason(error: object) -> str:
     texts: list[str] = []
     while error is not None and len(texts) < 8:
         texts.append(str(error))
+        if isinstance(error, OSError) and error.errno is not None:
+            texts.append(os.strerror(error.errno))
         error = error.__cause__ if isinstance(error, BaseException) else None
     found = _REASONS.findall("; ".join(texts))
     return found[-1].strip().lower() if found else "the connection failed"

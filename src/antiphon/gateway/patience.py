@@ -8,6 +8,7 @@ begin another.
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -200,7 +201,9 @@ def hurried(flow: Flow[T], seconds: float) -> Flow[T]:
         while True:
             try:
                 if isinstance(step, Send):
-                    result = yield Send(step.request, timeout, stream=step.stream)
+                    sooner = copy(step)
+                    sooner.timeout = timeout
+                    result = yield sooner
                 elif isinstance(step, Await):
                     result = yield Await(asyncio.wait_for(step.awaitable, seconds))
                 else:

@@ -20,7 +20,7 @@ def connect(url: str, config: ModelConfig) -> Oip:
     """What asks the server at `url` for a model: `http://`, `https://`, `grpc://`, or `grpcs://` for gRPC with TLS.
 
     Nothing is sent before the first question. Raises `ValueError` for an address of another kind, `ImportError` for
-    gRPC where grpcio is not installed.
+    gRPC where grpcio is not installed, `OSError` for certificates that cannot be read.
     """
     opened = SCHEMES.get(urlsplit(url).scheme)
     if opened is None:
@@ -39,6 +39,7 @@ def _rest(url: str, config: ModelConfig) -> Oip:
         timeout=transport_timeout(config.patience),
         stream=config.stream,
         pipeline=config.pipeline,
+        roots=config.roots,
     )
 
 
@@ -51,6 +52,7 @@ def _grpc(url: str, config: ModelConfig) -> Oip:
         name=config.name,
         connect=config.patience.connect,
         pipeline=config.pipeline,
+        roots=config.roots,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ...kernel.errors import APIConnectionError
+from ...kernel.errors import APIConnectionError, APIStatusError, APITimeoutError
 from ...kernel.flow import Read
 from ...kernel.sse import Decoder
 from ..errors import broken, failed, lost, message_of, reason
@@ -30,7 +30,7 @@ _leaving: set[asyncio.Task[Any]] = set()
 class Events:
     """The answers in a streamed response. `read` makes them of decoded events, and raises `ValueError` for others."""
 
-    __slots__ = ("_ahead", "_decoder", "_ended", "_loop", "_model", "_pieces", "_read", "_said")
+    __slots__ = ("_ahead", "_decoder", "_ended", "_failure", "_loop", "_model", "_pieces", "_read", "_said")
 
     def __init__(self, model: str, response: Response, read: Callable[[Any], InferResponse]) -> None:
         self._model = model
@@ -39,6 +39,7 @@ class Events:
         self._decoder = Decoder()
         self._ended = False
         self._said = False
+        self._failure: APIStatusError | None = None
         self._ahead: list[InferResponse] | None = None
         try:
             self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
@@ -51,10 +52,9 @@ class Events:
             self._ahead = yield from self._next()
         except APIConnectionError as error:
             self.close()
-            # MLServer says in this way only that a model failed, or that there is none.
-            if error.__cause__ is None or "Timeout" not in type(error.__cause__).__name__:
-                return False
-            raise lost(self._model, error) from error
+            if isinstance(error, APITimeoutError):
+                raise lost(self._model, error) from error
+            return False  # MLServer says in this way only that a model failed, or that there is none
         except BaseException:
             self.close()
             raise
@@ -68,11 +68,15 @@ class Events:
             return []
         try:
             return (yield from self._next())
+        except APITimeoutError as error:
+            raise lost(self._model, error) from error
         except APIConnectionError as error:
             raise broken(self._model, reason(error)) from error
 
     def _next(self) -> Flow[list[InferResponse]]:
         decoder = self._decoder
+        if self._failure is not None:
+            raise self._failure
         while True:
             piece = yield Read(self._pieces)
             if piece is None:
@@ -80,9 +84,17 @@ class Events:
                 if decoder.close():
                     raise broken(self._model, "its last event is not whole")
                 return []
-            found = [self._answer(data) for data, _ in decoder.data(piece) if data != b"[DONE]"]
+            found: list[InferResponse] = []
+            try:
+                for data, _ in decoder.data(piece):
+                    if data != b"[DONE]":
+                        found.append(self._answer(data))
+                        self._said = True
+            except APIStatusError as error:
+                if not found:
+                    raise
+                self._failure = error  # what came before it is heard first
             if found:
-                self._said = True
                 return found
 
     def _answer(self, data: bytes) -> InferResponse:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -39,7 +40,8 @@ class Grpc:
 
     `headers` go with every call as metadata. `name` is what errors call its model, where that is not what the server
     calls it. `connect` is how long is waited for a connection, in seconds. `pipeline` is for pipelines of Seldon's.
-    Raises `ImportError`, which says how to install it, where grpcio is not there.
+    `roots` is the path of a PEM file with what is trusted in place of the usual. Raises `ImportError`, which says how
+    to install it, where grpcio is not there, `OSError` for a file that cannot be read.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Grpc:
         name: str | None = None,
         connect: float | None = None,
         pipeline: bool = False,
+        roots: str | None = None,
     ) -> None:
         parts = urlsplit(url)
         self.target = parts.netloc
@@ -58,6 +61,7 @@ class Grpc:
         self._grpc = _library()
         self._name = name
         self._connect = connect
+        self._roots = None if roots is None else Path(roots).read_bytes()
         self._suffix = ".pipeline" if pipeline else ""
         self._routed = any(key == "seldon-model" for key, _ in self.headers)
         self._streams = True
@@ -222,7 +226,7 @@ class Grpc:
         if self._connect is not None:
             options.append(("grpc.min_reconnect_backoff_ms", max(int(self._connect * 1000), 1)))  # how long a try lasts
         if self.secure:
-            credentials = self._grpc.ssl_channel_credentials()
+            credentials = self._grpc.ssl_channel_credentials(self._roots)
             return _Channel(self._grpc.aio.secure_channel(self.target, credentials, options))
         return _Channel(self._grpc.aio.insecure_channel(self.target, options))
 

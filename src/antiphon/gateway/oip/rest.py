@@ -6,6 +6,7 @@ when it first matters.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -14,6 +15,7 @@ import orjson
 from ...kernel.errors import APIConnectionError, APIStatusError
 from ...kernel.flow import Send
 from ...kernel.http import Headers, Request
+from ...transports.network import NetworkTransport
 from ..errors import broken, failed, impossible, lost, message_of, refused
 from .bodies import LENGTH, answer_of, binary_body, json_body, pays, response_of, scalars, unsayable
 from .events import Events, rest_of
@@ -24,7 +26,7 @@ from .protocol import NOTHING, One, identified, kind_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ...kernel.flow import Flow
+    from ...kernel.flow import Flow, World
     from ...kernel.http import Response
     from .messages import InferRequest, InferResponse
     from .protocol import Answers
@@ -49,7 +51,8 @@ class Rest:
 
     `headers` go with every request. `name` is what errors call its model, where that is not what the server calls it.
     `stream` is how streams are asked for: `infer_stream`, `generate`, `infer` for one answer in place of a stream, and
-    `auto` for what the server and the model are good for. `pipeline` is for pipelines of Seldon's.
+    `auto` for what the server and the model are good for. `pipeline` is for pipelines of Seldon's. `roots` is the path
+    of a PEM file with more to trust: then connections are of its own. Raises `OSError` for a file that cannot be read.
     """
 
     def __init__(
@@ -61,12 +64,16 @@ class Rest:
         timeout: Any = None,
         stream: str = "auto",
         pipeline: bool = False,
+        roots: str | None = None,
     ) -> None:
         parts = urlsplit(url)
         self.origin = f"{parts.scheme}://{parts.netloc}"
         self.prefix = parts.path.rstrip("/")
         self.timeout = timeout
         self.headers = Headers({"content-type": "application/json", **(headers or {})})
+        self._over = None if roots is None else NetworkTransport(trust_env=False, follow_redirects=False, verify=roots)
+        if roots is not None:
+            Path(roots).read_bytes()  # it is read when it is needed, and should be missed now
         self._name = name
         self._stream = "infer" if pipeline else stream
         self._family = "pipelines" if pipeline else "models"
@@ -142,7 +149,9 @@ class Rest:
         self._forget(model)
 
     def close(self) -> None:
-        """Nothing is held here: connections are those of whoever sends."""
+        """Connections are those of whoever sends, mostly."""
+        if self._over is not None:
+            self._over.close()
 
     # Streams
 
@@ -285,17 +294,22 @@ class Rest:
             headers = Headers.of([*headers.pairs, *asked.headers])
         request = Request("POST", self.prefix + path, "", headers, body, self.origin)
         try:
-            response: Response = yield Send(request, self.timeout, stream=stream)
+            response: Response = yield self._sending(request, stream=stream)
         except APIConnectionError as error:
             raise lost(self._called(asked.model), error) from error
         return response
+
+    def _sending(self, request: Request, *, stream: bool = False) -> Send:
+        if self._over is None:
+            return Send(request, self.timeout, stream=stream)
+        return _Over(self._over, request, self.timeout, stream=stream)
 
     def _send(self, method: str, path: str, body: bytes = b"", model: str | None = None) -> Flow[Response]:
         request = Request(method, self.prefix + path, "", self.headers, body, self.origin)
         again = method == "GET"  # a connection that was kept may turn out to be closed; to ask twice changes nothing
         while True:
             try:
-                response: Response = yield Send(request, self.timeout)
+                response: Response = yield self._sending(request)
             except APIConnectionError as error:
                 failure = lost(self._called(model), error)
                 if not again or failure.status_code != 502:
@@ -312,7 +326,7 @@ class Rest:
 
     def _is(self, path: str) -> Flow[bool]:
         try:
-            response = yield Send(Request("GET", self.prefix + path, "", self.headers, b"", self.origin), self.timeout)
+            response = yield self._sending(Request("GET", self.prefix + path, "", self.headers, b"", self.origin))
         except APIConnectionError:
             return False
         return bool(response.status == 200)
@@ -329,6 +343,22 @@ class Rest:
     def _model(self, name: str, version: str | None) -> str:
         path = f"/v2/{self._family}/{quote(name, safe='')}"
         return path if version is None else f"{path}/versions/{quote(version, safe='')}"
+
+
+class _Over(Send):
+    """A request that goes over connections of its own."""
+
+    __slots__ = ("transport",)
+
+    def __init__(self, transport: NetworkTransport, request: Request, timeout: Any, *, stream: bool) -> None:
+        super().__init__(request, timeout, stream=stream)
+        self.transport = transport
+
+    def perform(self, world: World) -> Response:
+        return self.transport.send(self.request, self.timeout, self.stream)
+
+    async def aperform(self, world: World) -> Response:
+        return await self.transport.asend(self.request, self.timeout, self.stream)
 
 
 def _metadata(said: Mapping[str, Any], model: str) -> ModelMetadata:
