@@ -89,7 +89,7 @@ def cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
     try:
         cassette = Cassette(path, **options)
         interception = Interception(cassette, **ours)
-    except CassetteError as error:
+    except (CassetteError, OSError) as error:
         pytest.fail(str(error), pytrace=False)
     except (TypeError, ValueError) as error:
         pytest.fail(f"The options of the cassette cannot be used: {error}", pytrace=False)

@@ -453,7 +453,9 @@ def test_a_stream_that_was_left_says_so_when_it_is_read_on(path: Path) -> None:
     with Cassette(path, "once", upstream=FakeOpenAI("echo", latency=(0.0, 0.2))) as cassette:
         recorded = read(cassette, 2)
     assert "cut: it was left here" in path.read_text()
-    assert read(Cassette(path, "none"), 2) == recorded
+    cassette = Cassette(path, "none")
+    assert read(cassette, 2) == recorded
+    assert cassette.misses == []
     with pytest.raises(antiphon.APIError, match="The recording ends here, before the stream does"):
         read(Cassette(path, "none"), 99)
 
@@ -492,10 +494,52 @@ def test_an_upstream_has_an_address_and_a_key_of_its_own() -> None:
     assert sent.url == "https://host.test/api/v1/models?a=1"
     assert sent.headers.pairs == [("authorization", "Bearer theirs"), ("accept-encoding", "identity")]
     assert Upstream("http://host.test:8000").addressed(request).url == "http://host.test:8000/v1/models?a=1"
-    assert Upstream("http://host.test/openai").addressed(request).url == "http://host.test/openai/v1/models?a=1"
+    assert (
+        Upstream("http://host.test/v1beta/openai/").addressed(request).url
+        == "http://host.test/v1beta/openai/models?a=1"
+    )
+    assert Upstream().addressed(request).url == request.url
     for wrong in ("host.test", "ftp://host.test", "http://", "http://host.test/?a=1"):
         with pytest.raises(ValueError, match="an upstream is an address"):
             Upstream(wrong)
+
+
+def test_where_the_host_has_its_api_does_not_matter(path: Path) -> None:
+    from antiphon.kernel.flow import World
+
+    class There(World):
+        closed = False
+
+        def send(self, request: Request, timeout: Any, stream: bool) -> Response:
+            assert request.url == "https://host.test/api/v3/chat/completions"
+            return Response(
+                200,
+                Headers({"content-type": "application/json"}),
+                iter([b'{"choices":[{"message":{"content":"Hi"}}]}']),
+            )
+
+        asend = World.asend
+
+        def close(self) -> None:
+            self.closed = True
+
+    there = There()
+    with Cassette(path, "once", upstream=Upstream("https://host.test/api/v3", transport=there)) as cassette:
+        assert ask(cassette) == "Hi"
+    assert there.closed
+    assert "url: https://host.test/v1/chat/completions\n" in path.read_text()
+    assert ask(Cassette(path, "strict")) == "Hi"
+
+
+def test_secrets_in_a_form_of_an_address_are_not_written(path: Path) -> None:
+    from antiphon.transports.handler import HandlerTransport
+
+    kind = Headers({"content-type": "application/x-www-form-urlencoded"})
+    body = b"grant_type=exchange&subject_token=abc&client_secret=x%20y&password=p"
+    with Cassette(path, "once", upstream=counting(said("one"))) as cassette:
+        HandlerTransport(cassette).send(Request("POST", "/oauth", "", kind, body), None, False)
+    fields = yaml.safe_load(path.read_text())["exchanges"][0]["request"]["form"]
+    assert [each["text"] for each in fields] == ["exchange", "SCRUBBED", "SCRUBBED", "SCRUBBED"]
 
 
 # Several at once

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -126,6 +127,9 @@ def request_body(body: bytes | Any, content_type: str) -> dict[str, Any]:
             return {"form": form}
     if isinstance(body, Spooled):
         return {"digest": _digest(body)}
+    if kind == "application/x-www-form-urlencoded" and isinstance(body, bytes) and body.isascii():
+        fields = parse_qsl(body.decode(), keep_blank_values=True)
+        return {"form": [{"name": name, "text": text} for name, text in fields]}
     if not isinstance(body, bytes):
         body = body.read()
     found = _json(body)

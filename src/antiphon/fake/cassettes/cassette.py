@@ -202,13 +202,13 @@ class Cassette:
         return self._refuse(sought)
 
     def _asked(self, request: Request) -> dict[str, Any]:
-        """A request as it is recorded."""
+        """A request as it is recorded: to whom it went, and what was asked for, wherever that is there."""
         kept = request_body(request.body, request.headers.get("content-type") or "")
         sent = self._upstream.addressed(request) if isinstance(self._upstream, Upstream) else request
         query = f"?{self._scrubber.query(sent.query)}" if sent.query else ""
         asked: dict[str, Any] = {
             "method": request.method,
-            "url": self._scrubber.text(f"{sent.origin}{sent.path}{query}"),
+            "url": self._scrubber.text(f"{sent.origin}{request.path}{query}"),
         }
         headers = {
             name: self._scrubber.header(name, value) for name, value in kept_request_headers(request.headers).items()
@@ -243,8 +243,8 @@ class Cassette:
                 yield Pause(after / speed)
             yield renamed(piece, replaced)
         if recording.cut is not None:
+            # No miss: clients read a little on when they leave.
             message = f"The recording ends here, before the stream does: {recording.cut}."
-            self._miss(f"{recording.method} {recording.path}: {message}")
             error = NotFoundError.because(message, code="no_recording")
             import orjson
 

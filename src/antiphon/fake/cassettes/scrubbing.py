@@ -25,10 +25,14 @@ Place = tuple["str | int", ...]
 
 _CLEAN: Final = rf"(?!{SCRUBBED}(?![A-Za-z0-9_]))"
 _NAME: Final = re.compile(
-    r"(?:^|[_.-])(?:api[_-]?key|(?:access|auth|refresh|session|security|id|bearer)[_-]?token|client[_-]?secret"
+    r"(?:^|[_.-])(?:api[_-]?key|(?:access|auth|refresh|session|security|subject|actor|id|bearer)[_-]?token|client[_-]?secret"
     r"|secret(?:[_-]?(?:access[_-]?)?key)?|private[_-]?key|pass(?:word|wd|phrase)|authorization|set-cookie|cookie"
     r"|credentials?|openai-organization|openai-project|organization[_-]id|x-amz-[a-z-]*(?:token|signature|credential))$",
     re.IGNORECASE | re.ASCII,
+)
+_VARIABLE: Final = re.compile(
+    r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)(?:_(?:DEV|TEST|STAGING|PROD|\d+))?$",
+    re.IGNORECASE,
 )
 _SCHEMES: Final = re.compile(r"(?i)(basic|bearer|negotiate|digest)\s+(?=\S)")
 
@@ -115,7 +119,7 @@ _RULES: Final = (
             "a secret in an address",
             f"{first}",
             re.compile(
-                rf"{re.escape(first)}(?:sig|signature|key|api[_-]?key|code|token|access_token"
+                rf"{re.escape(first)}(?:sig|signature|key|api[_-]?key|code|token|access_token|password|client_secret"
                 r"|x-(?:amz|goog)-(?:signature|credential|security-token))"
                 rf"={_CLEAN}(?P<value>[^&#\s\"'<>]+)",
                 re.IGNORECASE | re.ASCII,
@@ -136,7 +140,7 @@ _RULES: Final = (
         )
         for name, pattern in (
             ("key", "(?:api|private)[_-]?key"),
-            ("token", "(?:access|auth|refresh|session|security)[_-]?token"),
+            ("token", "(?:access|auth|refresh|session|security|subject|actor|id)[_-]?token"),
             ("secret", "client[_-]?secret"),
             ("passw", "passw(?:or)?d"),
         )
@@ -179,7 +183,7 @@ class Scrubber:
         self._literals: frozenset[str] = frozenset()
         if environment:
             for name, value in os.environ.items():
-                if re.search(r"(?i)key|token|secret|passw|credential", name):
+                if _VARIABLE.search(name):
                     self._learn(value)
 
     def learn(self, headers: Iterable[tuple[str, str]]) -> None:

@@ -26,8 +26,9 @@ _TIMEOUT: Final = Timeout(600.0, connect=10.0)
 class Upstream:
     """Sends requests on to a server that speaks as OpenAI does.
 
-    `url` is where it is, with or without `/v1`; without one a request goes to where it is addressed. `api_key` takes
-    the place of the key that a request brings. Raises `ValueError` for an address that is none.
+    `url` is what clients take as their `base_url`, such as `https://openrouter.ai/api/v1`, or a host alone, which has a
+    `/v1`; without one a request goes to where it is addressed. `api_key` takes the place of the key that a request
+    brings. Raises `ValueError` for an address that is none.
     """
 
     def __init__(self, url: str | None = None, *, api_key: str | None = None, transport: Any = None) -> None:
@@ -57,7 +58,7 @@ class Upstream:
         parts = urlsplit(self.url)
         base = parts.path.rstrip("/")
         path = request.path
-        if base.rpartition("/")[2] == "v1" and path.startswith("/v1/"):
+        if base and path.startswith("/v1/"):
             path = path[3:]
         return request._replace(origin=f"{parts.scheme}://{parts.netloc}", path=base + path)
 
