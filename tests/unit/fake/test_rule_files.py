@@ -152,8 +152,9 @@ def test_the_same_in_json_without_yaml(folder: Path, monkeypatch: pytest.MonkeyP
     fake = FakeOpenAI("echo", rules=folder / "rules.json")
     assert say(fake, "weather?").output_text == "It is cold."
     assert len(fake.rules) == len(data["rules"])
+    (folder / "others.yaml").write_text("- reply: never seen before\n")
     with pytest.raises(ImportError, match=r"pip install 'antiphon\[server\]'"):
-        fake.load_rules(folder / "rules.yaml")
+        fake.load_rules(folder / "others.yaml")
 
 
 def test_every_answer_of_the_schema_is_there() -> None:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import antiphon
 from antiphon import FakeOpenAI
@@ -253,3 +255,41 @@ def test_rules_that_answered_nothing_are_told() -> None:
 def test_what_cannot_be_a_rule_is_refused_when_it_is_made(wrong: Any, told: str) -> None:
     with pytest.raises((TypeError, ValueError), match=told):
         wrong(FakeOpenAI())
+
+
+TEXTS = st.sampled_from(["", "a", "ab", "b"])
+CONDITIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "text": TEXTS | TEXTS.map(exactly) | TEXTS.map(re.compile),
+        "system": TEXTS | TEXTS.map(exactly),
+        "model": st.sampled_from(["m", "n", "m*", "?", re.compile("n")]),
+        "operation": st.sampled_from(["chat.completions.create", "responses.create", "chat.*"]),
+        "headers": st.sampled_from([{"x-a": "a"}, {"x-a": "b"}, {"x-a": re.compile("a|b")}]),
+        "metadata": st.sampled_from([{"k": "v"}, {"k": "w"}]),
+        "tools": st.sampled_from(["t", "u", ["t", "u"]]),
+        "tool_result": st.booleans() | TEXTS,
+    },
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(CONDITIONS, max_size=12), TEXTS, TEXTS, st.sampled_from("mn"), st.sampled_from("ab"), st.booleans())
+def test_the_rule_that_is_found_is_the_first_that_is_met(
+    rules: list[Any], text: str, system: str, model: str, header: str, tools: bool
+) -> None:
+    from antiphon.fake.asked import Asked
+    from antiphon.kernel.http import Headers
+    from antiphon.server.engine import ChatRequest, Tool
+
+    fake = FakeOpenAI()
+    for conditions in rules:
+        fake.when(**conditions).reply("x")
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
+    body = {"metadata": {"k": "v"}}
+    request = ChatRequest(model, messages, body, tools=[Tool("t"), Tool("u")] if tools else ())
+    asked = Asked("chat.completions.create", model, body, Headers({"x-a": header}), request)
+    ranked = sorted(fake.rules, key=lambda rule: (rule.conditions.rank, rule.number), reverse=True)
+    expected = next((rule for rule in ranked if rule.conditions.hold(asked)), None)
+    found = fake.rules.take(asked)
+    assert (None if found is None else found[0]) is expected

@@ -9,6 +9,8 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import antiphon
 from antiphon import FakeOpenAI
@@ -172,7 +174,7 @@ def test_a_request_that_is_sent_again_gets_the_answer_again() -> None:
 
 def test_several_answers_of_a_leg_are_each_conversations_own() -> None:
     fake = FakeOpenAI()
-    script = fake.script().user("hello").fail(503, retry_after=0).fail(429, retry_after=0).reply("At last.")
+    script = fake.script().user("hello").fail(503, retry_after=0.01).fail(429, retry_after=0.01).reply("At last.")
     for number in range(2):
         chat = Chat(fake.client(max_retries=2), {"role": "system", "content": str(number)})
         assert chat.say("hello") == "At last."
@@ -352,3 +354,44 @@ def test_what_cannot_be_a_script_is_refused_when_it_is_made(wrong: Any, told: st
     with pytest.raises((TypeError, ValueError)) as error:
         wrong(FakeOpenAI())
     assert told in str(error.value)
+
+
+LEGS = st.lists(st.tuples(st.sampled_from(["user", "tool"]), st.booleans()), min_size=1, max_size=6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(LEGS, min_size=1, max_size=3), st.randoms(use_true_random=False))
+def test_whoever_says_what_a_script_has_hears_what_it_has(shapes: list[Any], random: Any) -> None:
+    """Several scripts, each played by two conversations, a leg of one after a leg of another."""
+    fake = FakeOpenAI(strict=True)
+    client = fake.client()
+    playing: list[Iterator[None]] = []
+    scripts: list[Any] = []
+    for number, shape in enumerate(shapes):
+        script: Any = fake.script(f"{number}")
+        lines: list[tuple[bool, str, str | None]] = []
+        called = False
+        for place, (kind, calls) in enumerate(shape):
+            said = f"{number}.{place} " if place else f"{number}. "
+            is_tool = kind == "tool" and called
+            script = script.tool(said) if is_tool else script.user(said)
+            # A conversation may not go on without the result of a tool, so only a leg before a tool's calls one.
+            called = calls and place + 1 < len(shape) and shape[place + 1][0] == "tool"
+            answer = None if called else f"answer {number}.{place}"
+            script = script.call_tool("get_weather") if answer is None else script.reply(answer)
+            lines.append((is_tool, said, answer))
+
+        def play(lines: Any = lines) -> Iterator[None]:
+            chat = Chat(client)
+            for is_tool, said, answer in lines:
+                assert (chat.result if is_tool else chat.say)(f"say {said}") == answer
+                yield
+
+        scripts.append(script)
+        playing += [play(), play()]
+    while playing:
+        one = random.choice(playing)
+        if next(one, one) is one:
+            playing.remove(one)
+    for script in scripts:
+        script.assert_played(times=2)
