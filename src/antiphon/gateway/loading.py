@@ -122,7 +122,8 @@ def _toml(text: str, file: str, base: Path | None) -> Source:
 
     def line_of(way: Way) -> int:
         while way and way not in lines:
-            way = way[:-1]
+            alone = (*way[:-1], "url")  # another way to write `urls`
+            way = alone if way[-1] == "urls" and alone in lines else way[:-1]
         return lines.get(way, 1)
 
     return Source(data, file, line_of, base)

@@ -76,10 +76,8 @@ class Reader:
         way: Way = ("models", name)
         if isinstance(value, str):
             value = {"urls": [value]}
-        if isinstance(value, Mapping) and "url" in value:
-            if "urls" in value:
-                self.wrong((*way, "url"), "either url or urls is written, not both")
-            value = {("urls" if key == "url" else key): each for key, each in value.items()}
+        if isinstance(value, Mapping) and "url" in value and "urls" in value:
+            self.wrong((*way, "url"), "either url or urls is written, not both")
         return self.record(ModelConfig, value, way, f"the model {name}", hidden=("name",))
 
     def record(self, cls: type, value: Any, way: Way, what: str, hidden: Sequence[str] = ()) -> dict[str, Any]:
@@ -93,8 +91,8 @@ class Reader:
         hints = _hints(cls)
         given: dict[str, Any] = {}
         for key, each in value.items():
-            name = str(key).replace("-", "_")
-            if name not in known:
+            name = _ALIASES.get(str(key), str(key).replace("-", "_"))
+            if name not in known or (name != key and key in _ALIASES and cls is not ModelConfig):
                 self.wrong((*way, str(key)), f"{what} has no such setting; {_meant(name, list(known), top=not way)}")
                 continue
             found = self.value(hints[name], each, (*way, str(key)))
@@ -293,6 +291,7 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), type(value).__name__)
 
 
+_ALIASES: Final = {"url": "urls"}
 _WHAT: Final[dict[type, str]] = {Patience: "patience", TensorConfig: "a tensor", KeyConfig: "a key"}
 _SIMPLE: Final[dict[Any, Callable[[Reader, Any, Way], Any]]] = {
     str: Reader.text,

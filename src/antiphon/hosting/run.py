@@ -245,7 +245,7 @@ def serve_until_signalled(
             ready()
 
         # Those beside it first: when its patience is over, the first cuts whatever came after it.
-        others = [Embedded(RSGI(each, max_body=max_body), place) for each, place in beside]
+        others = [Embedded(RSGI(each, world=world, max_body=max_body), place) for each, place in beside]
         running: list[asyncio.Task[None]] = []
         for each in others:
             begun = asyncio.Event()
