@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ..kernel.errors import AuthenticationError, PermissionDeniedError
 from ..kernel.http import json_response
 from ..version import __version__
-from .sessions import Sessions, answered
+from .sessions import Sessions, answered, opened
 
 if TYPE_CHECKING:
     from ..kernel.dialogue import Dialogue
@@ -113,7 +113,7 @@ class Door:
             except AuthenticationError as error:
                 return error.to_response()
             if fake is not None:
-                return fake.dialogue(request)
+                return opened(fake, request)
         return self._server.dialogue(request)
 
     def __repr__(self) -> str:

@@ -10,11 +10,12 @@ from ..kernel.flow import Step, World
 from ..kernel.http import Response
 
 if TYPE_CHECKING:
+    from ..kernel.dialogue import Dialogue, Turn
     from ..kernel.flow import Flow
     from ..kernel.http import Request
     from . import FakeOpenAI
 
-__all__ = ("HEADER", "ISSUED", "Sessions", "answered", "key_of")
+__all__ = ("HEADER", "ISSUED", "Sessions", "answered", "key_of", "opened")
 
 HEADER: Final = "x-antiphon-test"
 """The header that says whose a request is, for clients whose key cannot be chosen."""
@@ -84,6 +85,34 @@ def answered(fake: FakeOpenAI, request: Request) -> Response | Flow[Response]:
     if isinstance(answer, Response):
         return _body_elsewhere(answer, world)
     return _elsewhere(answer, world)
+
+
+def opened(fake: FakeOpenAI, request: Request) -> Dialogue | Response:
+    """A websocket of a fake behind a server that is not its own, or the refusal of one."""
+    dialogue, world = fake.dialogue(request), fake.world
+    return dialogue if type(world) is World or isinstance(dialogue, Response) else _Dialogue(dialogue, world)
+
+
+class _Dialogue:
+    """A dialogue whose time passes in a world."""
+
+    def __init__(self, dialogue: Dialogue, world: World) -> None:
+        self._dialogue = dialogue
+        self._world = world
+
+    def begun(self) -> Turn | None:
+        return self._there(self._dialogue.begun())
+
+    def heard(self, message: bytes) -> Turn | None:
+        return self._there(self._dialogue.heard(message))
+
+    def ended(self) -> None:
+        self._dialogue.ended()
+
+    def _there(self, turn: Turn | None) -> Turn | None:
+        if turn is None or not hasattr(turn.said, "send"):
+            return turn
+        return turn._replace(said=_steps(turn.said, self._world))
 
 
 class _There(Step[Any]):

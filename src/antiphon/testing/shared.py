@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..fake.door import HEALTH, health
-from ..fake.sessions import HEADER, ISSUED, Sessions, answered, key_of
+from ..fake.sessions import HEADER, ISSUED, Sessions, answered, key_of, opened
 from ..kernel.errors import AuthenticationError
 from .environment import pointing_at
 
@@ -53,7 +53,7 @@ class Shared:
     def dialogue(self, request: Request) -> Dialogue | Response:
         """Open a websocket, or refuse to."""
         try:
-            return self._of(request).dialogue(request)
+            return opened(self._of(request), request)
         except AuthenticationError as error:
             return error.to_response()
 
