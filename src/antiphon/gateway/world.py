@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..kernel.flow import World
 from ..kernel.http import Request, Response
+from ..kernel.loops import in_trio
 from ..server.clock import RealClock
 from ..transports.network import NetworkTransport
+
+if TYPE_CHECKING:
+    from .connections import Connections
 
 __all__ = ("NetworkClock", "NetworkWorld", "leave")
 
@@ -43,28 +47,41 @@ dropped is lost, and nobody can tell whether a model has run for it.
 
 
 class NetworkWorld(World):
-    """A world that sends over HTTP."""
+    """A world that sends over HTTP: with `transport`, or over connections of its own.
+
+    Those of an event loop are ours (`connections`), and those of blocking callers pyreqwest's.
+    """
 
     def __init__(self, transport: Any = None) -> None:
-        self.transport = (
-            NetworkTransport(
+        self.connections: Connections | None = None
+        if transport is None:
+            transport = NetworkTransport(
                 trust_env=False,
                 follow_redirects=False,
                 max_connections=None,
                 max_keepalive_connections=_KEPT,
                 keepalive_expiry=_IDLE,
             )
-            if transport is None
-            else transport
-        )
+            self.connections = _connections()
+        self.transport = transport
 
     def send(self, request: Request, timeout: Any, stream: bool) -> Response:
         answer: Response = self.transport.send(request, timeout, stream)
         return answer
 
     async def asend(self, request: Request, timeout: Any, stream: bool) -> Response:
+        if self.connections is not None and not in_trio():
+            return await self.connections.send(request, timeout, stream)
         answer: Response = await self.transport.asend(request, timeout, stream)
         return answer
+
+
+def _connections() -> Connections | None:
+    try:
+        from .connections import Connections
+    except ImportError:  # without httptools
+        return None
+    return Connections(_KEPT, _IDLE)
 
 
 class NetworkClock(RealClock):

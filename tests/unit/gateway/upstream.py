@@ -56,7 +56,7 @@ class Upstream:
         try:
             if self.pause:
                 yield Pause(self.pause)
-        except GeneratorExit:
+        except BaseException:
             self.left.set()
             raise
         finally:
@@ -71,7 +71,7 @@ class Upstream:
                 if self.pause:
                     yield Pause(self.pause)
                 yield b"data: " + json.dumps(said(word)).encode() + b"\n\n"
-        except GeneratorExit:
+        except BaseException:
             self.left.set()
             raise
         finally:
