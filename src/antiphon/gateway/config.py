@@ -66,8 +66,8 @@ class ModelConfig:
     kinds: frozenset[str] = frozenset()
     """What it does: `chat`, `embeddings`, `images` …; empty: what its convention says."""
     convention: str = "auto"
-    stream: Literal["auto", "infer", "infer_stream", "generate", "grpc"] | str = "auto"
-    """How a stream is asked for. `infer`: the server does not stream, and its one answer is told piece by piece."""
+    stream: Literal["auto", "infer", "infer_stream", "generate"] | str = "auto"
+    """How a stream is asked for over REST; `auto`: as the server and the model want it. `infer`: the server does not stream, and its one answer is told piece by piece."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Sent with every request to its servers."""
     roots: str | None = field(default=None, metadata={"path": True})

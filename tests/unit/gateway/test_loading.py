@@ -121,7 +121,7 @@ hash = 3
         (8, "models.chat.urls[4]", "an address of a server has no query"),
         (8, "models.chat.urls[5]", "grpc://x:8001 would be one"),
         (9, "models.chat.concurrency", "a number from 1 on was expected, not 0"),
-        (10, "models.chat.stream", "auto, infer, infer_stream, generate or grpc was expected, not the number 3"),
+        (10, "models.chat.stream", "auto, infer, infer_stream or generate was expected, not the number 3"),
         (11, "models.chat.fallbacks[0]", "a model cannot stand in for itself"),
         (11, "models.chat.fallbacks[1]", "there is no model caht; did you mean chat?"),
         (13, "models.chat.patience.first", "a number was expected, not the text 'soon'"),
@@ -256,7 +256,7 @@ def test_data_has_the_shape_of_the_file() -> None:
 def uncommented() -> str:
     lines = (re.sub(r"^#(?=\[\[|[a-z_]+ = )", "", line) for line in example().splitlines())
     text = "\n".join(lines)
-    return re.sub(r"certificate = .*|private_key = .*", "", text)
+    return re.sub(r"certificate = .*|private_key = .*|roots = .*", "", text)
 
 
 def test_the_example_loads_as_it_is_and_with_all_its_lines() -> None:
@@ -270,7 +270,7 @@ def test_the_example_has_every_setting_and_tells_the_defaults() -> None:
     models = data["models"]
     seen: dict[type, set[str]] = {
         GatewayConfig: {*data, "certificate", "private_key"},
-        ModelConfig: {key for model in models.values() for key in model},
+        ModelConfig: {"roots", *(key for model in models.values() for key in model)},
         Patience: set(models["*"]["patience"]),
         TensorConfig: {key for tensor in models["chat"]["inputs"] for key in tensor},
         KeyConfig: set(data["keys"][0]),
