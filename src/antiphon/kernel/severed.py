@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 __all__ = ("How", "Severed")
 
@@ -16,6 +16,9 @@ class Severed(Exception):
     closed. In process the client sees `APIConnectionError`, and code that is intercepted the error of its library. A
     host ends the connection as nearly so as it can; `sent` are bytes of the answer's head that go out before.
     """
+
+    status_code: ClassVar[int] = 444
+    """What logs say in place of a status."""
 
     def __init__(self, how: How, sent: bytes = b"") -> None:
         super().__init__(

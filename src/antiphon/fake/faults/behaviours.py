@@ -189,7 +189,7 @@ class Delay(Behaviour):
         if self.most is not None:
             seconds(self, "most")
             if self.most < self.seconds:
-                raise ValueError(f"most of latency is not less than seconds, {self.seconds:g}, as {self.most:g} is")
+                raise ValueError(f"latency: most is at least as long as seconds, {self.seconds:g}, not {self.most:g}")
 
     def before(self, scene: Scene) -> Flow[Response | None]:
         yield Pause(self.seconds if self.most is None else scene.random.uniform(self.seconds, self.most))
@@ -251,7 +251,7 @@ def checked_headers(part: Part) -> None:
     if given is not None and not (
         isinstance(given, Mapping) and all(isinstance(each, str) for pair in given.items() for each in pair)
     ):
-        raise TypeError(f"headers of {part.name} map names to texts, not {given!r}")
+        raise TypeError(f"{part.name}: headers map names to texts, not {given!r}")
 
 
 _LIMITS: Final = {
@@ -320,7 +320,7 @@ class ReturnResponse(Behaviour):
     def __post_init__(self) -> None:
         integer(self, "status", 200, 599)
         if not isinstance(self.body, (str, bytes)):
-            raise TypeError(f"body of response is a text or bytes, not {self.body!r}")
+            raise TypeError(f"response: body is a text or bytes, not {self.body!r}")
         checked_headers(self)
 
     def before(self, scene: Scene) -> Flow[Response | None]:

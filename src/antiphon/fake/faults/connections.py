@@ -43,7 +43,7 @@ class _Break(Behaviour):
         choice(self, "where", "before", "during", "after")
         integer(self, "events")
         if self.events and self.where != "after":
-            raise ValueError(f"events of {self.name} is for where='after', not {self.where!r}")
+            raise ValueError(f"{self.name}: events is for where='after', not {self.where!r}")
 
     def suits(self, seen: Any) -> bool:
         return seen.streams or not self.events

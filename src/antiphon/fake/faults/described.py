@@ -90,18 +90,28 @@ def trigger_of(data: Mapping[str, Any] | Sequence[Any] | str) -> Trigger:
     if not isinstance(data, Mapping):
         raise TypeError(f"a trigger is an object with a type, a list of them, or a text, not {data!r}")
     given = dict(data)
-    kind = given.pop("type", Matching.name)
+    kind = _kind(given.pop("type", Matching.name))
     read = _TRIGGERS.get(kind)
     if read is not None:
         return read(given)
     made = TRIGGERS.get(kind)
     if made is None:
-        raise ValueError(f"there is no trigger {kind!r}{_near(kind, (*TRIGGERS, *_TRIGGERS))}")
+        raise ValueError(f"{_missing(kind, 'trigger')}{_near(kind, (*TRIGGERS, *_TRIGGERS))}")
     return _made(made, given)
+
+
+def _kind(name: Any) -> str:
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"a type is a text, not {name!r}")
+    return name or ""
 
 
 def _all(triggers: Sequence[Trigger]) -> Trigger:
     return Always() if not triggers else triggers[0] if len(triggers) == 1 else All(tuple(triggers))
+
+
+def _missing(kind: str, what: str) -> str:
+    return f"there is no {what} {kind!r}" if kind else f"a {what} has a type"
 
 
 def _near(name: Any, known: Sequence[str]) -> str:
@@ -144,13 +154,13 @@ def _behaviour(data: Any) -> Behaviour:
     if not isinstance(data, Mapping):
         raise TypeError(f"a behaviour is an object with a type, not {data!r}")
     given = dict(data)
-    kind = given.pop("type", None)
+    kind = _kind(given.pop("type", None))
     read = _BEHAVIOURS.get(kind)
     if read is not None:
         return read(given)
     made = BEHAVIOURS.get(kind)
     if made is None:
-        raise ValueError(f"there is no fault {kind!r}{_near(kind, tuple(BEHAVIOURS))}")
+        raise ValueError(f"{_missing(kind, 'fault')}{_near(kind, tuple(BEHAVIOURS))}")
     behaviour: Behaviour = _made(made, given)
     return behaviour
 

@@ -151,12 +151,12 @@ class Struck(tuple[Stage, ...]):
 class AtWork:
     """A fault that is set in a fake."""
 
-    def __init__(self, fault: Fault, clock: Clock, seed: int | str) -> None:
+    def __init__(self, fault: Fault, clock: Clock, seed: str) -> None:
         self.fault = fault
         self.strikes = 0
         """How many requests it has struck."""
         self._clock = clock
-        self._seed = f"{seed} {fault}"
+        self._seed = seed
         self._memory: dict[str, Any] = {}
         self._place = 0
         self._begin()

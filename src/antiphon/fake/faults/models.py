@@ -223,7 +223,7 @@ def _others(value: Any, random: Random, *, named: bool) -> Any:
     if isinstance(value, str):
         return _other(value, random) if named else _ID.sub(lambda found: _other(found[0], random), value)
     if named and value.__class__ is int:
-        return int(_other(str(value), random))
+        return int(_other(str(abs(value)), random)) * (-1 if value < 0 else 1)
     return value
 
 
@@ -233,7 +233,7 @@ def _other(given: str, random: Random) -> str:
     kept = prefix[0] if prefix else ""
     rest = given[len(kept) :]
     hexadecimal = re.fullmatch(r"[0-9a-f-]+", rest) is not None
-    while any(c.isalnum() for c in rest):
+    while any(c.isascii() and c.isalnum() for c in rest):
         made = kept + "".join(_another(c, place, random, hexadecimal) for place, c in enumerate(rest))
         if made != given:
             return made
@@ -241,10 +241,10 @@ def _other(given: str, random: Random) -> str:
 
 
 def _another(c: str, place: int, random: Random, hexadecimal: bool) -> str:
+    if not c.isascii() or not c.isalnum():
+        return c
     if c.isdigit():
         return random.choice("123456789" if place == 0 else "0123456789")
-    if not c.isascii() or not c.isalpha():
-        return c
     letters = "abcdef" if hexadecimal else "abcdefghijklmnopqrstuvwxyz"
     return random.choice(letters if c.islower() else letters.upper())
 

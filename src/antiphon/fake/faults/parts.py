@@ -69,7 +69,7 @@ def integer(part: Part, name: str, least: int = 0, most: int | None = None) -> N
     value = getattr(part, name)
     if value.__class__ is not int or value < least or (most is not None and value > most):
         wanted = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} of {part.name} is a whole number, {wanted}, not {value!r}")
+        raise ValueError(f"{part.name}: {name} is a whole number, {wanted}, not {value!r}")
 
 
 def number(part: Part, name: str, least: float = 0.0, most: float | None = None) -> None:
@@ -77,14 +77,14 @@ def number(part: Part, name: str, least: float = 0.0, most: float | None = None)
     value = getattr(part, name)
     if value.__class__ not in (int, float) or not least <= value <= (float("inf") if most is None else most):
         wanted = f"at least {least:g}" if most is None else f"from {least:g} to {most:g}"
-        raise ValueError(f"{name} of {part.name} is a number, {wanted}, not {value!r}")
+        raise ValueError(f"{part.name}: {name} is a number, {wanted}, not {value!r}")
 
 
 def seconds(part: Part, name: str) -> None:
     """Check a time in seconds, at most a day."""
     value = getattr(part, name)
     if value.__class__ not in (int, float) or not 0 <= value <= DAY:
-        raise ValueError(f"{name} of {part.name} is a number of seconds from 0 to {DAY:g}, not {value!r}")
+        raise ValueError(f"{part.name}: {name} is a number of seconds from 0 to {DAY:g}, not {value!r}")
 
 
 def text(part: Part, name: str) -> None:
@@ -92,11 +92,11 @@ def text(part: Part, name: str) -> None:
     value = getattr(part, name)
     default: Any = type(part).__dataclass_fields__[name].default  # type: ignore[attr-defined]
     if not isinstance(value, str) and value is not default:
-        raise TypeError(f"{name} of {part.name} is a text, not {value!r}")
+        raise TypeError(f"{part.name}: {name} is a text, not {value!r}")
 
 
 def choice(part: Part, name: str, *several: str) -> None:
     """Check that a setting is one of several words."""
     value = getattr(part, name)
     if value not in several:
-        raise ValueError(f"{name} of {part.name} is {', '.join(several[:-1])} or {several[-1]}, not {value!r}")
+        raise ValueError(f"{part.name}: {name} is {', '.join(several[:-1])} or {several[-1]}, not {value!r}")

@@ -63,11 +63,11 @@ class Faults:
         """Have these go wrong from now on, and nothing else; each counts from the first request."""
         made = [_fault(each, when) for each in faults]
         self.switched = tuple(made)
-        return self._put([self._begun(each) for each in made])
+        return self._put([self._begun(each, place) for place, each in enumerate(made)])
 
     def add(self, given: Faulty, *, when: When | None = None) -> AtWork:
         """Have this go wrong besides."""
-        made = self._begun(_fault(given, when))
+        made = self._begun(_fault(given, when), len(self._set))
         self._put([*self._set, made])
         return made
 
@@ -84,7 +84,7 @@ class Faults:
         """Go back to what was given in the beginning."""
         self._asked = {}
         self.switched = tuple(self._given)
-        self._put([self._begun(each) for each in self._given])
+        self._put([self._begun(each, place) for place, each in enumerate(self._given)])
 
     def __iter__(self) -> Iterator[AtWork]:
         return iter(self._set)
@@ -95,10 +95,11 @@ class Faults:
     def __repr__(self) -> str:
         return f"<Faults: {'; '.join(map(str, self._set)) or 'none'}>"
 
-    def _begun(self, made: Fault) -> AtWork:
+    def _begun(self, made: Fault, place: object) -> AtWork:
         from .fault import AtWork
 
-        return AtWork(made, self._server.clock, self._server.seed)
+        # Faults beside each other have dice of their own; the same fault in the same place, the same.
+        return AtWork(made, self._server.clock, f"{self._server.seed} {place}")
 
     def _put(self, faults: Iterable[AtWork]) -> list[AtWork]:
         with self._lock:
@@ -145,7 +146,7 @@ class Faults:
                 if asked is None:
                     if len(self._asked) >= _REMEMBERED:
                         self._asked.pop(next(iter(self._asked)))
-                    asked = self._asked[line] = self._begun(_fault(line))
+                    asked = self._asked[line] = self._begun(_fault(line), line)
                 faults = (*faults, asked)
             return [strike for each in faults if (strike := each.strike(seen)) is not None]
 

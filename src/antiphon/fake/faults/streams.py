@@ -6,14 +6,14 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from ...kernel.flow import Pause
+from ...kernel.flow import Pause, Step
 from ...kernel.http import Response
 from ...kernel.spool import Spooled
 from .behaviours import MESSAGES, Behaviour, relayed
 from .parts import integer, seconds, text
 
 if TYPE_CHECKING:
-    from ...kernel.flow import Step
+    from ...kernel.flow import World
     from .behaviours import Scene
     from .triggers import Seen
 
@@ -225,6 +225,18 @@ class Reorder(_Stream):
         return mixed
 
 
+class _Apart(Step[None]):
+    """Nothing happens, and what was before it is not what comes behind it."""
+
+    __slots__ = ()
+
+    def perform(self, world: World) -> None:
+        return
+
+    async def aperform(self, world: World) -> None:
+        return
+
+
 @dataclass(frozen=True, repr=False)
 class Split(Behaviour):
     """The bytes come in pieces of `size`, wherever that cuts: within a character, within the end of an event. With
@@ -244,14 +256,15 @@ class Split(Behaviour):
 
     def altered(self, answer: Response, scene: Scene) -> Response:
         body = whole(answer)
-        pause = Pause(self.seconds)  # so that a host writes each piece for itself
+        # A step between them has a host write each piece for itself.
+        apart: Step[Any] = Pause(self.seconds) if self.seconds else _Apart()
 
         def feed(piece: bytes) -> Iterable[bytes | Step[Any]]:
             place = 0
             while place < len(piece):
                 size = self.size if self.most is None else scene.random.randint(self.size, self.most)
                 yield piece[place : place + size]
-                yield pause
+                yield apart
                 place += size
 
         return answer._replace(body=relayed(answer.body if body is None else [body], feed))
