@@ -465,6 +465,24 @@ def test_sessions_do_not_meet(served: tuple[FakeOpenAI, httpx2.Client, str]) -> 
     http.delete("/sessions")
 
 
+def test_the_server_of_a_session_of_tests_leads_to_the_test_s_own_fake() -> None:
+    from antiphon.hosting.run import serve_in_background
+    from antiphon.testing.shared import Shared
+
+    shared, one, two = Shared(), FakeOpenAI("echo"), FakeOpenAI("echo")
+    with serve_in_background(shared) as server, httpx2.Client(base_url=f"{server.url}/_antiphon") as http:
+        assert http.get("/health").json()["status"] == "ok"  # without a key, and without a test
+        with shared.lent(one) as first, shared.lent(two) as second:
+            for key, reply in ((first, "first"), (second, "second")):
+                keyed = {"authorization": f"Bearer {key}"} if reply == "first" else {"x-antiphon-test": key}
+                assert http.post("/rules", json={"when": {}, "reply": reply}, headers=keyed).status_code == 201
+                client = OpenAI(base_url=server.base_url, api_key=key)
+                assert client.responses.create(model="gpt-5", input="Hello").output_text == reply
+                assert http.get("/journal", headers=keyed).json()["total"] == 1
+            assert http.get("/journal").status_code == 401  # whose?
+        assert (len(one.rules), len(two.rules)) == (1, 1)
+
+
 def test_sessions_are_for_ports() -> None:
     assert "a fake on a port" in refusal(FakeOpenAI(), "POST", "/sessions", {}, status=404)
 
