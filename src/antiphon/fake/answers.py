@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import Parameter, isawaitable, iscoroutinefunction, signature
-from mimetypes import guess_type
 from pathlib import Path
 from string import Formatter
 from types import GeneratorType
@@ -298,6 +297,8 @@ def _response(value: Any, pinned: bool) -> Any:
     if isinstance(value, Response):
         return _Fixed(lambda request: value)
     if isinstance(value, Path):
+        from mimetypes import guess_type
+
         data, kind = _file(value), guess_type(value.name)[0] or "application/octet-stream"
     elif isinstance(value, (bytes, bytearray)):
         data, kind = bytes(value), "application/octet-stream"

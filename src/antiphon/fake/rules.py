@@ -14,7 +14,6 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from re import Pattern
@@ -48,17 +47,20 @@ def families_of(given: Mapping[str, Any]) -> tuple[str, ...]:
     ]
     if isinstance(wanted, str) and not any(c in "*?[" for c in wanted):
         if not found and wanted not in _operations():
-            near = get_close_matches(wanted, _operations(), 1)
-            raise ValueError(
-                f"there is no operation {wanted!r}" + (f"; did you mean {near[0]!r}?" if near else ", such as "
-                "'chat.completions.create'")
-            )  # fmt: skip
+            raise ValueError(f"there is no operation {wanted!r}{_meant(wanted)}")
         return tuple(found) or (OTHERS,)
     if any(_means(wanted, each) and family_of(each) == OTHERS for each in _operations()):
         found.append(OTHERS)
     if not found:
         raise ValueError(f"there is no operation as {wanted!r} says")
     return tuple(found)
+
+
+def _meant(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, _operations(), 1)
+    return f"; did you mean {near[0]!r}?" if near else ", such as 'chat.completions.create'"
 
 
 def _operations() -> Mapping[str, object]:
@@ -91,7 +93,7 @@ class Answering:
         """Answer with what `fake.answers` has made."""
         raise NotImplementedError
 
-    def reply(self, *answers_: Any, times: int = 1) -> Self:
+    def reply(self, *values: Any, times: int = 1) -> Self:
         """Answer with these, one after the other, each `times` times.
 
         In a conversation an answer is a text, a list of pieces that are streamed as they are, a message, a call of a
@@ -104,11 +106,11 @@ class Answering:
         Without `operation` or `model` among the conditions, texts and functions answer conversations only. Raises
         `TypeError` or `ValueError` for what cannot be an answer.
         """
-        if not answers_:
+        if not values:
             raise TypeError("reply needs an answer")
         if times.__class__ is not int or times < 1:
             raise ValueError(f"times is how often each is given, at least 1, not {times!r}")
-        for each in answers_:
+        for each in values:
             answer = answers.reply(each, self.families, self.pinned)
             for _ in range(times):
                 self.add(answer)
@@ -540,8 +542,8 @@ class Rules:
         from .scripts import explained
 
         lines, answered = [str(asked)], False
-        for script, answers_, told in explained(self.scripts, asked):
-            answered = answered or answers_
+        for script, would, told in explained(self.scripts, asked):
+            answered = answered or would
             lines.append(f"  {script}: {told}")
         for rule in self.ranked():
             why = [*rule.conditions.differences(asked), *rule.asides(asked)]
