@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,8 +29,20 @@ def gateway_to(*running: Any, **options: Any) -> Gateway:
     return Gateway(models={"chat": model(*(each.url for each in running), **options)})
 
 
+_CLIENTS: list[openai.OpenAI] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while _CLIENTS:
+        _CLIENTS.pop().close()
+
+
 def official(running: Any, **options: Any) -> openai.OpenAI:
-    return openai.OpenAI(base_url=running.base_url, api_key="none", max_retries=0, **options)
+    client = openai.OpenAI(base_url=running.base_url, api_key="none", max_retries=0, **options)
+    _CLIENTS.append(client)
+    return client
 
 
 def collect(stream: Any, got: list[str]) -> None:
