@@ -149,7 +149,8 @@ def protocol(backends: Mapping[str, Backend], *, passed: bool) -> Filter:
                 )
             own = _OWN.get((request.method, path.rstrip("/")))
             if own is not None:
-                return own(backends)
+                answer: Response | Flow[Response] = own(backends)
+                return answer
             return _passed_on(request, backends)
 
         return handle
@@ -267,9 +268,10 @@ def _sent(server: Rest, request: Request, found: re.Match[str], config: ModelCon
     headers = Headers.of([*told, *kept])
     sent = Request(request.method, f"{path}{found['call']}", request.query, headers, content, server.origin)
     try:
-        return (yield Send(sent, server.timeout, stream=True))
+        answer: Response = yield Send(sent, server.timeout, stream=True)
     except APIConnectionError as error:
         raise lost(config.name, error) from error
+    return answer
 
 
 def _pieces(body: HeldBody[Any]) -> Generator[bytes | Step[Any], Any, None]:

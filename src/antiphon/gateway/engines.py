@@ -133,8 +133,8 @@ class _Once:
 
     def more(self) -> Flow[list[InferResponse]]:
         parts, self._parts = self._parts, []
+        yield from ()
         return parts
-        yield
 
     def close(self) -> None:
         """Nothing is open."""
@@ -293,8 +293,9 @@ def _images(request: ChatRequest, follows: Convention, name: str) -> list[str]:
         content: Any = message.get("content")
         if not isinstance(content, (list, tuple)):
             continue
-        for place, part in enumerate(content):
-            kind = "text" if isinstance(part, str) else part.get("type", "text")
+        parts: Sequence[Any] = content
+        for place, part in enumerate(parts):
+            kind: str = "text" if isinstance(part, str) else part.get("type", "text")
             if kind in ("text", "refusal"):
                 continue
             where = f"messages[{at}].content[{place}]"
@@ -302,7 +303,7 @@ def _images(request: ChatRequest, follows: Convention, name: str) -> list[str]:
                 raise BadRequestError.because(
                     f"Invalid '{where}': the model `{name}` does not read parts of type '{kind}'.", param=where
                 )
-            url: str = part["image_url"]["url"]
+            url: str = dict(part)["image_url"]["url"]
             if not url.startswith("data:") or ";base64," not in url[:100]:
                 raise BadRequestError.because(
                     f"Invalid '{where}': the model `{name}` reads pictures only as 'data:' addresses with base64 in "

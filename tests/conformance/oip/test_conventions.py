@@ -166,12 +166,13 @@ def test_the_rest_of_the_api_over_them(client: openai.OpenAI) -> None:
     assert first.output_text == "echo: hello there"
     events = list(client.responses.create(model="local", input="one two", previous_response_id=first.id, stream=True))
     assert "".join(each.delta for each in events if each.type == "response.output_text.delta") == "echo: one two"
-    assistant = client.beta.assistants.create(model="local")
-    run = client.beta.threads.create_and_run_poll(
+    beta: Any = client.beta
+    assistant = beta.assistants.create(model="local")
+    run = beta.threads.create_and_run_poll(
         assistant_id=assistant.id, thread={"messages": [{"role": "user", "content": "hi you"}]}
     )
     assert run.status == "completed"
-    message: Any = client.beta.threads.messages.list(run.thread_id).data[0].content[0]
+    message: Any = beta.threads.messages.list(run.thread_id).data[0].content[0]
     assert message.text.value == "echo: hi you"
 
 

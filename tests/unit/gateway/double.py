@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -88,7 +88,7 @@ def _data(body: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def asked_through(
     double: Callable[[Request], Response], config: GatewayConfig | None = None, **options: Any
-) -> Iterator[openai.OpenAI]:
+) -> Generator[openai.OpenAI]:
     """The official client of a gateway to the double, whose model is called `m`."""
     with serve_in_background(double) as server:
         models = {"m": ModelConfig("m", (server.url,), **options)}

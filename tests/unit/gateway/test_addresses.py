@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -32,7 +32,7 @@ def chatting() -> Double:
 
 
 @contextmanager
-def served(upstream: Any, *names: str, **options: Any) -> Iterator[str]:
+def served(upstream: Any, *names: str, **options: Any) -> Generator[str]:
     with serve_in_background(upstream) as server:
         models = {name: ModelConfig(name, (server.url,), **options) for name in names}
         gateway = Gateway(GatewayConfig(models=models, protocol=True))

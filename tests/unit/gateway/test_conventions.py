@@ -62,7 +62,8 @@ def spoken(*texts: str) -> Any:
 
 def metadata(inputs: str, outputs: str = "", **more: Any) -> ModelMetadata:
     def specs(text: str) -> tuple[TensorSpec, ...]:
-        return tuple(TensorSpec(*each.split(":")[:2], tuple(json.loads(each.split(":")[2]))) for each in text.split())
+        told = (each.split(":") for each in text.split())
+        return tuple(TensorSpec(name, datatype, tuple(json.loads(shape))) for name, datatype, shape in told)
 
     return ModelMetadata("m", specs(inputs), specs(outputs), **more)
 
@@ -286,9 +287,8 @@ def test_calls_of_tools_are_read_from_text_and_streamed() -> None:
         none = client.chat.completions.create(model="m", messages=ASKED, tools=[TOOL], tool_choice="none")
         assert none.choices[0].message.content == text
         assert "weather" not in double.asked["text_input"]
-        response = client.responses.create(
-            model="m", input="hi", tools=[{"type": "function", **TOOL["function"], "strict": False}]
-        )
+        flat: Any = {"type": "function", **TOOL["function"], "strict": False}
+        response = client.responses.create(model="m", input="hi", tools=[flat])
         kinds = [each.type for each in response.output]
         assert kinds == ["message", "function_call"]
 

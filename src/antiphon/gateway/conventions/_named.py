@@ -55,7 +55,7 @@ class NamedInputs(Convention):
         options |= {"max_tokens": question.limit or MAX_TOKENS, "seed": question.seed, "stop": question.stop or None}
         told = {self.names.get(name, name): value for name, value in options.items() if value is not None}
         told[self.stream_name] = question.stream
-        return told | self.flags
+        return {**told, **self.flags}
 
     def _input(self, name: str, value: Any) -> Tensor | None:
         if name not in self.inputs:

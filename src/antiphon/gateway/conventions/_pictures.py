@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PIL.Image import Image
+    from PIL.Image import Image as Picture
 
     from ...server.engine import ImageRequest
     from ..oip.messages import InferResponse, Tensor
@@ -67,7 +67,7 @@ def _file(told: str | bytes, request: ImageRequest) -> bytes:
     return _encoded(image, request)
 
 
-def _drawn(tensor: Tensor) -> list[Image]:
+def _drawn(tensor: Tensor) -> list[Picture]:
     """The pictures of a tensor: `[n, h, w, c]`, `[n, c, h, w]`, `[h, w, c]`, `[c, h, w]` or `[h, w]`."""
     from PIL import Image
 
@@ -85,7 +85,7 @@ def _drawn(tensor: Tensor) -> list[Image]:
         raise ValueError(f"the output {tensor.name!r} has pictures of {channels} channels")
     samples = _bytes_of(tensor)
     size = channels * height * width
-    images: list[Image] = []
+    images: list[Picture] = []
     for at in range(0, count * size, size):
         pixels = samples[at : at + size]
         if planes:
@@ -107,7 +107,7 @@ def _bytes_of(tensor: Tensor) -> bytes:
     return bytes(min(255, max(0, round((value + shift) * scale))) for value in data)
 
 
-def _encoded(image: Image, request: ImageRequest) -> bytes:
+def _encoded(image: Picture, request: ImageRequest) -> bytes:
     from PIL import Image
 
     if request.format == "svg":

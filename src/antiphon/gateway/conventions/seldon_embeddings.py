@@ -42,7 +42,7 @@ class SeldonEmbeddings(Convention):
         options = {name: value for name, value in request.body.items() if name not in _OURS and value is not None}
         if request.dimensions is not None:
             options["dimensions"] = request.dimensions
-        parameters = dict.fromkeys(("llm_parameters", "embedding_parameters"), options)
+        parameters = {"llm_parameters": options, "embedding_parameters": options}
         return self.asking([Tensor.of("input", *inputs)], parameters)
 
     def vectors(self, response: InferResponse, count: int) -> Sequence[Sequence[float]] | dict[str, Any]:

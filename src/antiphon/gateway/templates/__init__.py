@@ -140,8 +140,8 @@ def _compiled(source: str, name: str) -> Any:
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _generation()], autoescape=False
     )
     environment.filters["tojson"] = _tojson
-    environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = _now
+    functions: dict[str, Any] = {"raise_exception": _raise, "strftime_now": _now}
+    environment.globals.update(functions)
     try:
         return environment.from_string(source)
     except TemplateSyntaxError as error:

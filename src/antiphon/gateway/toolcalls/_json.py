@@ -58,7 +58,7 @@ def calls_in(text: str, known: Container[str] | None = None) -> list[Called] | N
         name = told.get("name", inner if isinstance(inner, str) else None)
         if not isinstance(name, str) or not name or (known is not None and name not in known):
             return None
-        arguments = next((told[key] for key in _ARGUMENTS if told.get(key) is not None), {})
+        arguments: Any = next((told[key] for key in _ARGUMENTS if told.get(key) is not None), {})
         key = item.get("id")
         calls.append(Called(name, arguments, key if isinstance(key, str) and key else None))
     return calls or None

@@ -55,9 +55,7 @@ def create(call: Call) -> Reply:
     return _answer(found, model, len(texts), used, encode)
 
 
-def _when_ready(
-    vectors: Flow[list[list[float]]], model: str, expected: int, used: int, encode: bool
-) -> Flow[dict[str, Any]]:
+def _when_ready(vectors: Flow[Any], model: str, expected: int, used: int, encode: bool) -> Flow[dict[str, Any]]:
     return _answer((yield from vectors), model, expected, used, encode)
 
 

@@ -266,7 +266,7 @@ def _answer(plan: _Plan) -> Reply:
 _EVENTS = Headers.of([("content-type", "text/event-stream; charset=utf-8")])
 
 
-def _when_drawn(plan: _Plan, files: Flow[list[bytes]]) -> Flow[dict[str, Any]]:
+def _when_drawn(plan: _Plan, files: Flow[Any]) -> Flow[dict[str, Any]]:
     return _whole(plan, (yield from _files(plan, files)))
 
 
