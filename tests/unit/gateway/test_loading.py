@@ -329,3 +329,18 @@ def test_every_key_has_the_line_it_stands_on(top: dict[str, Any], tables: list[d
     assert {way: found[way] for way in lines} == lines
     expected = set(ways(data, ())) - {()}
     assert set(found) == expected
+
+
+def test_the_guide_has_every_setting_and_its_default() -> None:
+    text = (ROOT / "docs" / "gateway.md").read_text()
+    rows = dict(re.findall(r"^\| (`[^|]+`) \| ([^|]*) \|", text, re.MULTILINE))
+    told = {name: default.strip() for names, default in rows.items() for name in re.findall(r"`(\w+)`", names)}
+    hidden = {"name", "keys", "models", "discovered"}
+    for cls in (GatewayConfig, ModelConfig, KeyConfig):
+        for each in dataclasses.fields(cls):
+            if each.name in hidden:
+                continue
+            assert each.name in told, f"{cls.__name__}.{each.name}"
+            if isinstance(each.default, (bool, int, float)) or (isinstance(each.default, str) and each.default):
+                value = tomllib.loads(f"value = {told[each.name].strip('`')}")["value"]
+                assert value == each.default, each.name
