@@ -333,7 +333,7 @@ def test_every_key_has_the_line_it_stands_on(top: dict[str, Any], tables: list[d
 
 def test_the_guide_has_every_setting_and_its_default() -> None:
     text = (ROOT / "docs" / "gateway.md").read_text()
-    rows = dict(re.findall(r"^\| (`[^|]+`) \| ([^|]*) \|", text, re.MULTILINE))
+    rows = dict(re.findall(r"^\| (`[^|]+`) \|([^|]*)\|", text, re.MULTILINE))
     told = {name: default.strip() for names, default in rows.items() for name in re.findall(r"`(\w+)`", names)}
     hidden = {"name", "keys", "models", "discovered"}
     for cls in (GatewayConfig, ModelConfig, KeyConfig):
