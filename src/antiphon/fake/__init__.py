@@ -267,7 +267,8 @@ class FakeOpenAI:
     def another(self, **changes: Any) -> FakeOpenAI:
         """A fake that is made as this one was, apart from `changes`, with a state and a clock of its own."""
         clock = VirtualClock(self.clock.now()) if isinstance(self.clock, VirtualClock) else None
-        return FakeOpenAI(**{**self._given, "store": None, "clock": clock, **changes})
+        options: dict[str, Any] = {**self._given, "store": None, "clock": clock, **changes}
+        return FakeOpenAI(**options)
 
     # What it answers
 

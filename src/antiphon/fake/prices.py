@@ -53,7 +53,7 @@ def table() -> Table:
     """The prices that come with the package, read when they are first asked for."""
     import orjson
 
-    told: dict[str, Any] = orjson.loads((files(__package__) / "prices.json").read_bytes())
+    told: dict[str, Any] = orjson.loads((files("antiphon.fake") / "prices.json").read_bytes())
     models = {name: Price(**price) for group in ("models", "assumed") for name, price in told[group].items()}
     return Table(told["as_of"], models, frozenset(told["assumed"]))
 
@@ -67,9 +67,10 @@ class Prices:
     """
 
     def __init__(self, given: Mapping[str, Any] | None = None) -> None:
-        if given is not None and not isinstance(given, Mapping):
-            raise TypeError(f"prices is a mapping from models to prices, not {given!r}")
-        named = {str(name): _price(name, price) for name, price in (given or {}).items()}
+        told: Any = {} if given is None else given  # nobody has looked at it yet
+        if not isinstance(told, Mapping):
+            raise TypeError(f"prices is a mapping from models to prices, not {told!r}")
+        named = {str(name): _price(name, price) for name, price in told.items()}
         self.given = dict(sorted(named.items(), key=lambda each: -sum(c not in "*?[]" for c in each[0])))
         """Prices that were given, the most particular first."""
 

@@ -12,14 +12,14 @@ session it names by its key or by `x-antiphon-test`, and otherwise about the ser
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ...kernel.errors import APIStatusError, InternalServerError, PermissionDeniedError
 from ...kernel.http import Headers, Response
 from ..door import PREFIX
-from . import about, asserts, clock, faults, journal, rules, sessions, state, verdict  # noqa: F401  # they register
 from .operations import answer_of, found
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from ..door import Door
 
 __all__ = ("answer",)
+
+GROUPS: Final = ("journal", "asserts", "verdict", "rules", "faults", "state", "clock", "sessions", "about")
+"""The files that register operations, in the order of the documentation."""
+
+for _group in GROUPS:
+    import_module(f".{_group}", __package__)
 
 log = logging.getLogger("antiphon.fake")
 

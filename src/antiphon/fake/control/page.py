@@ -35,7 +35,7 @@ _TITLES: Final = {
 @cache
 def page() -> Response:
     """The page as a response."""
-    home = files(__package__)
+    home = files("antiphon.fake.control")
     style = (home / "page.css").read_text("utf-8")
     script = (home / "page.js").read_text("utf-8")
     groups: dict[str, list[Operation]] = {}
