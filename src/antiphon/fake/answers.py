@@ -382,6 +382,8 @@ def reply(value: Any, families: Iterable[str], pinned: bool) -> Answer:
     engines: dict[str, Any] = {}
     first: Exception | None = None
     for family in families:
+        if family == OTHERS and engines:
+            break  # a pattern such as `responses.*`: what fits its conversations is meant for them
         try:
             engines[family] = _engine(family, value, pinned)
         except (TypeError, ValueError) as error:
@@ -400,7 +402,6 @@ def _said(value: Any) -> tuple[str | None, tuple[str, ...]] | None:
     return None
 
 
-_WRITTEN: Final = ("transcriptions", OTHERS)
 _FIELDS: Final = ("text", "model", "system", "tool_result", "turn")
 
 
@@ -431,7 +432,7 @@ def template(text: str, families: Iterable[str], pinned: bool, pattern: re.Patte
         numbered = [] if found is None else [found.group(), *(each or "" for each in found.groups())]
         return text.format(*numbered, **named)
 
-    meant = [name for name in families if name == CONVERSATIONS or (pinned and name in _WRITTEN)]
+    meant = [name for name in families if name == CONVERSATIONS or (pinned and name == "transcriptions")]
     if not meant:
         raise TypeError("templates are for what is answered with a text: conversations and transcriptions")
     return reply(filled, meant, True)._replace(told=f"template({text!r})")

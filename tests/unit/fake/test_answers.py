@@ -236,6 +236,19 @@ def test_a_pattern_may_be_for_everything() -> None:
             ask()
 
 
+def test_what_fits_the_conversations_of_a_pattern_is_for_them() -> None:
+    fake = FakeOpenAI()
+    fake.when(operation="responses.*").reply("Hello")
+    fake.when(operation="chat.*").reply(lambda request: request.user_text)
+    caller = ours(fake)
+    first = caller.responses.create(model="gpt-5", input="x")
+    assert first.output_text == "Hello"
+    assert caller.responses.retrieve(first.id).id == first.id
+    assert list(caller.chat.completions.list()) == []
+    fake.when(operation="files.content").reply("a text")
+    assert caller.files.content("file-1").text == "a text"
+
+
 def test_a_rule_without_an_operation_is_for_what_engines_answer() -> None:
     fake = FakeOpenAI("echo", embeddings=lambda texts: [[1.0] for _ in texts])
     fake.when(headers={"x-case": "one"}).fail(503)

@@ -356,6 +356,35 @@ def test_what_cannot_be_a_script_is_refused_when_it_is_made(wrong: Any, told: st
     assert told in str(error.value)
 
 
+async def test_over_http_many_at_once_and_over_a_websocket() -> None:
+    import asyncio
+
+    fake = FakeOpenAI("echo")
+    script = fake.script().user("go").reply("Where to?").user("home").reply("There.")
+    async with fake.start(port=0) as server, openai.AsyncOpenAI(api_key="any", base_url=server.base_url) as client:
+
+        async def converse(number: int) -> list[str]:
+            messages: list[Any] = [{"role": "user", "content": f"go {number}"}]
+            for text in ("home", ""):
+                stream: Any = await client.chat.completions.create(model="m", messages=messages, stream=True)
+                said = "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
+                messages += [{"role": "assistant", "content": said}, {"role": "user", "content": text}]
+            return [each["content"] for each in messages if each["role"] == "assistant"]
+
+        assert await asyncio.gather(*map(converse, range(20))) == [["Where to?", "There."]] * 20
+        script.assert_played(times=20)
+        connection: Any
+        async with client.responses.connect() as connection:
+            previous: dict[str, str] = {}
+            for text in ("go", "home"):
+                await connection.response.create(model="m", input=text, **previous)
+                async for event in connection:
+                    if event.type == "response.completed":
+                        previous = {"previous_response_id": event.response.id}
+                        break
+    script.assert_played(times=21)
+
+
 LEGS = st.lists(st.tuples(st.sampled_from(["user", "tool"]), st.booleans()), min_size=1, max_size=6)
 
 
