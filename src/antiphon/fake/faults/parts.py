@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
@@ -17,13 +17,13 @@ DAY: Final = 86_400.0
 class Part:
     """A thing with a name and settings: the fields of a dataclass, the first being the main one."""
 
-    name: ClassVar[str]
+    name: ClassVar[str] = "own"
     """What it is called in JSON, in a header and on the command line."""
 
     def settings(self) -> dict[str, Any]:
         """The settings that are not as they would be anyway."""
         found: dict[str, Any] = {}
-        for each in fields(self):  # type: ignore[arg-type]
+        for each in _fields(self):
             value = getattr(self, each.name)
             if value != each.default:
                 found[each.name] = value
@@ -35,7 +35,7 @@ class Part:
 
     def __str__(self) -> str:
         told = self.settings()
-        first = next((each.name for each in fields(self)), "")  # type: ignore[arg-type]
+        first = next((each.name for each in _fields(self)), "")
         rest = ", ".join(f"{name}={value!r}" for name, value in told.items() if name != first)
         main = repr(getattr(self, first)) if first and getattr(self, first) is not None else ""
         return f"{self.called()}({', '.join(filter(None, (main, rest)))})"
@@ -45,6 +45,11 @@ class Part:
         return type(self).__name__
 
     __repr__ = __str__
+
+
+def _fields(part: Part) -> tuple[Any, ...]:
+    """The settings of a part; one of somebody's own may be no dataclass."""
+    return fields(part) if is_dataclass(part) else ()
 
 
 def _plain(value: Any) -> Any:

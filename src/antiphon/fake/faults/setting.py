@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...server.app import Server
     from ...server.engine import ChatRequest
     from ...server.turns import Turn
+    from ..fuzz import Fuzzing, Varied
     from ..journal import Exchange
     from .fault import AtWork, Fault, Faulty, Strike
     from .triggers import When
@@ -42,6 +43,8 @@ class Faults:
         """Faults that clients asked for, by the lines they were told in."""
         self.switched: tuple[Fault, ...] = ()
         """What was set last."""
+        self.fuzzing: Fuzzing | None = None
+        """What varies answers within what is legal."""
         self._header = header
         self._filtering = False
         server.mount("chaos", self._chaos)
@@ -83,8 +86,14 @@ class Faults:
     def reset(self) -> None:
         """Go back to what was given in the beginning."""
         self._asked = {}
+        self.fuzzing = None
         self.switched = tuple(self._given)
         self._put([self._begun(each, place) for place, each in enumerate(self._given)])
+
+    def vary(self, fuzzing: Fuzzing | None) -> None:
+        """Have answers varied within what is legal, or no more."""
+        self.fuzzing = fuzzing
+        self._fit()
 
     def __iter__(self) -> Iterator[AtWork]:
         return iter(self._set)
@@ -110,7 +119,7 @@ class Faults:
 
     def _fit(self) -> None:
         """Stand in the way of requests where there is a reason to."""
-        wanted = bool(self._set) or self._header
+        wanted = bool(self._set) or self._header or self.fuzzing is not None
         if wanted != self._filtering:
             self._filtering = wanted
             self._server.inject(self if wanted else None)
@@ -122,7 +131,8 @@ class Faults:
 
         def faulty(request: Request) -> Response | Flow[Response]:
             line = request.headers.get(HEADER) if self._header else None
-            if line is None and not self._set:
+            fuzzing = self.fuzzing
+            if line is None and not self._set and fuzzing is None:
                 return handler(request)
             exchange = under_way.get()
             if exchange is None or request.method == "OPTIONS":  # whether a browser may ask is another question
@@ -131,7 +141,10 @@ class Faults:
                 struck = self._struck(request, exchange, line)
             except (TypeError, ValueError) as error:
                 return self._server.answer(partial(_refused, error), request)
-            return self._strike(struck, request, exchange, handler) if struck else handler(request)
+            varied = None if fuzzing is None else fuzzing.draw(exchange.operation)
+            if not struck and varied is None:
+                return handler(request)
+            return self._strike(struck, varied, request, exchange, handler)
 
         return faulty
 
@@ -150,10 +163,13 @@ class Faults:
                 faults = (*faults, asked)
             return [strike for each in faults if (strike := each.strike(seen)) is not None]
 
-    def _strike(self, struck: list[Strike], request: Request, exchange: Exchange, handler: Handler) -> Flow[Response]:
+    def _strike(
+        self, struck: list[Strike], varied: Varied | None, request: Request, exchange: Exchange, handler: Handler
+    ) -> Flow[Response]:
         from .fault import Struck
 
-        exchange.fault = Struck(each.stage for each in struck)
+        if struck:
+            exchange.fault = Struck(each.stage for each in struck)
         for each in struck:
             each.scene.seal = partial(self._sealed, request)
             answer: Any = yield from each.behaviour.before(each.scene)
@@ -162,11 +178,14 @@ class Faults:
         else:
             for each in struck:
                 request = each.behaviour.request(request, each.scene)
-            if any(each.behaviour.twists for each in struck):
-                exchange.twist = partial(_twisted, struck)
+            twisting = [each for each in struck if each.behaviour.twists]
+            if twisting or varied is not None:
+                exchange.twist = partial(_twisted, twisting, varied)
             answer = handler(request)
             if answer.__class__ is GeneratorType:
                 answer = yield from answer
+        if varied is not None:
+            answer = varied.altered(answer)
         for each in struck:
             answer = each.behaviour.altered(answer, each.scene)
         return answer  # type: ignore[no-any-return]
@@ -199,7 +218,9 @@ def _several(given: Any) -> list[Any]:
     return list(given) if isinstance(given, Iterable) and not isinstance(given, (str, Mapping)) else [given]
 
 
-def _twisted(struck: list[Strike], turn: Turn, request: ChatRequest) -> Turn:
+def _twisted(struck: list[Strike], varied: Varied | None, turn: Turn, request: ChatRequest) -> Turn:
+    if varied is not None:
+        turn = varied.twist(turn, request)
     for each in struck:
         turn = each.behaviour.twist(turn, request, each.scene)
     return turn

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .triggers import Seen
 
 __all__ = (
+    "Apart",
     "Duplicate",
     "ErrorEvent",
     "Reorder",
@@ -225,7 +226,7 @@ class Reorder(_Stream):
         return mixed
 
 
-class _Apart(Step[None]):
+class Apart(Step[None]):
     """Nothing happens, and what was before it is not what comes behind it."""
 
     __slots__ = ()
@@ -257,7 +258,7 @@ class Split(Behaviour):
     def altered(self, answer: Response, scene: Scene) -> Response:
         body = whole(answer)
         # A step between them has a host write each piece for itself.
-        apart: Step[Any] = Pause(self.seconds) if self.seconds else _Apart()
+        apart: Step[Any] = Pause(self.seconds) if self.seconds else Apart()
 
         def feed(piece: bytes) -> Iterable[bytes | Step[Any]]:
             place = 0
