@@ -176,8 +176,8 @@ def _path_of(node: Any, given: Any) -> Path:
     test: Path = node.path
     beside = test.parent
     if given is not None:
-        path = beside / os.fspath(given)
-        return path if path.suffix in (".yaml", ".yml") else path.with_name(path.name + ".yaml")
+        path: Path = beside / os.fspath(given)
+        return path if path.suffix in (".yaml", ".yml") else Path(f"{path}.yaml")
     name = ".".join(part.name for part in node.listchain() if part.path == test and not isinstance(part, pytest.Module))
     safe = re.sub(r"[^\w.,=\[\]-]+", "-", name)
     if safe != name or len(safe) > _LONGEST:
