@@ -352,12 +352,20 @@ def _next(legs: Sequence[Leg], place: int, told: _Told, part: int) -> int | None
     return after if after > place + 1 and told.gave(legs[after - 1], part) else None
 
 
+def _followed(scripts: Sequence[Script], told: _Told) -> list[tuple[Script, tuple[int, Sequence[str], int]]]:
+    """The scripts that a conversation follows, or has followed until now."""
+    if not told.cuts:  # it begins, and there may be many that it does not begin
+        now = told.until(0)
+        return [(each, (0, (), 0)) for each in scripts if each.legs and each.legs[0].conditions.hold(now)]
+    return [(script, found) for script in scripts if script.legs and (found := _follow(script, told)) is not None]
+
+
 def find(scripts: Sequence[Script], asked: Asked, bound: Callable[[Leg, Stateful], Any]) -> Found | None:
     """The leg that answers, with its engine; where none does, the script that the conversation leaves, if it does."""
     if asked.chat is None:
         return None
     told = _Told(asked, asked.chat)
-    followed = [(script, found) for script in scripts if script.legs and (found := _follow(script, told)) is not None]
+    followed = _followed(scripts, told)
     there = [(script, place) for script, (place, why, _) in followed if not why and place < len(script.legs)]
     if not there:
         if not followed:
@@ -406,7 +414,7 @@ def left(scripts: Sequence[Script], asked: Asked) -> str | None:
     if asked.chat is None:
         return None
     told = _Told(asked, asked.chat)
-    followed = [(script, found) for script in scripts if script.legs and (found := _follow(script, told)) is not None]
+    followed = _followed(scripts, told)
     if not followed:
         return None
     script, (place, differences, _) = max(followed, key=lambda each: each[1][0])
