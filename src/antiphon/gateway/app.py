@@ -92,6 +92,7 @@ class Gateway:
             unknown_fields="allow",
             authentication=self._entered,
             published_limits=False,
+            embedder=self.config.embedder,
             around=None if self.observer is None else self.observer.filter,
         )
         """The server of the API behind it, with its store, clock, ids and engines."""
@@ -131,6 +132,7 @@ class Gateway:
         config = self.config
         self.keys = Keys(config, self._buckets)
         self.keys.store = self.server.store
+        self.server.embedder = config.embedder
         self.discovery = Discovery(config, self._discovered)
         self._build()
 

@@ -36,6 +36,9 @@ def check(config: GatewayConfig, wrong: Wrong) -> None:
     _named(config.discovered, ("models", EVERY), wrong)
     for place, url in enumerate(config.discover):
         _url(url, "oip", ("discover", place), wrong)
+    if config.embedder is not None and config.embedder not in config.models and not config.discover:
+        known = nearest(config.embedder, list(config.models))
+        wrong(("embedder",), f"there is no model {config.embedder}; {known}")
     _keys(config, wrong)
     _tls(config, wrong)
 

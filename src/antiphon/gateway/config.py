@@ -145,6 +145,8 @@ class GatewayConfig:
     """Servers whose whole repository is served, each model by its own name."""
     discovered: ModelConfig = ModelConfig("*")
     """What the models found so are like, but for their names and servers; `[models."*"]` in a file."""
+    embedder: str | None = None
+    """The model by whose vectors vector stores are searched; without one they are searched by words."""
     ready: Literal["all", "any"] = "all"
     """When it is ready: when all of its models are, or when any is."""
     drain_seconds: float = field(default=25.0, metadata=_from(0))

@@ -303,7 +303,8 @@ def _images(request: ChatRequest, follows: Convention, name: str) -> list[str]:
                 raise BadRequestError.because(
                     f"Invalid '{where}': the model `{name}` does not read parts of type '{kind}'.", param=where
                 )
-            url: str = dict(part)["image_url"]["url"]
+            shown: Any = part
+            url: str = shown["image_url"]["url"]
             if not url.startswith("data:") or ";base64," not in url[:100]:
                 raise BadRequestError.because(
                     f"Invalid '{where}': the model `{name}` reads pictures only as 'data:' addresses with base64 in "
