@@ -128,7 +128,7 @@ class Metrics:
         self._lock = threading.RLock()  # finalizers count too, on whatever thread they run
         self._known: dict[tuple[str, tuple[str, ...]], int] = {}
         self._used = 0
-        self._names: Any = None
+        self._names: int | None = None
         self.cells: Any = None
         """Every number, for `Counter` and `Histogram` to add to."""
         self._open()
@@ -165,8 +165,8 @@ class Metrics:
     def close(self) -> None:
         """Let go of the files; they stay, for the other processes."""
         if self._names is not None:
-            self._names.close()
             self._names = None
+            self._closing()
 
     def _place(self, family: Family, labels: tuple[str, ...]) -> int:
         """Where the numbers of these labels are, from now on."""
@@ -194,13 +194,14 @@ class Metrics:
         with open(base.with_suffix(".cells"), "w+b") as file:
             file.truncate(8 * _CELLS)
             self.cells = memoryview(mmap.mmap(file.fileno(), 8 * _CELLS)).cast("d")
-        self._names = open(base.with_suffix(".names"), "wb", buffering=0)  # noqa: SIM115
+        self._names = os.open(base.with_suffix(".names"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        self._closing = weakref.finalize(self, os.close, self._names)
         for key, at in self._known.items():
             self._note(key, at)
 
     def _note(self, key: tuple[str, tuple[str, ...]], at: int) -> None:
         if self._names is not None:
-            self._names.write(orjson.dumps([key[0], key[1], at]) + b"\n")
+            os.write(self._names, orjson.dumps([key[0], key[1], at]) + b"\n")
 
     def _everything(self) -> Iterable[tuple[bool, str, tuple[str, ...], Sequence[float]]]:
         """Every number: whether its process lives, the family, the labels, the cells."""

@@ -42,7 +42,7 @@ _SELDON: Final = re.compile(r"/v2/(?:models|pipelines)/[^/]+(?:/versions/[^/]+)?
 class Note:
     """What is learned about a request while it is answered."""
 
-    __slots__ = ("model", "read", "written")
+    __slots__ = ("model", "over", "read", "written")
 
     def __init__(self) -> None:
         self.model = ""
@@ -50,6 +50,8 @@ class Note:
         self.read: int | None = None
         """Tokens of the question, and of the answer, where anybody counted them."""
         self.written: int | None = None
+        self.over = False
+        """Whether the model has said all, so that whoever leaves now misses nothing."""
 
 
 class Observer:
@@ -118,7 +120,7 @@ class Observer:
             try:
                 yield from body
             except GeneratorExit:
-                status = 499
+                status = status if note.over else 499
                 raise
             except BaseException:
                 status = 500
@@ -198,6 +200,8 @@ class Observer:
                     now = perf_counter()
                     (meters.first if first else meters.between)(now - began)
                     began, first = now, False
+                    if note is not None and b"[DONE]" in item:
+                        note.over = True
                     if b'"usage"' in item:
                         read, written = _COUNTED.search(item), _WRITTEN.search(item)
                         if read is not None and written is not None:
@@ -313,7 +317,10 @@ class _Speaking(_Watched):
                 else:
                     item = turn.send(result)
         except StopIteration:
-            return
+            if note is not None:
+                note.over = True
+            if span is not None:
+                span.complete()
         except BaseException as error:
             if span is not None:
                 span.failed(error)

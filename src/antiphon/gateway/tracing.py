@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from ..kernel.errors import APIError
 from ..kernel.http import Headers
-from ..server.turns import Finish, Usage, Whole
+from ..server.turns import Finish, ToolCall, Usage, Whole
 from ..version import __version__
 
 if TYPE_CHECKING:
@@ -112,11 +112,13 @@ class Tracer:
 class Span:
     """A question to a model that is being answered."""
 
-    __slots__ = ("_reasons", "_span")
+    __slots__ = ("_ends", "_reasons", "_span")
 
     def __init__(self, span: trace.Span) -> None:
         self._span = span
         self._reasons: list[str] = []
+        self._ends = "stop"
+        """Why a turn ends that does not say it."""
 
     def first(self) -> None:
         """The first piece of a stream is there."""
@@ -131,7 +133,9 @@ class Span:
 
     def said(self, piece: Any) -> None:
         """A piece of a turn."""
-        if isinstance(piece, Usage):
+        if isinstance(piece, ToolCall):
+            self._ends = "tool_calls"
+        elif isinstance(piece, Usage):
             self.used(piece.input_tokens, piece.output_tokens)
         elif isinstance(piece, Finish):
             self._reasons.append(piece.reason)
@@ -147,6 +151,10 @@ class Span:
             self._span.set_attribute("gen_ai.response.id", body["id"])
         if isinstance(body.get("model"), str):
             self._span.set_attribute("gen_ai.response.model", body["model"])
+
+    def complete(self) -> None:
+        """A turn is over, and well."""
+        self._reasons = self._reasons or [self._ends]
 
     def answered(self, answer: Response) -> None:
         """The answer of another server of the API."""
