@@ -153,7 +153,7 @@ class MemoryStore:
         documents = self._collections.get(collection)
         return [] if documents is None else list(documents.values())
 
-    def collections(self) -> list[str]:
+    def collections(self) -> Sequence[str]:
         return [name for name, documents in list(self._collections.items()) if documents]
 
     def walk(self, collection: str, after: str | None = None, *, backwards: bool = False) -> Iterator[dict[str, Any]]:

@@ -35,7 +35,7 @@ def call(fake: Any, method: str, path: str, body: Any = None, *, status: int = 2
         answer = run(answer, fake.world)
     assert answer.status == status, answer.body
     if answer.headers.get("content-type") == "application/json":
-        return orjson.loads(answer.body)
+        return answer.json()
     return answer
 
 
