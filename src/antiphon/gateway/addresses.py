@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote
 import orjson
 
 from ..kernel.errors import APIConnectionError, APIStatusError, BadRequestError, InternalServerError, NotFoundError
-from ..kernel.flow import Call, Send
+from ..kernel.flow import Call
 from ..kernel.http import Headers, Request, Response, json_response
 from ..kernel.spool import spooled
 from ..version import __version__
@@ -268,7 +268,7 @@ def _sent(server: Rest, request: Request, found: re.Match[str], config: ModelCon
     headers = Headers.of([*told, *kept])
     sent = Request(request.method, f"{path}{found['call']}", request.query, headers, content, server.origin)
     try:
-        answer: Response = yield Send(sent, server.timeout, stream=True)
+        answer: Response = yield server.sending(sent, stream=True)
     except APIConnectionError as error:
         raise lost(config.name, error) from error
     return answer

@@ -294,12 +294,13 @@ class Rest:
             headers = Headers.of([*headers.pairs, *asked.headers])
         request = Request("POST", self.prefix + path, "", headers, body, self.origin)
         try:
-            response: Response = yield self._sending(request, stream=stream)
+            response: Response = yield self.sending(request, stream=stream)
         except APIConnectionError as error:
             raise lost(self._called(asked.model), error) from error
         return response
 
-    def _sending(self, request: Request, *, stream: bool = False) -> Send:
+    def sending(self, request: Request, *, stream: bool = False) -> Send:
+        """The step that sends a request to this server."""
         if self._over is None:
             return Send(request, self.timeout, stream=stream)
         return _Over(self._over, request, self.timeout, stream=stream)
@@ -309,7 +310,7 @@ class Rest:
         again = method == "GET"  # a connection that was kept may turn out to be closed; to ask twice changes nothing
         while True:
             try:
-                response: Response = yield self._sending(request)
+                response: Response = yield self.sending(request)
             except APIConnectionError as error:
                 failure = lost(self._called(model), error)
                 if not again or failure.status_code != 502:
@@ -326,7 +327,7 @@ class Rest:
 
     def _is(self, path: str) -> Flow[bool]:
         try:
-            response = yield self._sending(Request("GET", self.prefix + path, "", self.headers, b"", self.origin))
+            response = yield self.sending(Request("GET", self.prefix + path, "", self.headers, b"", self.origin))
         except APIConnectionError:
             return False
         return bool(response.status == 200)

@@ -32,6 +32,8 @@ __all__ = (
 )
 
 _SMALL: Final = [bytes((n,)) for n in range(128)]
+_SHORT: Final = 256
+"""Bytes of what is remembered; more would be something else each time."""
 _INT64: Final = range(-(2**63), 2**63)
 
 
@@ -262,7 +264,7 @@ def infer_response(data: bytes) -> InferResponse:
             raise ValueError(f"there are {len(outputs)} outputs, and raw bytes of {len(raw)}")
         tensors = []
         for head, each in zip(outputs, raw, strict=True):
-            name, datatype, shape, given = _known(head)
+            name, datatype, shape, given = _known(head) if len(head) < _SHORT else _read_head(head)
             tensor = Tensor(name, datatype, shape, parameters=given)
             tensor.hold(each)
             tensors.append(tensor)
@@ -291,11 +293,13 @@ def answer_of(data: bytes, model: str) -> InferResponse | str:
     return infer_response(second or b"")
 
 
-@lru_cache(1024)
-def _known(data: bytes) -> tuple[str, str, tuple[int, ...], Mapping[str, Any] | None]:
-    # What comes before raw elements is the same in every message of a stream.
+def _read_head(data: bytes) -> tuple[str, str, tuple[int, ...], Mapping[str, Any] | None]:
     tensor = _output(data)
     return tensor.name, tensor.datatype, tuple(tensor.shape), tensor.parameters
+
+
+_known = lru_cache(1024)(_read_head)
+"""What comes before raw elements is the same in every message of a stream."""
 
 
 def _output(data: bytes) -> Tensor:
@@ -342,7 +346,6 @@ def _elements(datatype: str, contents: bytes) -> Sequence[Any]:
     return found
 
 
-@lru_cache(1024)
 def _parameter(data: bytes) -> tuple[str, Any]:
     name, said = "", None
     for number, value in fields(data):
