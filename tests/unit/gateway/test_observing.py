@@ -53,8 +53,10 @@ def test_requests_are_counted_whatever_becomes_of_them() -> None:
         gateway = Gateway(models={"chat": model(running.url, price={"input": 2_000_000, "output": 1_000_000})})
         client = gateway.client(max_retries=0)
         client.chat.completions.create(**ASK)
+        upstream.pause = 0.03
         for _ in client.chat.completions.create(**ASK, stream=True):
             pass
+        upstream.pause = 0.0
         upstream.answer = lambda request: json_response(500, {"error": "crashed"})
         with pytest.raises(APIStatusError):
             client.chat.completions.create(**ASK)
