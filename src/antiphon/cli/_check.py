@@ -162,7 +162,8 @@ def _kinds(gateway: Gateway, name: str) -> frozenset[str]:
         follows = run(model.follows(), gateway.world)
     except APIError:
         return engines  # asking it will say what is wrong
-    return engines & follows.kinds
+    kinds: frozenset[str] = engines & follows.kinds
+    return kinds
 
 
 def _chat(client: Any, name: str) -> str:

@@ -165,7 +165,8 @@ class Keys:
                 if not key.may(model):
                     raise _denied(key.config.name, model)
             if path == "/models" and request.method == "GET":
-                return _listed(key, handler(request))
+                answer = handler(request)
+                return _listed_later(key, answer) if isinstance(answer, GeneratorType) else _listed(key, answer)  # type: ignore[arg-type]
         asked = None if key.limit is None else wanted(request)
         if asked is None or key.limit is None:
             return handler(request)
@@ -252,10 +253,8 @@ def _reached(store: Store, parts: list[str], body: Mapping[str, Any]) -> Iterato
                 yield from _named(asked)
 
 
-def _listed(key: _Key, answer: Any) -> Any:
+def _listed(key: _Key, answer: Response) -> Response:
     """A list of models, with those that a key may ask."""
-    if isinstance(answer, GeneratorType):
-        return _listed_later(key, answer)
     body = orjson.loads(answer.content)
     if answer.status == 200:
         body["data"] = [each for each in body["data"] if key.may(each["id"])]
@@ -264,8 +263,7 @@ def _listed(key: _Key, answer: Any) -> Any:
 
 
 def _listed_later(key: _Key, flow: Flow[Response]) -> Flow[Response]:
-    answer: Response = _listed(key, (yield from flow))
-    return answer
+    return _listed(key, (yield from flow))
 
 
 def _unknown(given: str | None) -> AuthenticationError:

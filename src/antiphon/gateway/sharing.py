@@ -27,7 +27,7 @@ from ..server.routes import stripped
 from .world import leave
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from ..kernel.flow import Flow, Step, World
     from ..kernel.http import Handler, Request
@@ -186,7 +186,7 @@ class SharedBuckets:
         return begin * _ROW  # more keys than there is room for: two share a place
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _held(self) -> Generator[None]:
         import fcntl
 
         with self._threads:  # the file's lock is one of processes

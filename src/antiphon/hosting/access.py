@@ -51,24 +51,25 @@ class Details(NamedTuple):
 class Noted(Headers):
     """The headers of a request on which those who answer it may leave a note, for the log."""
 
-    __slots__ = ("notes", "of")
+    __slots__ = ("notes", "under")
 
-    def __init__(self, of: Headers) -> None:
-        self.of = of
+    def __init__(self, under: Headers) -> None:
+        self.under = under
         self.notes: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         # Reached for the slot `pairs` alone, and only before it is filled.
         if name != "pairs":
             raise AttributeError(name)
-        self.pairs = self.of.pairs
+        self.pairs = self.under.pairs
         return self.pairs
 
     def get(self, name: str, default: Any = None) -> Any:
-        return self.of.get(name, default)
+        return self.under.get(name, default)
 
     def __getitem__(self, name: str) -> str:
-        return self.of[name]
+        value: str = self.under[name]
+        return value
 
 
 _TOKENS = re.compile(rb'"total_tokens":\s*(\d+)')
