@@ -321,19 +321,19 @@ def _follow(script: Script, told: _Told) -> tuple[int, Sequence[str], int] | Non
     parts, legs = len(told.cuts), script.legs
     departed: tuple[int, Sequence[str], int] | None = None
     for start in range(max(0, parts - len(legs)), parts + 1):
-        place: int | None = 0
+        place = 0
         for part in range(start, parts):
-            place = _next(legs, place, told, part)
-            if place is None:
+            after = _next(legs, place, told, part)
+            if after is None:
                 break
-        if place is None:
-            continue
-        if place == len(legs):
-            departed = departed or (place, [], start)
-        elif legs[place].conditions.hold(told.until(parts)):
-            return place, (), start
-        elif place:
-            departed = departed or (place, legs[place].conditions.differences(told.until(parts)), start)
+            place = after
+        else:
+            if place == len(legs):
+                departed = departed or (place, [], start)
+            elif legs[place].conditions.hold(told.until(parts)):
+                return place, (), start
+            elif place:
+                departed = departed or (place, legs[place].conditions.differences(told.until(parts)), start)
     return departed
 
 
