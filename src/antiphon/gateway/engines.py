@@ -120,6 +120,7 @@ def _senseless(config: ModelConfig, error: Exception) -> Exception:
 
 def _carrying(config: ModelConfig, asked: InferRequest, headers: Headers | None) -> InferRequest:
     asked.headers = carried(config, headers)
+    asked.notes = getattr(headers, "notes", None)
     return asked
 
 

@@ -38,9 +38,12 @@ class Servers:
         self.config = config
         self.pool: Pool[Oip] = Pool(config, servers, self._probe, now=now)
         self._servers = tuple(server for _, server in servers)
+        self._urls = {id(server): url for url, server in servers}
 
     def infer(self, request: InferRequest) -> Flow[InferResponse]:
         def ask(server: Oip) -> Flow[InferResponse]:
+            if request.notes is not None:
+                request.notes["upstream"] = self._urls[id(server)]
             guard = Guard(config.name, config.patience)
             try:
                 return (yield from guard.over(server.infer(request)))
@@ -54,6 +57,8 @@ class Servers:
 
     def open(self, request: InferRequest) -> Flow[Answers]:
         def ask(server: Oip) -> Flow[tuple[Answers, Guard]]:
+            if request.notes is not None:
+                request.notes["upstream"] = self._urls[id(server)]
             guard = Guard(config.name, config.patience)
             try:
                 return (yield from guard.over(server.open(request))), guard

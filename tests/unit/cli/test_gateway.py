@@ -125,7 +125,7 @@ def test_it_serves_a_model_of_the_command_line_logs_and_stops(upstream: str, num
         assert served.end(number) == 0
     logged = [line for line in served.lines if " POST " in line]
     assert len(logged) == 3
-    clock, request = r"\d\d:\d\d:\d\d POST /v1/chat/completions", r"\d+\+\d+ tokens (http://\S+ )?req_\w+"
+    clock, request = r"\d\d:\d\d:\d\d POST /v1/chat/completions", rf"\d+\+\d+ tokens {upstream} req_\w+"
     assert re.fullmatch(rf"{clock} 200 [\d.]+ ms chat {request}", logged[0]), logged[0]
     assert re.fullmatch(rf"{clock} 200 [\d.]+ ms first [\d.]+ ms chat {request}", logged[1]), logged[1]
     assert re.fullmatch(rf"{clock} 404 [\d.]+ ms none req_\w+", logged[2]), logged[2]
@@ -154,6 +154,7 @@ def test_the_log_as_json_has_names_of_keys_and_no_keys(upstream: str, tmp_path: 
     ]
     assert entries[0]["total_tokens"] == entries[0]["input_tokens"] + entries[0]["output_tokens"] > 0
     assert entries[0]["first_seconds"] is None and entries[2]["first_seconds"] > 0
+    assert [each.get("upstream") for each in entries] == [upstream, None, upstream]
     assert all(each["request_id"].startswith("req_") for each in entries)
     assert key not in "\n".join(served.lines) and "sk-wrong" not in "\n".join(served.lines)
 

@@ -87,7 +87,8 @@ class OpenAIBackend:
         kind = request.headers.get("content-type") or "application/json"
         passed = carried(config, request.headers)
         stream = body is not None and body.get("stream") is True
-        answer = yield from self.ask(path, content, [("content-type", kind), *passed], stream=stream)
+        notes: dict[str, Any] | None = getattr(request.headers, "notes", None)
+        answer = yield from self.ask(path, content, [("content-type", kind), *passed], stream=stream, notes=notes)
         headers = Headers.of([pair for pair in answer.headers.pairs if pair[0] in _KEPT])
         if isinstance(answer.body, bytes):
             return Response(answer.status, headers, answer.body)
@@ -120,7 +121,13 @@ class OpenAIBackend:
             yield held
 
     def ask(
-        self, path: str, content: bytes, headers: Sequence[tuple[str, str]], *, stream: bool = False
+        self,
+        path: str,
+        content: bytes,
+        headers: Sequence[tuple[str, str]],
+        *,
+        stream: bool = False,
+        notes: dict[str, Any] | None = None,
     ) -> Flow[Response]:
         """Send something to one of its servers; a streamed body is a `HeldBody`.
 
@@ -131,6 +138,8 @@ class OpenAIBackend:
 
         def ask(address: _Address) -> Flow[tuple[Response, Guard]]:
             request = Request("POST", address.prefix + path, address.query, Headers.of(pairs), content, address.origin)
+            if notes is not None:
+                notes["upstream"] = address.origin + address.prefix
             guard = Guard(config.name, config.patience)
             try:
                 return (yield from guard.over(self._sent(request, stream))), guard

@@ -111,6 +111,8 @@ class InferRequest:
     """The outputs that are wanted; none named: all."""
     headers: Sequence[tuple[str, str]] = ()
     """Sent along with it, names in lower case: as headers, or as metadata of gRPC."""
+    notes: dict[str, Any] | None = None
+    """Where the log wants to know about it: `upstream` is the address that is asked."""
 
 
 @dataclass(slots=True)
