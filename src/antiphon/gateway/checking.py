@@ -59,7 +59,9 @@ def _model(config: GatewayConfig, model: ModelConfig, way: Way, wrong: Wrong) ->
 def _named(model: ModelConfig, way: Way, wrong: Wrong) -> None:
     """What is named in it exists."""
     from .backends import backends
-    from .conventions import conventions
+    from .conventions import convention, conventions
+    from .templates import template
+    from .toolcalls import parsers
 
     _one_of(model.backend, backends(), "backend", (*way, "backend"), wrong)
     _one_of(
@@ -78,6 +80,21 @@ def _named(model: ModelConfig, way: Way, wrong: Wrong) -> None:
             wrong((*way, field), f'{field} are of the convention custom; write convention = "custom" as well')
         if model.convention == "custom" and not getattr(model, field):
             wrong(way, f"the convention custom needs {field}: [[models.{model.name}.{field}]]")
+    if model.convention == "custom" and model.inputs and model.outputs:
+        _right(lambda: convention("custom")(model), way, wrong)
+    if model.template is not None:
+        _right(lambda: template(model.template), (*way, "template"), wrong)
+    if model.tool_parser is not None:
+        _one_of(model.tool_parser, parsers(), "parser of tool calls", (*way, "tool_parser"), wrong)
+
+
+def _right(make: Callable[[], object], way: Way, wrong: Wrong) -> None:
+    try:
+        make()
+    except ValueError as error:
+        wrong(way, str(error))
+    except ImportError as error:
+        wrong(way, f"{error.name} is missing; install it with: pip install 'antiphon[gateway]'")
 
 
 def _one_of(name: str, known: Collection[str], what: str, way: Way, wrong: Wrong) -> None:

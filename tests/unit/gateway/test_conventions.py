@@ -11,6 +11,8 @@ import openai
 import pytest
 from PIL import Image
 
+from antiphon import Gateway
+from antiphon.gateway import ConfigError
 from antiphon.gateway.config import ModelConfig, TensorConfig
 from antiphon.gateway.conventions import conventions, recognised
 from antiphon.gateway.oip.messages import ModelMetadata, TensorSpec
@@ -641,3 +643,14 @@ def test_a_providers_error_is_an_error() -> None:
     )  # fmt: skip
     with asked_through(double) as client, pytest.raises(openai.InternalServerError, match="quota is used up"):
         client.chat.completions.create(model="m", messages=ASKED)
+
+
+def test_what_is_wrong_with_a_convention_is_told_with_the_configuration() -> None:
+    model = {"url": "http://x", "template": "lama3", "tool_parser": "hermis"}
+    tensors = {"inputs": [{"name": "A", "path": "$promt"}], "outputs": [{"name": "B", "path": "text"}]}
+    with pytest.raises(ConfigError) as caught:
+        Gateway({"models": {"a": model, "b": {"url": "http://x", "convention": "custom", **tensors}}})
+    told = str(caught.value)
+    assert "there is no chat template 'lama3'" in told
+    assert "did you mean hermes?" in told
+    assert "'A' is from '$promt'" in told
