@@ -313,13 +313,13 @@ def _name(call: Mapping[str, Any]) -> str:
     return str((call.get("function") or call.get("custom") or call).get("name"))
 
 
-def _follow(script: Script, told: _Told) -> tuple[int, Sequence[str], int] | None:
-    """How far a conversation has followed a script: the leg it is at, and why it is not, and where it began.
+def _follow(script: Script, told: _Told) -> tuple[int, Sequence[str]] | None:
+    """How far a conversation has followed a script: the leg that comes next, and why it does not.
 
     `None` where it does not follow it at all.
     """
     parts, legs = len(told.cuts), script.legs
-    departed: tuple[int, Sequence[str], int] | None = None
+    departed: tuple[int, Sequence[str]] | None = None
     for start in range(max(0, parts - len(legs)), parts + 1):
         place = 0
         for part in range(start, parts):
@@ -329,11 +329,11 @@ def _follow(script: Script, told: _Told) -> tuple[int, Sequence[str], int] | Non
             place = after
         else:
             if place == len(legs):
-                departed = departed or (place, [], start)
+                departed = departed or (place, [])
             elif legs[place].conditions.hold(told.until(parts)):
-                return place, (), start
+                return place, ()
             elif place:
-                departed = departed or (place, legs[place].conditions.differences(told.until(parts)), start)
+                departed = departed or (place, legs[place].conditions.differences(told.until(parts)))
     return departed
 
 
@@ -352,11 +352,11 @@ def _next(legs: Sequence[Leg], place: int, told: _Told, part: int) -> int | None
     return after if after > place + 1 and told.gave(legs[after - 1], part) else None
 
 
-def _followed(scripts: Sequence[Script], told: _Told) -> list[tuple[Script, tuple[int, Sequence[str], int]]]:
+def _followed(scripts: Sequence[Script], told: _Told) -> list[tuple[Script, tuple[int, Sequence[str]]]]:
     """The scripts that a conversation follows, or has followed until now."""
     if not told.cuts:  # it begins, and there may be many that it does not begin
         now = told.until(0)
-        return [(each, (0, (), 0)) for each in scripts if each.legs and each.legs[0].conditions.hold(now)]
+        return [(each, (0, ())) for each in scripts if each.legs and each.legs[0].conditions.hold(now)]
     return [(script, found) for script in scripts if script.legs and (found := _follow(script, told)) is not None]
 
 
@@ -366,11 +366,11 @@ def find(scripts: Sequence[Script], asked: Asked, bound: Callable[[Leg, Stateful
         return None
     told = _Told(asked, asked.chat)
     followed = _followed(scripts, told)
-    there = [(script, place) for script, (place, why, _) in followed if not why and place < len(script.legs)]
+    there = [(script, place) for script, (place, why) in followed if not why and place < len(script.legs)]
     if not there:
         if not followed:
             return None
-        script, (place, why, _) = max(followed, key=lambda each: each[1][0])
+        script, (place, why) = max(followed, key=lambda each: each[1][0])
         return Departure(script, place, told.until(len(told.cuts)), why)
     script, place = max(there, key=lambda each: (each[1], each[0].legs[each[1]].conditions.rank, each[0].number))
     leg = script.legs[place]
@@ -381,7 +381,7 @@ def find(scripts: Sequence[Script], asked: Asked, bound: Callable[[Leg, Stateful
     answer = leg.answer_to(asked)
     leg.calls += 1
     if not answer.fails:
-        script.advance(place, asked, [each for each, (at, _, _) in followed if each is not script and at >= place])
+        script.advance(place, asked, [each for each, (at, _) in followed if each is not script and at >= place])
     engine = answer.engines[CONVERSATIONS]
     return leg, bound(leg, engine) if engine.__class__ is Stateful else engine
 
@@ -398,7 +398,7 @@ def explained(scripts: Sequence[Script], asked: Asked) -> Iterator[tuple[Script,
             lacking = script.legs[0].conditions.differences(now) if script.legs else ["it has no legs"]
             yield script, False, f"no: {'; '.join(lacking)}"
             continue
-        place, why, _ = found
+        place, why = found
         if place == len(script.legs):
             yield script, False, "no: it is over"
             continue
@@ -417,5 +417,5 @@ def left(scripts: Sequence[Script], asked: Asked) -> str | None:
     followed = _followed(scripts, told)
     if not followed:
         return None
-    script, (place, differences, _) = max(followed, key=lambda each: each[1][0])
+    script, (place, differences) = max(followed, key=lambda each: each[1][0])
     return str(Departure(script, place, asked, differences))
