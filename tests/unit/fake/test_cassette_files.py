@@ -170,6 +170,15 @@ def test_secrets_are_found_with_their_lines_wherever_they_are(path: Path, monkey
     assert not any(key in each for each in found)
 
 
+def test_a_secret_over_several_events_is_found_where_it_begins(path: Path) -> None:
+    deltas = ["The key is sk", "-proj-abcdef", "ghijklmnopqrst", "uv."]
+    events = "".join(f"    - {{data: {{choices: [{{index: 0, delta: {{content: '{each}'}}}}]}}}}\n" for each in deltas)
+    path.write_text(GOOD.partition("    json:\n      choices")[0] + f"    events:\n{events}")
+    (secret,) = verified(path)
+    assert (secret.line, secret.place) == (16, "exchanges[0].answer.events[0].data.choices[0].delta.content")
+    assert (secret.what, secret.text) == ("a secret that goes on in the events after", "sk-pro…")
+
+
 def test_the_patterns_of_a_cassette_go_with_it(path: Path) -> None:
     path.write_text(GOOD.replace("exchanges:", "scrub:\n- customer-\\d+\nexchanges:").replace("Hello", "customer-12"))
     assert [(each.line, each.what) for each in verified(path)] == [(12, "what 'customer-\\\\d+' finds")]

@@ -202,6 +202,38 @@ def test_nothing_is_found_in_what_was_recorded(
         assert [said(cassette, each)[0] for each in requests] == [200] * 4
 
 
+@FEW
+@given(st.lists(SECRETS, max_size=4).map("".join), st.lists(st.integers(0, 120), max_size=12), st.booleans())
+@example("my key is sk-proj-abcdefghijklmnopqrstuv.", [12, 14, 20, 30], True)
+@example("a my-own-key-of-this-test b", [4, 9, 20], False)
+def test_a_secret_is_not_written_in_pieces_either(text: str, cuts: list[int], chat: bool) -> None:
+    places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    pieces = [text[here:there] for here, there in pairwise(places)]
+
+    def chunk(piece: str) -> Any:
+        return {"choices": [{"index": 0, "delta": {"content": piece}}]} if chat else {"type": "x.delta", "delta": piece}
+
+    def upstream(request: Request) -> Response:
+        stream = b"".join(b"data: " + orjson.dumps(chunk(piece)) + b"\n\n" for piece in pieces)
+        return Response(200, Headers({"content-type": "text/event-stream"}), iter([stream]))
+
+    key = Headers({"authorization": "Bearer my-own-key-of-this-test"})
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "a.yaml")
+        with Cassette(path, "once", upstream=upstream) as cassette:
+            said(cassette, Request("GET", "/stream", "", key))
+        assert verified(path) == []
+        _, data = said(Cassette(path, "strict"), Request("GET", "/stream", "", key))
+    told = [orjson.loads(line[6:]) for line in data.split(b"\n\n") if line]
+    assert len(told) == len(pieces)
+    whole = "".join(each["choices"][0]["delta"]["content"] if chat else each["delta"] for each in told)
+    scrubber = Scrubber()
+    scrubber.learn(key.pairs)
+    assert list(scrubber.findings(whole)) == []
+    if not any(list(scrubber.findings(each)) for each in (text, *pieces)):
+        assert whole == text
+
+
 VALUES = st.dictionaries(TEXT, JSON, max_size=4)
 
 

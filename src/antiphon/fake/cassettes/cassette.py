@@ -31,6 +31,7 @@ from .matching import Choice, Likeness, Matcher, Sought, renamed
 from .recording import Recording, kept_answer_headers, kept_request_headers, stamp
 from .safety import clean
 from .scrubbing import Scrubber
+from .spread import gathered
 from .upstream import Upstream
 
 if TYPE_CHECKING:
@@ -344,6 +345,7 @@ class Cassette:
             told["headers"] = headers
         if streamed:
             told.update(events_of(pieces, lambda event: clean(self._scrubber, event)))
+            gathered(self._scrubber, told["events"])
             if left and not _is_over(pieces):
                 told["cut"] = "it was left here when it was recorded"
         else:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from .bodies import binary
 from .files import CassetteError, lines_of, load, shown_place
 from .scrubbing import Finding, Place, Scrubber
+from .spread import spread_secrets
 
 __all__ = ("Secret", "cassettes_in", "clean", "secrets_in", "verified")
 
@@ -48,6 +49,7 @@ def secrets_in(scrubber: Scrubber, recording: Mapping[str, Any], place: Place = 
             {key: value for key, value in part.items() if key not in ("base64", "form", "events")}, (*place, name)
         )
         yield from _in_binary(scrubber, part, (*place, name))
+        yield from spread_secrets(scrubber, part.get("events", ()), (*place, name, "events"))
         for key in ("form", "events"):
             for number, each in enumerate(part.get(key, ())):
                 where = (*place, name, key, number)

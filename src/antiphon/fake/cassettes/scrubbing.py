@@ -225,6 +225,28 @@ class Scrubber:
                 return text
         raise ValueError("these patterns find ever more in what they have scrubbed: " + ", ".join(self.patterns))
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where in a text there are secrets: beginnings and ends, in order, none within another."""
+        found: list[tuple[int, int]] = []
+        for literal in self._literals:
+            at = text.find(literal)
+            while at >= 0:
+                found.append((at, at + len(literal)))
+                at = text.find(literal, at + len(literal))
+        small = text.lower()
+        for rule in self._rules:
+            if rule.hint in small:
+                found += [
+                    match.span("value" if rule.replaced is _value else 0) for match in rule.pattern.finditer(text)
+                ]
+        apart: list[tuple[int, int]] = []
+        for start, end in sorted(found):
+            if apart and start < apart[-1][1]:
+                apart[-1] = (apart[-1][0], max(end, apart[-1][1]))
+            else:
+                apart.append((start, end))
+        return apart
+
     def header(self, name: str, value: str) -> str:
         """A header's value without secrets."""
         return SCRUBBED if secret_name(name) else self.text(value)
@@ -293,7 +315,7 @@ class Scrubber:
     def _by_rules(self, text: str, place: Place, rules: Iterable[_Rule]) -> Iterator[Finding]:
         for rule in rules:
             for match in rule.pattern.finditer(text):
-                group = "value" if "value" in rule.pattern.groupindex and rule.replaced is _value else 0
+                group = "value" if rule.replaced is _value else 0
                 yield Finding(place, rule.what, _hint(match[group]), text.count("\n", 0, match.start(group)))
 
 

@@ -16,6 +16,7 @@ from .files import CassetteError, _reader, _text, _yaml, save
 from .recording import Recording, kept_answer_headers, kept_request_headers, stamp
 from .safety import clean
 from .scrubbing import Scrubber
+from .spread import gathered
 
 __all__ = ("convert",)
 
@@ -100,6 +101,7 @@ class _Interaction:
             }
         if (headers.get("content-type") or "").startswith("text/event-stream"):
             told.update(events_of([(0.0, data)], lambda event: clean(scrubber, event)))
+            gathered(scrubber, told["events"])
         else:
             told.update(clean(scrubber, body_of(data)))
         return told, _date(headers)
