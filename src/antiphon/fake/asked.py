@@ -64,7 +64,7 @@ class Asked:
         self.operation = operation
         """The operation's name, such as `chat.completions.create`."""
         self.path = ""
-        """The address, where it is known: of what reaches no engine."""
+        """The address, where it is known."""
         self.model = model
         self.body = body
         """The body as it came."""

@@ -97,7 +97,10 @@ def _is_of(request: ChatRequest, exchange: Exchange) -> bool:
 def _asked(request: ChatRequest, exchange: Exchange | None) -> Asked:
     operation = _OPERATIONS.get(request.dialect, request.dialect)
     headers = Headers() if exchange is None else exchange._request.headers
-    return Asked(operation, request.model, request.body, headers, request)
+    asked = Asked(operation, request.model, request.body, headers, request)
+    if exchange is not None:
+        asked.path = exchange.path
+    return asked
 
 
 # The other engines
