@@ -44,9 +44,9 @@ def _lines(names: Names) -> Callable[[Details], None]:
             parts.append(f"first {details.first_seconds * 1000:.1f} ms")
         if details.model is not None:
             parts.append(_plain(details.model))
-        usage = details.usage
-        if "total" in usage:
-            parts.append(f"{usage.get('input', 0)}+{usage.get('output', 0)} tokens")
+        read, written = _used(details)
+        if read is not None or written is not None:
+            parts.append(f"{read or 0}+{written or 0} tokens")
         told = (names(details.request.headers), details.notes.get("upstream"), entry.request_id)
         parts += [str(each) for each in told if each is not None]
         _write(" ".join(parts) + ("\n" if entry.whole else " (cut off)\n"))
@@ -56,9 +56,10 @@ def _lines(names: Names) -> Callable[[Details], None]:
 
 def _json(names: Names) -> Callable[[Details], None]:
     def note(details: Details) -> None:
-        entry, usage = details.entry, details.usage
+        entry = details.entry
         if entry.path in _QUIET and entry.status < 400:
             return
+        read, written = _used(details)
         told: dict[str, Any] = {
             "time": time(),
             "method": entry.method,
@@ -67,17 +68,22 @@ def _json(names: Names) -> Callable[[Details], None]:
             "seconds": round(entry.seconds, 6),
             "first_seconds": None if details.first_seconds is None else round(details.first_seconds, 6),
             "model": details.model,
-            "input_tokens": usage.get("input"),
-            "output_tokens": usage.get("output"),
-            "total_tokens": usage.get("total"),
+            "input_tokens": read,
+            "output_tokens": written,
+            "upstream": details.notes.get("upstream"),
             "key": names(details.request.headers),
             "request_id": entry.request_id,
             "whole": entry.whole,
-            **details.notes,
         }
         _write(orjson.dumps(told, default=str).decode() + "\n")
 
     return note
+
+
+def _used(details: Details) -> tuple[int | None, int | None]:
+    """Tokens read and written: those the answer tells, else those the model told the gateway."""
+    usage, notes = details.usage, details.notes
+    return usage.get("input", notes.get("input_tokens")), usage.get("output", notes.get("output_tokens"))
 
 
 @lru_cache(maxsize=1)

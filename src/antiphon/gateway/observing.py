@@ -133,6 +133,9 @@ class Observer:
     def _over(self, request: Request, note: Note, status: int, began: float) -> None:
         if self._notes.get(id(request.headers)) is note:
             del self._notes[id(request.headers)]
+        told = getattr(request.headers, "notes", None)  # the access log's
+        if told is not None and note.written is not None:
+            told["input_tokens"], told["output_tokens"] = note.read, note.written
         self.requests.answered(note.model, _operation(request.method, request.path), status, perf_counter() - began)
 
     def _counted(self, note: Note, body: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -70,6 +70,11 @@ class Noted(Headers):
     def __getitem__(self, name: str) -> str:
         value: str = self.under[name]
         return value
+
+    def replaced(self, changes: Mapping[str, str | None]) -> Headers:
+        changed = Noted(super().replaced(changes))
+        changed.notes = self.notes
+        return changed
 
 
 _TOKENS = re.compile(rb'"total_tokens":\s*(\d+)')

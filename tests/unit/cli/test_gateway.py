@@ -152,9 +152,9 @@ def test_the_log_as_json_has_names_of_keys_and_no_keys(upstream: str, tmp_path: 
         (None, 401, "chat"),
         ("alice", 200, "chat"),
     ]
-    assert entries[0]["total_tokens"] == entries[0]["input_tokens"] + entries[0]["output_tokens"] > 0
+    assert entries[0]["input_tokens"] > 0 and entries[0]["output_tokens"] > 0
     assert entries[0]["first_seconds"] is None and entries[2]["first_seconds"] > 0
-    assert [each.get("upstream") for each in entries] == [upstream, None, upstream]
+    assert [each["upstream"] for each in entries] == [upstream, None, upstream]
     assert all(each["request_id"].startswith("req_") for each in entries)
     assert key not in "\n".join(served.lines) and "sk-wrong" not in "\n".join(served.lines)
 
