@@ -185,9 +185,9 @@ def test_two_keys_of_one_name_or_hash() -> None:
 
 
 def test_variables() -> None:
-    text = "[models.m]\nurl = 'http://${HOST:-localhost}:${PORT}'\npipeline = '${P}'\ntemplate = '$${x'\nqueue = '${Q}'"
+    text = "[models.m]\nurl = 'http://${HOST:-localhost}:${PORT}'\npipeline = '${P}'\nversion = '$${x'\nqueue = '${Q}'"
     model = loads(text, environment={"PORT": "81", "HOST": "", "P": "true", "Q": "7"}).models["m"]
-    assert (model.urls, model.pipeline, model.template, model.queue) == (("http://localhost:81",), True, "${x", 7)
+    assert (model.urls, model.pipeline, model.version, model.queue) == (("http://localhost:81",), True, "${x", 7)
     assert problems(text, PORT="81", P="yes", Q="x") == [
         "gateway.toml:3: models.m.pipeline: true or false was expected, not the text 'yes'",
         "gateway.toml:5: models.m.queue: a whole number was expected, not the text 'x'",
