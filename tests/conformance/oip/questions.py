@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ from antiphon.gateway.oip.messages import InferRequest, InferResponse, Tensor
 from antiphon.gateway.oip.protocol import Oip
 from antiphon.gateway.world import NetworkWorld
 from antiphon.kernel.flow import Flow, arun, run
+from antiphon.kernel.portal import wait_for
 from tests.conformance.oip.servers import Server
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ def blocking(flow: Flow[T]) -> T:
 
 
 def awaiting(flow: Flow[T]) -> T:
-    return asyncio.run(arun(flow, WORLD))
+    return wait_for(arun(flow, WORLD))
 
 
 def of(server: Server, way: str, **config: Any) -> Oip:

@@ -14,6 +14,7 @@ import pytest
 from antiphon.gateway.oip.messages import InferRequest, RepositoryEntry, Tensor
 from antiphon.kernel.errors import APIStatusError, NotFoundError
 from antiphon.kernel.flow import arun
+from antiphon.kernel.portal import wait_for
 from tests.conformance.oip.questions import WORLD, Drive, awaiting, blocking, chat, of, text, whole
 from tests.conformance.oip.servers import Server
 
@@ -150,7 +151,7 @@ def test_leaving_cancels_at_once(mlserver: Server, way: str) -> None:
         await asyncio.sleep(0.05)
         return mark
 
-    assert mlserver.saw(f"cancelled {asyncio.run(leave())}")
+    assert mlserver.saw(f"cancelled {wait_for(leave())}")
 
 
 def test_bytes_that_are_no_text_and_numbers(mlserver: Server) -> None:

@@ -12,6 +12,7 @@ import pytest
 from antiphon.gateway.oip.messages import InferRequest, RepositoryEntry, Tensor
 from antiphon.kernel.errors import APIStatusError, NotFoundError
 from antiphon.kernel.flow import arun
+from antiphon.kernel.portal import wait_for
 from tests.conformance.oip.questions import WORLD, Drive, awaiting, blocking, chat, of, text, vllm, whole
 from tests.conformance.oip.servers import Server
 
@@ -176,7 +177,7 @@ def test_leaving_cancels_at_once(triton: Server, way: str) -> None:
         await asyncio.sleep(0.05)
         return mark
 
-    assert triton.saw(f"cancelled {asyncio.run(leave())}")
+    assert triton.saw(f"cancelled {wait_for(leave())}")
 
 
 def test_a_question_is_given_up(triton: Server) -> None:
@@ -193,7 +194,7 @@ def test_a_question_is_given_up(triton: Server) -> None:
             await asking
         return mark
 
-    assert triton.saw(f"cancelled {asyncio.run(leave())}")
+    assert triton.saw(f"cancelled {wait_for(leave())}")
 
 
 VALUES: dict[str, list[Any]] = {

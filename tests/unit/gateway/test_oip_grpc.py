@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 import time
@@ -26,6 +25,7 @@ from antiphon.gateway.oip.wire import fields
 from antiphon.gateway.world import NetworkWorld
 from antiphon.kernel.errors import APIStatusError
 from antiphon.kernel.flow import Flow, arun, run
+from antiphon.kernel.portal import wait_for
 
 WORLD = NetworkWorld()
 
@@ -150,7 +150,7 @@ def blocking(flow: Flow[Any]) -> Any:
 
 
 def awaiting(flow: Flow[Any]) -> Any:
-    return asyncio.run(arun(flow, WORLD))
+    return wait_for(arun(flow, WORLD))
 
 
 Drive = Callable[[Flow[Any]], Any]

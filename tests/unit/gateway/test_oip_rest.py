@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import socket
@@ -26,6 +25,7 @@ from antiphon.hosting.run import TLS, serve_in_background
 from antiphon.kernel.errors import APIStatusError
 from antiphon.kernel.flow import Flow, arun, run
 from antiphon.kernel.http import Headers, Request, Response, json_response
+from antiphon.kernel.portal import wait_for
 
 EVENTS = Headers({"content-type": "text/event-stream"})
 OUTPUT = {"name": "text", "datatype": "BYTES", "shape": [1]}
@@ -133,7 +133,7 @@ def blocking(flow: Flow[Any]) -> Any:
 
 
 def awaiting(flow: Flow[Any]) -> Any:
-    return asyncio.run(arun(flow, WORLD))
+    return wait_for(arun(flow, WORLD))
 
 
 INDENTED = b"".join(b"data: %s\n" % line.encode() for line in json.dumps(said("a"), indent=1).splitlines()) + b"\n"
