@@ -160,8 +160,6 @@ def latencies_of(given: Paces) -> Latencies:
 
     Raises `ValueError` or `TypeError` as `latency_of` does.
     """
-    if isinstance(given, Latencies):
-        return given
     if isinstance(given, Mapping) and not (given and set(given) <= _FIELDS):
         return Latencies({name: latency_of(each) for name, each in given.items()})
     return Latencies({"*": latency_of(given)})

@@ -23,6 +23,8 @@ from .sever import sever
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator
 
+    from ..kernel.flow import Step
+
 __all__ = ("RSGI", "LazyHeaders")
 
 HELD = 5.0
@@ -261,10 +263,10 @@ def _held(body: Spooled) -> None:
     """A body need not be held any longer."""
 
 
-def _severed(severed: Severed) -> Generator[Any, Any, Response]:
+def _severed(severed: Severed) -> Generator[Step[Any], Any, Response]:
     """A flow that comes to nothing."""
+    yield from ()
     raise severed
-    yield
 
 
 async def _pieces(protocol: HTTPProtocol) -> AsyncGenerator[bytes, None]:

@@ -193,7 +193,7 @@ def test_by_attempts() -> None:
         (nth, "nth is the number of a request"),
         (lambda: every(0), "every: n is a whole number, at least 1, not 0"),
         (lambda: percentage(120), "percentage: percent is a number, from 0 to 100, not 120"),
-        (lambda: percentage(5, seed=1.5), "seed of percentage is a number or a text"),  # type: ignore[arg-type]
+        (lambda: percentage(5, seed=1.5), "percentage: seed is a number or a text"),  # type: ignore[arg-type]
         (lambda: until("soon"), "until takes a number of requests, a time such as '30s'"),
         (lambda: after(-1), "after takes a number of requests"),
         (lambda: between("9", "nine"), "between takes times such as '09:00'"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from ...kernel.flow import Pause
 from ...kernel.http import Headers, Response
@@ -48,6 +49,10 @@ MESSAGES: Final = {
 }
 
 
+if TYPE_CHECKING:
+    Before: TypeAlias = Response | Flow[Response | None] | None
+
+
 class Scene:
     """One strike: the request, and what a behaviour may use."""
 
@@ -77,10 +82,11 @@ class Behaviour(Part):
         """Whether it strikes (or does not) whatever its trigger says; `None`: the trigger says."""
         return None
 
-    def before(self, scene: Scene) -> Flow[Response | None]:
-        """What happens before the request is acted upon; a response is the answer instead."""
+    def before(self, scene: Scene) -> Before:
+        """What happens before the request is acted upon: nothing, a response that is the answer instead, or a flow to
+        either.
+        """
         return None
-        yield
 
     def request(self, request: Request, scene: Scene) -> Request:
         """The request that is acted upon."""
@@ -108,10 +114,8 @@ class Behaviour(Part):
         """The fault of behaving so, and otherwise once that is over."""
         return self.when().then(other)
 
-    def __and__(self, other: Behaviour) -> Behaviour:
-        if not isinstance(other, Behaviour):
-            return NotImplemented
-        return Both((self, other))
+    def __and__(self, other: object) -> Behaviour:
+        return Both((self, other)) if isinstance(other, Behaviour) else NotImplemented
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,12 +142,8 @@ class Both(Behaviour):
         said = [each.insists(seen, memory) for each in self.behaviours]
         return True if True in said else False if False in said else None
 
-    def before(self, scene: Scene) -> Flow[Response | None]:
-        for each in self.behaviours:
-            answer = yield from each.before(scene)
-            if answer is not None:
-                return answer
-        return None
+    def before(self, scene: Scene) -> Before:
+        return first_answer((each, scene) for each in self.behaviours)
 
     def request(self, request: Request, scene: Scene) -> Request:
         for each in self.behaviours:
@@ -191,9 +191,12 @@ class Delay(Behaviour):
             if self.most < self.seconds:
                 raise ValueError(f"latency: most is at least as long as seconds, {self.seconds:g}, not {self.most:g}")
 
-    def before(self, scene: Scene) -> Flow[Response | None]:
-        yield Pause(self.seconds if self.most is None else scene.random.uniform(self.seconds, self.most))
-        return None
+    def before(self, scene: Scene) -> Before:
+        return _paused(self.seconds if self.most is None else scene.random.uniform(self.seconds, self.most))
+
+
+def _paused(seconds: float) -> Flow[None]:
+    yield Pause(seconds)
 
 
 @dataclass(frozen=True, repr=False)
@@ -218,14 +221,13 @@ class ReturnStatus(Behaviour):
             number(self, "retry_after")
         checked_headers(self)
 
-    def before(self, scene: Scene) -> Flow[Response | None]:
+    def before(self, scene: Scene) -> Before:
         told = dict(self.headers or {})
         if self.retry_after is not None:
             told["retry-after"] = f"{self.retry_after:g}"
         if self.status < 400:
             return scene.seal(Response(self.status, Headers(told)))
         return scene.seal(refusal(self.status, self.message, self.code, self.error_type, self.param, told))
-        yield
 
 
 def refusal(
@@ -290,7 +292,7 @@ class RateLimit(Behaviour):
         del memory["until"]
         return False
 
-    def before(self, scene: Scene) -> Flow[Response | None]:
+    def before(self, scene: Scene) -> Before:
         error_type, code, message = _LIMITS[self.limit]
         if self.limit == "quota":
             return scene.seal(refusal(429, message, code, error_type))
@@ -305,7 +307,6 @@ class RateLimit(Behaviour):
             f"x-ratelimit-reset-{self.limit}": f"{milliseconds}ms" if milliseconds < 1000 else f"{left:.3f}s",
         }
         return scene.seal(refusal(429, message.format(f"{left:.3f}"), code, error_type, None, told))
-        yield
 
 
 @dataclass(frozen=True, repr=False)
@@ -319,14 +320,25 @@ class ReturnResponse(Behaviour):
 
     def __post_init__(self) -> None:
         integer(self, "status", 200, 599)
-        if not isinstance(self.body, (str, bytes)):
-            raise TypeError(f"response: body is a text or bytes, not {self.body!r}")
+        body: Any = self.body
+        if not isinstance(body, (str, bytes)):
+            raise TypeError(f"response: body is a text or bytes, not {body!r}")
         checked_headers(self)
 
-    def before(self, scene: Scene) -> Flow[Response | None]:
+    def before(self, scene: Scene) -> Before:
         body = self.body.encode() if isinstance(self.body, str) else self.body
         return Response(self.status, Headers(self.headers or {}), body)
-        yield
+
+
+def first_answer(several: Iterable[tuple[Behaviour, Scene]]) -> Flow[Response | None]:
+    """What happens before a request is acted upon, until one of several behaviours has an answer."""
+    for behaviour, scene in several:
+        answer = behaviour.before(scene)
+        if isinstance(answer, GeneratorType):
+            answer = yield from answer
+        if answer is not None:
+            return answer  # type: ignore[return-value]
+    return None
 
 
 def relayed(

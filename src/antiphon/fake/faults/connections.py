@@ -14,9 +14,8 @@ from .streams import events as events_of
 from .streams import is_events, whole
 
 if TYPE_CHECKING:
-    from ...kernel.flow import Flow
     from ...kernel.severed import How
-    from .behaviours import Scene
+    from .behaviours import Before, Scene
 
 __all__ = ("HangUp", "RefuseConnection", "ResetConnection")
 
@@ -27,9 +26,8 @@ class RefuseConnection(Behaviour):
 
     name: ClassVar[str] = "refuse"
 
-    def before(self, scene: Scene) -> Flow[Response | None]:
+    def before(self, scene: Scene) -> Before:
         raise Severed("refused")
-        yield
 
 
 class _Break(Behaviour):

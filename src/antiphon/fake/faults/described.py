@@ -69,27 +69,29 @@ def fault_of(data: Mapping[str, Any] | Sequence[Any] | str) -> Fault:
     all have to hold) and `until`. A list is one fault after the other. Raises `ValueError` or `TypeError`, which say
     what is wrong and what would be right.
     """
-    if isinstance(data, str):
-        return _line(data)
-    if isinstance(data, Sequence):
-        if not data:
+    given: Any = data
+    if isinstance(given, str):
+        return _line(given)
+    if isinstance(given, Sequence):
+        if not given:
             raise ValueError("a list of faults, one after the other, is empty")
-        return reduce(Fault.then, (fault_of(each) for each in data))
-    if not isinstance(data, Mapping):
-        raise TypeError(f"a fault is an object with a type, a list of them, or a text, not {data!r}")
-    return _FORMS.get(str(data.get("type")), _simple)(data)
+        return reduce(Fault.then, (fault_of(each) for each in given))
+    if not isinstance(given, Mapping):
+        raise TypeError(f"a fault is an object with a type, a list of them, or a text, not {given!r}")
+    return _FORMS.get(str(given.get("type")), _simple)(given)
 
 
 def trigger_of(data: Mapping[str, Any] | Sequence[Any] | str) -> Trigger:
     """The trigger that JSON, or a line, tells. Raises as `fault_of` does."""
-    if isinstance(data, str):
-        _, triggers = _parts(data, "a trigger", behaviours=False)
+    told: Any = data
+    if isinstance(told, str):
+        _, triggers = _parts(told, "a trigger", behaviours=False)
         return _all(triggers)
-    if isinstance(data, Sequence):
-        return _all([trigger_of(each) for each in data])
-    if not isinstance(data, Mapping):
-        raise TypeError(f"a trigger is an object with a type, a list of them, or a text, not {data!r}")
-    given = dict(data)
+    if isinstance(told, Sequence):
+        return _all([trigger_of(each) for each in told])
+    if not isinstance(told, Mapping):
+        raise TypeError(f"a trigger is an object with a type, a list of them, or a text, not {told!r}")
+    given = dict(told)
     kind = _kind(given.pop("type", Matching.name))
     read = _TRIGGERS.get(kind)
     if read is not None:
@@ -97,7 +99,8 @@ def trigger_of(data: Mapping[str, Any] | Sequence[Any] | str) -> Trigger:
     made = TRIGGERS.get(kind)
     if made is None:
         raise ValueError(f"{_missing(kind, 'trigger')}{_near(kind, (*TRIGGERS, *_TRIGGERS))}")
-    return _made(made, given)
+    trigger: Trigger = _made(made, given)
+    return trigger
 
 
 def _kind(name: Any) -> str:

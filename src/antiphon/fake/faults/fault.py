@@ -109,18 +109,19 @@ def fault(given: Faulty, *, when: When | None = None) -> Fault:
 
     Raises `TypeError` or `ValueError` for something else.
     """
-    if isinstance(given, Behaviour):
-        made = Fault((Stage(given, Always()),))
-    elif isinstance(given, Fault):
-        made = given
-    elif isinstance(given, (str, Mapping)):
+    told: Any = given
+    if isinstance(told, Behaviour):
+        made = Fault((Stage(told, Always()),))
+    elif isinstance(told, Fault):
+        made = told
+    elif isinstance(told, (str, Mapping)):
         from .described import fault_of
 
-        made = fault_of(given)
+        made = fault_of(told)
     else:
         raise TypeError(
             "a fault is a behaviour such as ReturnStatus(503), a text such as 'status=503; once', or JSON, "
-            f"not {given!r}"
+            f"not {told!r}"
         )
     if when is None or (isinstance(when, Sequence) and not when):
         return made

@@ -49,7 +49,7 @@ class Part:
 
 def _fields(part: Part) -> tuple[Any, ...]:
     """The settings of a part; one of somebody's own may be no dataclass."""
-    return fields(part) if is_dataclass(part) else ()
+    return fields(part) if is_dataclass(part) else ()  # type: ignore[redundant-expr]
 
 
 def _plain(value: Any) -> Any:

@@ -166,16 +166,15 @@ class Faults:
     def _strike(
         self, struck: list[Strike], varied: Varied | None, request: Request, exchange: Exchange, handler: Handler
     ) -> Flow[Response]:
+        from .behaviours import first_answer
         from .fault import Struck
 
         if struck:
             exchange.fault = Struck(each.stage for each in struck)
         for each in struck:
             each.scene.seal = partial(self._sealed, request)
-            answer: Any = yield from each.behaviour.before(each.scene)
-            if answer is not None:
-                break
-        else:
+        answer: Any = yield from first_answer((each.behaviour, each.scene) for each in struck)
+        if answer is None:
             for each in struck:
                 request = each.behaviour.request(request, each.scene)
             twisting = [each for each in struck if each.behaviour.twists]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from functools import cached_property
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeAlias, cast
 from urllib.parse import parse_qs
 
 from ...server.clock import seconds_of
@@ -385,8 +385,9 @@ class Percentage(Trigger):
 
     def __post_init__(self) -> None:
         number(self, "percent", 0, 100)
-        if self.seed is not None and not isinstance(self.seed, (int, str)):
-            raise TypeError(f"seed of percentage is a number or a text, not {self.seed!r}")
+        seed: Any = self.seed
+        if seed is not None and not isinstance(seed, (int, str)):
+            raise TypeError(f"percentage: seed is a number or a text, not {seed!r}")
 
     def begin(self, beginning: Beginning) -> State:
         return _Chance(self.percent, beginning.seed if self.seed is None else str(self.seed))
@@ -622,7 +623,7 @@ class Addressed(Trigger):
 
     def _patterns(self) -> Iterable[Any]:
         yield from (each for each in (self.path, self.body) if each is not None)
-        for several in (self.queries, self.headers):
+        for several in cast("tuple[Any, Any]", (self.queries, self.headers)):
             if several is not None and not isinstance(several, Mapping):
                 raise TypeError(f"queries and headers of a request map names to patterns, not {several!r}")
             yield from (several or {}).values()
