@@ -75,34 +75,41 @@ class Tokens(NamedTuple):
         return self.input + self.output
 
 
-class Exchange:
+class _Record:
+    """What each exchange has. It has places of its own: a dict for each request costs a fifth of what a journal may."""
+
+    __slots__ = ("__dict__", "__weakref__", "_prices", "_sent", "_told", "began", "ended", "engine")
+
+
+class Exchange(_Record):
     """One request and its answer."""
 
-    _told: tuple[int, Headers, bytes] | None = None
     _pieces: list[tuple[float, bytes]] | None = None
-    _size = 0
-    ended: float | None = None
-    """When the answer was complete, or was left, in Unix time by the fake's clock; `None`: not yet."""
     left_early = False
     """Whether the caller went away before the answer was complete."""
 
     _real_began = 0.0
     _real_ended = 0.0
-    _prices: Prices | None = None
 
     rule: Rule | None = None
     """The rule that answered."""
     fault: Any = None
     """The fault that struck, where one did."""
-    engine: Any = None
-    """The engine that answered, where no rule did and one was asked."""
     given: Any = None  # what the rule gave, for the further choices of the same request
     twist: Any = None  # what a fault makes of what the model says
 
-    def __init__(self, sent: tuple[str, str, str, Headers, bytes, str], began: float) -> None:
+    def __init__(
+        self, sent: tuple[str, str, str, Headers, bytes, str], began: float, prices: Prices | None = None
+    ) -> None:
         self._sent = sent
+        self._prices = prices
+        self._told: tuple[int, Headers, bytes] | None = None
         self.began = began
         """When the request came, in Unix time by the fake's clock."""
+        self.ended: float | None = None
+        """When the answer was complete, or was left, in Unix time by the fake's clock; `None`: not yet."""
+        self.engine: Any = None
+        """The engine that answered, where no rule did and one was asked."""
 
     # The request
 
@@ -354,8 +361,9 @@ class Journal:
         self._now = clock.now
         # A caller's pauses pass by the real clock, too, where the fake's stands still.
         self._real = None if clock.__class__ is RealClock else monotonic
-        self._kept: deque[Exchange] = deque()
-        self._bytes = 0
+        self._kept: deque[Exchange] = deque(maxlen=size)
+        self._heavy: dict[Exchange, int] = {}
+        """Large ones with their bytes; some may not be kept any more."""
         self._lock = threading.Lock()
 
     # Reading
@@ -407,14 +415,14 @@ class Journal:
         """Forget all exchanges."""
         with self._lock:
             self._kept.clear()
-            self._bytes = 0
+            self._heavy.clear()
 
     # Writing
 
     def __call__(self, handler: Handler) -> Handler:
         """The handler, with its requests written down: a filter."""
-        now, enter, leave, kept, most = self._now, under_way.set, under_way.reset, self._kept, self.size
-        keep, drop, prices, real = kept.append, kept.popleft, self.prices, self._real
+        now, enter, leave, keep = self._now, under_way.set, under_way.reset, self._kept.append
+        prices, real = self.prices, self._real
 
         def observed(request: Request) -> Response | Flow[Response]:
             # This is on the way of every request: what can be found out later is.
@@ -425,14 +433,10 @@ class Journal:
                     body = b"%b" % body
             else:  # a large body stays in its file, which is gone with the request
                 body, weight = b"", 0
-            exchange = Exchange((method, path, query, headers, body, origin), now())  # type: ignore[arg-type]
-            exchange._prices = prices
+            exchange = Exchange((method, path, query, headers, body, origin), now(), prices)  # type: ignore[arg-type]
             if real is not None:
                 exchange._real_began = real()
-            if most:
-                keep(exchange)
-                if len(kept) > most and (gone := drop()._size):
-                    self._lighten(gone)
+            keep(exchange)
             token = enter(exchange)
             try:
                 answer: Any = handler(request)
@@ -485,17 +489,16 @@ class Journal:
         return self._note(exchange, answer)
 
     def _weigh(self, exchange: Exchange, size: int) -> None:
+        """Count an exchange that is large, and let the oldest go where there are too many bytes."""
         if size <= _LIGHT or not self.size:
             return
-        exchange._size = size
         with self._lock:
-            self._bytes += size
-            while self._bytes > MOST_BYTES and len(self._kept) > 1:
-                self._bytes -= self._kept.popleft()._size
-
-    def _lighten(self, size: int) -> None:
-        with self._lock:
-            self._bytes -= size
+            kept, heavy = self._kept, self._heavy
+            while heavy and (oldest := next(iter(heavy))) not in kept:
+                del heavy[oldest]
+            heavy[exchange] = size
+            while sum(heavy.values()) > MOST_BYTES and len(kept) > 1:
+                heavy.pop(kept.popleft(), None)
 
 
 class _Watched(Generator["bytes | Step[Any]", Any, Any]):

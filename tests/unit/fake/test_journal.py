@@ -151,7 +151,11 @@ def test_its_size_is_bounded_by_number_and_by_bytes(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(journal, "MOST_BYTES", 100_000)
     for _ in range(3):
         ask(fake, "x" * 30_000)
-    assert len(fake.journal) == 1
+    assert [call.text[:9] for call in fake.journal] == ["x" * 9]
+    for number in range(5):
+        ask(fake, f"number {number}")  # those that are gone by their number are not counted any more
+    ask(fake, "y" * 30_000)
+    assert [call.text[:9] for call in fake.journal] == ["number 3", "number 4", "y" * 9]
     fake.journal.clear()
     assert len(fake.journal) == 0
     with pytest.raises(IndexError, match="the journal has 0 exchanges"):
