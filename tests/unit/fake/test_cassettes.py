@@ -193,6 +193,18 @@ def test_all_replaces_what_was_there(path: Path) -> None:
     assert [each.value["answer"]["json"]["choices"][0]["message"]["content"] for each in cassette.recordings] == ["two"]
 
 
+def test_what_a_cassette_says_is_a_secret_is_one_when_it_is_recorded_anew(path: Path) -> None:
+    with Cassette(path, "once", upstream=counting(said("one")), scrub=[r"customer-\d+"]) as cassette:
+        ask(cassette, "Who is customer-1?")
+    with Cassette(path, "all", upstream=counting(said("two"))) as cassette:
+        ask(cassette, "Who is customer-2?")
+    assert path.read_text().startswith("antiphon cassette: 1\nscrub:\n- customer-\\d+\nexchanges:\n")
+    assert "Who is SCRUBBED?" in path.read_text()
+    path.write_text("something: else")
+    with pytest.raises(CassetteError):
+        Cassette(path, "all", upstream=counting(said("two")))
+
+
 def test_strict_plays_each_recording_once_and_wants_all_of_them(path: Path) -> None:
     with Cassette(path, "once", upstream=counting(said("one"), said("two"))) as cassette:
         ask(cassette)

@@ -132,8 +132,10 @@ class Cassette:
         exists = self.path.exists()
         self._plays = mode in ("none", "new", "strict") or (mode == "once" and exists)
         self._records = mode in ("new", "all") or (mode == "once" and not exists)
-        contents = load(self.path) if exists and mode != "all" else None
+        contents = load(self.path) if exists else None
         patterns = () if contents is None else contents.scrub
+        if mode == "all":
+            contents = None  # but for what it says is a secret
         given = [scrub] if isinstance(scrub, str) else list(scrub)
         self._scrubber = Scrubber((*patterns, *(each for each in given if each not in patterns)))
         self._matcher = Matcher(Likeness(ignore, volatile))
