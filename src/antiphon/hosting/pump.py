@@ -38,6 +38,9 @@ FLUSH = 64 * 1024
 MAX_BODY = 513 * 1024 * 1024
 """The largest request body that is taken, in bytes: the API's largest file, and room for the form around it."""
 
+MOMENT = 0.02
+"""For how many seconds an answer is waited for before anybody looks whether its client is still there."""
+
 STOPPED = "The server was stopped before the end of this stream."
 
 log = logging.getLogger("antiphon.hosting")
@@ -50,23 +53,28 @@ class Gone(Exception):
 class Watch:
     """Interrupts the running task, wherever it waits, when the client leaves.
 
-    `gone` gives an awaitable that ends when the client has left. Nothing is started before the first `start`:
-    most answers are over before anybody could leave.
+    `gone` gives an awaitable that ends when the client has left. Nothing is started before the first `start`, and then
+    a moment later: most answers are over before anybody could leave.
     """
 
-    __slots__ = ("gone", "left", "owner", "task")
+    __slots__ = ("gone", "left", "owner", "task", "timer")
 
     def __init__(self, gone: Callable[[], Awaitable[Any]]) -> None:
         self.gone = gone
         self.left = False
         self.owner: asyncio.Task[Any] | None = None
         self.task: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin to watch, on behalf of the running task."""
-        if self.task is None:
+        if self.owner is None:
             self.owner = asyncio.current_task()
-            self.task = asyncio.ensure_future(self._wait())
+            self.timer = asyncio.get_running_loop().call_later(MOMENT, self._watch)
+
+    def _watch(self) -> None:
+        self.timer = None
+        self.task = asyncio.ensure_future(self._wait())
 
     async def _wait(self) -> None:
         await self.gone()
@@ -76,6 +84,9 @@ class Watch:
 
     def stop(self) -> None:
         """Stop watching."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
         if self.task is not None:
             self.task.cancel()
             self.task = None
