@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .backends import Backend
     from .config import ModelConfig
 
-__all__ = ("protocol", "seldon")
+__all__ = ("beneath", "model_at", "protocol", "seldon")
 
 # Names of models may have slashes in them.
 _SELDON: Final = re.compile(
@@ -130,7 +130,19 @@ def _addressed(request: Request, content: bytes, found: re.Match[str], models: M
     return request
 
 
+def beneath(path: str) -> str | None:
+    """The address of the API, below its version, that is meant by one of Seldon's; `None` for any other."""
+    found = _SELDON.fullmatch(path) if path.startswith("/v2/") else None
+    return None if found is None else f"/{found['rest']}"
+
+
 # The protocol
+
+
+def model_at(path: str) -> str | None:
+    """The model that an address of the protocol is about; `None` for one that is about none."""
+    found = _MODEL.fullmatch(path.rstrip("/"))
+    return None if found is None else unquote(found["model"])
 
 
 def protocol(backends: Mapping[str, Backend], *, passed: bool) -> Filter:

@@ -119,7 +119,7 @@ class Gateway:
         door = protocol(self.backends, passed=config.protocol)(
             passing(self.backends, config.max_body, forward)(self._inner)
         )
-        self._door = seldon(self.backends, config.max_body)(self.discovery(self.keys(door)))
+        self._door = self.discovery(seldon(self.backends, config.max_body)(self.keys(door)))
 
     def _backend(self, config: ModelConfig) -> Backend:
         made = backend(config)
@@ -133,7 +133,7 @@ class Gateway:
         self.keys = Keys(config, self._buckets)
         self.keys.store = self.server.store
         self.server.embedder = config.embedder
-        self.discovery = Discovery(config, self._discovered)
+        self.discovery = Discovery(config, self._discovered, self._through)
         self._build()
 
     def _serve(self, models: Mapping[str, ModelConfig]) -> None:

@@ -28,15 +28,16 @@ log = logging.getLogger("antiphon.gateway")
 
 
 class Discovery:
-    """Knows the models of some servers, and tells `found` when they are others.
+    """Knows the models of some servers, and tells `found` when they are others. `ask` is how a gateway is asked then.
 
     A server is asked with the first request that comes, and again with one that comes when that is a while ago; where
     it does not answer, its models stay those they were.
     """
 
-    def __init__(self, config: GatewayConfig, found: Callable[[dict[str, ModelConfig]], object]) -> None:
+    def __init__(self, config: GatewayConfig, found: Callable[[dict[str, ModelConfig]], object], ask: Handler) -> None:
         self.config = config
         self.found = found
+        self.ask = ask
         self.models: dict[str, ModelConfig] = {}
         self._names: dict[str, list[str]] = {}
         self._due = 0.0
@@ -47,13 +48,13 @@ class Discovery:
             return handler
 
         def look_first(request: Request) -> Response | Flow[Response]:
-            return handler(request) if monotonic() < self._due else self._then(handler, request)
+            return handler(request) if monotonic() < self._due else self._then(request)
 
         return look_first
 
-    def _then(self, handler: Handler, request: Request) -> Flow[Response]:
+    def _then(self, request: Request) -> Flow[Response]:
         yield from self.refreshed()
-        answer: Any = handler(request)
+        answer: Any = self.ask(request)  # by what is known now
         whole: Response = answer if hasattr(answer, "status") else (yield from answer)
         return whole
 

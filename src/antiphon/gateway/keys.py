@@ -25,6 +25,7 @@ from ..server.auth import key_of
 from ..server.limits import RateLimit, Wanted, drawn, left_headers, telling, wanted
 from ..server.routes import stripped
 from ..server.store import bytes_of
+from .addresses import model_at
 from .checking import HASH
 
 if TYPE_CHECKING:
@@ -181,10 +182,9 @@ class Keys:
         if parts[0] == "models" and len(parts) == 2:
             yield unquote(parts[1])
         elif parts[0] == "v2":
-            if len(parts) > 2 and parts[1] in ("models", "pipelines"):
-                yield unquote(parts[2])
-            elif parts[1:2] == ["repository"]:
-                yield "/v2/repository"
+            # What is about no model may be about all of them.
+            yield model_at(path) or path
+            return
         if request.method != "POST" or parts[0] in ("files", "uploads"):
             return
         if parts[0] in _BEYOND:

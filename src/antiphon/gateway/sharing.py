@@ -24,6 +24,7 @@ from ..kernel.http import Headers, Response
 from ..kernel.options import Timeout
 from ..server.limits import RateLimit, drawn
 from ..server.routes import stripped
+from .addresses import beneath
 from .world import leave
 
 if TYPE_CHECKING:
@@ -61,16 +62,14 @@ _HOPS: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "date
 
 def needs_the_first(request: Request) -> bool:
     """Whether a request touches what is kept. In doubt it does."""
-    path, _ = stripped(request.path)
+    path = beneath(request.path) or stripped(request.path)[0]
     if request.method in ("GET", "HEAD"):
         return not (path == "/models" or path.startswith(("/models/", "/v2/")))
-    if request.method == "OPTIONS" or path in _FREE:
+    if request.method == "OPTIONS" or path in _FREE or path.startswith("/v2/"):
         return False
     body = request.body
     if not isinstance(body, bytes):
         return True
-    if path.startswith("/v2/"):
-        return path.endswith("/images/generations") and _AS_DATA.search(body) is None
     test = _TESTS.get(path)
     return True if test is None else test(body)
 

@@ -190,5 +190,13 @@ def test_models_are_found_in_repositories(monkeypatch: pytest.MonkeyPatch) -> No
         assert [each.id for each in client.models.list()] == ["other", "chat", "own", "shared", "new"]
     gateway.discovery._due = 0.0  # nobody answers any more: what there was, stays
     assert [each.id for each in client.models.list()] == ["other", "chat", "own", "shared", "new"]
+    with serve_in_background(Repeating("chat")) as three:
+        fresh = Gateway({"discover": [three.url], "protocol": True})
+        seldon = fresh.client(base_url="http://gateway.test/v2/models/chat/infer")
+        answer = seldon.chat.completions.create(model="chat", messages=HELLO)
+        assert answer.choices[0].message.content == "hello there"
+        fresh = Gateway({"discover": [three.url], "protocol": True})
+        ready = fresh(Request("GET", "/v2/models/chat/ready"))
+        assert run(ready, fresh.world).status == 200  # type: ignore[arg-type]
     lost = Gateway({"discover": [one.url]})
     assert [each.id for each in lost.client().models.list()] == []
