@@ -8,7 +8,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from ..kernel.errors import BadRequestError
+from ..kernel.errors import APIStatusError, BadRequestError
 from ..kernel.flow import Call
 from ..server.engine import Vectors
 from .carrying import carried
@@ -106,9 +106,21 @@ def _told(
 def _asked(model: Model, follows: Convention, question: Question) -> Flow[Answers]:
     """Ask, for a stream where the caller wants one and the server gives it."""
     asked = _carrying(model.config, follows.ask(question), question.request.headers)
-    if question.stream:
-        return (yield from model.servers.open(asked))
-    return _Once((yield from model.servers.infer(asked)))
+    try:
+        if question.stream:
+            return (yield from model.servers.open(asked))
+        return _Once((yield from model.servers.infer(asked)))
+    except APIStatusError as error:
+        model.refused(error)
+        raise
+
+
+def _inferred(model: Model, asked: InferRequest) -> Flow[InferResponse]:
+    try:
+        return (yield from model.servers.infer(asked))
+    except APIStatusError as error:
+        model.refused(error)
+        raise
 
 
 def _senseless(config: ModelConfig, error: Exception) -> Exception:
@@ -351,7 +363,7 @@ class EmbeddingModel:
             inputs = texts[at : at + batch]
             asked = _carrying(config, follows.ask_vectors(request, inputs), request.headers)
             try:
-                found = follows.vectors((yield from model.servers.infer(asked)), len(inputs))
+                found = follows.vectors((yield from _inferred(model, asked)), len(inputs))
                 if isinstance(found, dict):
                     if len(inputs) == len(texts) and _fits(found, wanted):
                         return found
@@ -420,7 +432,7 @@ class ImageModel:
             more = request if not files else replace(request, n=request.n - len(files), whole=False)
             asked = _carrying(config, follows.ask_images(more), request.headers)
             try:
-                answer = yield from model.servers.infer(asked)
+                answer = yield from _inferred(model, asked)
                 # Pictures may have to be decoded, made larger or smaller, and encoded again.
                 found: Any = yield Call(follows.images, answer, more)
             except _SENSELESS as error:

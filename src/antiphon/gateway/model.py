@@ -6,7 +6,8 @@ What it follows may have to be asked for, so it is found with the first request 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, Final
 
 from ..kernel.errors import APIStatusError
 from .conventions import convention, recognised
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ("Model",)
 
-_MOST_VERSIONS = 64
+_MOST_VERSIONS: Final = 64
+_OTHERWISE: Final = frozenset(("model_not_found", "upstream_invalid_request"))
+"""Codes of errors that may come of asking a model that is not what it was."""
+_AGAIN: Final = 5.0
+"""So many seconds it is taken for what it was."""
 
 
 class Model:
@@ -36,6 +41,7 @@ class Model:
         self.streams = config.stream != "infer" and not config.pipeline
         """Whether its server gives streams, as far as that is known."""
         self._versions: dict[str, Model] = {}
+        self._looked = 0.0
         self._convention: Convention | None = None
         # What cannot be right is told before anybody asks.
         if config.convention != "auto":
@@ -73,6 +79,7 @@ class Model:
         """Its convention. Raises an error where none was configured, and its tensors speak of none."""
         if self._convention is None:
             config = self.config
+            self._looked = monotonic()
             metadata = yield from self.servers.metadata(config.upstream_name, config.version)
             cls = recognised(metadata) if config.convention == "auto" else convention(config.convention)
             if cls is None:
@@ -89,8 +96,14 @@ class Model:
         except APIStatusError:  # there are servers that do not tell
             return None
 
+    def refused(self, error: APIStatusError) -> None:
+        """Be told that a request was refused: the model may have been loaded again, and be another one."""
+        now = monotonic()
+        if error.code in _OTHERWISE and now - self._looked > _AGAIN:
+            self.forget()
+
     def forget(self) -> None:
-        """Look at the model anew with the next request: it was loaded again, or is another version."""
+        """Look at the model anew with the next request."""
         self._versions.clear()
         if self.config.convention != "custom":
             self._convention = None

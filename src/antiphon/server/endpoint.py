@@ -44,6 +44,7 @@ class Endpoint:
 
     __slots__ = (
         "_class",
+        "_lenient",
         "_module",
         "behaviour",
         "check_body",
@@ -80,6 +81,7 @@ class Endpoint:
         self.takes_body = method == "POST"
         self.opened = False
         self.raw_media, self.raw_field = _RAW.get(name, ("", ""))
+        self._lenient: tuple[Callable[[Any], None] | None, Any] | None = None
         self._module = module
         self._class = cls
 
@@ -112,10 +114,13 @@ class Endpoint:
 
     def lenient(self) -> tuple[Callable[[Any], None] | None, Any]:
         """`check_body` and `read_form` of a server that passes on what no schema names."""
-        from .validation import compile_body, compile_form
+        if self._lenient is None:
+            from .validation import compile_body, compile_form
 
-        check = None if self.check_body is None else compile_body(self.name, unknown="allow")
-        return check, None if self.read_form is None else compile_form(self.name, unknown="allow")
+            check = None if self.check_body is None else compile_body(self.name, unknown="allow")
+            read = None if self.read_form is None else compile_form(self.name, unknown="allow")
+            self._lenient = check, read
+        return self._lenient
 
 
 @cache

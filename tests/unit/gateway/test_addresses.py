@@ -208,3 +208,15 @@ def test_models_of_repositories_are_listed_and_asked() -> None:
         asked = Gateway(config).client()
         assert sorted(each.id for each in asked.models.list()) == ["found", "own"]
         assert asked.chat.completions.create(model="found", messages=ASKED).choices[0].message.content == "Hello"
+
+
+def test_large_bodies_are_read_where_the_address_names_a_model() -> None:
+    """Above 1 MiB a body is no bytes, but comes in pieces."""
+    double = chatting()
+    with served(double, "chatgpt") as url:
+        asked = client(f"{url}/v2/models/chatgpt/infer").chat.completions
+        large: Any = [{"role": "user", "content": "x" * 2_000_000}]
+        assert asked.create(model="chatgpt", messages=large).choices[0].message.content == "Hello"
+        assert len(double.asked["content"]) == 2_000_000
+        with pytest.raises(openai.BadRequestError, match="not loaded at the endpoint"):
+            asked.create(model="other", messages=large)

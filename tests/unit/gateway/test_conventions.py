@@ -16,6 +16,7 @@ from antiphon.gateway import ConfigError
 from antiphon.gateway.config import ModelConfig, TensorConfig
 from antiphon.gateway.conventions import conventions, recognised
 from antiphon.gateway.oip.messages import ModelMetadata, TensorSpec
+from antiphon.kernel.http import Request, Response, json_response
 from tests.unit.gateway.double import Double, asked_through, tensor
 
 ASKED: Any = [{"role": "user", "content": "hi"}]
@@ -654,3 +655,23 @@ def test_what_is_wrong_with_a_convention_is_told_with_the_configuration() -> Non
     assert "there is no chat template 'lama3'" in told
     assert "did you mean hermes?" in told
     assert "'A' is from '$promt'" in told
+
+
+def test_a_model_that_is_another_one_now_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antiphon.gateway.model._AGAIN", 0.0)
+    double = Double(["text_input BYTES [1]", "sampling_parameters BYTES [1]"], VLLM_OUT, spoken("old"))
+
+    def upstream(request: Request) -> Response:
+        answer = double(request)
+        if request.method == "POST" and double.bodies[-1]["inputs"][0]["name"] != double.inputs[0]["name"]:
+            return json_response(400, {"error": "unexpected inference input 'text_input' for model 'm'"})
+        return answer
+
+    with asked_through(upstream) as client:
+        assert client.chat.completions.create(model="m", messages=ASKED).choices[0].message.content == "old"
+        double = Double(
+            ["role BYTES [-1]", "content BYTES [-1]"], [], lambda *_: [tensor("role", "a"), tensor("content", "new")]
+        )
+        with pytest.raises(openai.BadRequestError, match="unexpected inference input"):
+            client.chat.completions.create(model="m", messages=ASKED)
+        assert client.chat.completions.create(model="m", messages=ASKED).choices[0].message.content == "new"
