@@ -57,6 +57,7 @@ lock: $(VENV)/.uv ## Choose versions anew: pyproject.toml to requirements/*.txt 
 	@$(UV) pip compile $(LOCKING) pyproject.toml --extra server --extra audio -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
 	@$(UV) pip compile $(LOCKING) pyproject.toml --extra gateway -c requirements/dev.txt -o requirements/gateway.txt $(ARGS)
 	@$(UV) pip compile $(LOCKING) requirements/litellm.in -o requirements/litellm.txt $(ARGS)
+	@$(UV) pip compile $(LOCKING) requirements/litellm-proxy.in -o requirements/litellm-proxy.txt $(ARGS)
 	@$(UV) pip compile $(LOCKING) requirements/lanarky.in -o requirements/lanarky.txt $(ARGS)
 	@$(UV) pip compile $(LOCKING) requirements/rivals.in -o requirements/rivals.txt $(ARGS)
 	@$(UV) pip compile $(LOCKING) requirements/rivals-older.in -o requirements/rivals-older.txt $(ARGS)

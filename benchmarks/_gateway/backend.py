@@ -177,7 +177,10 @@ class Answering(asyncio.Protocol):
         elif path.endswith(b"/generate"):
             write(GENERATE)
         elif b'"stream":true' in data or b'"stream": true' in data:
-            self.stream(CHUNKS)
+            if b'"model":"open"' in data:
+                write(CHUNKS[0])
+            else:
+                self.stream(CHUNKS)
         else:
             write(COMPLETION)
 

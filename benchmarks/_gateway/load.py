@@ -1,11 +1,12 @@
-"""Callers of a gateway: `python load.py WAY PORT PATH COUNT SECONDS [MODEL]`. Prints what it saw as JSON.
+"""Callers of a gateway: `python load.py WAY PORT PATH COUNT SECONDS [HEADERS]`. Prints what it saw as JSON.
 
 whole      asks for answers on COUNT connections for so many seconds: answers a second, and how long each took
 streams    the same for streamed ones, which are read to their end: streams, and events a second
 held       opens COUNT streams, waits for the first event of each, and keeps them until a line comes
 count      asks COUNT times on 32 connections
 
-For `infer` and `generate_stream` in the path it asks as the protocol has it, otherwise as the OpenAI API has it.
+For `infer` and `generate_stream` in the path it asks as the protocol has it, otherwise as the OpenAI API has it: with
+the model `chat`, or `open` for streams that are held. HEADERS is JSON.
 """
 
 from __future__ import annotations
@@ -37,13 +38,11 @@ def body_of(path: str, model: str, stream: bool) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def asking(path: str, model: str, stream: bool) -> bytes:
+def asking(path: str, model: str, headers: dict[str, str], stream: bool) -> bytes:
     body = body_of(path, model, stream)
-    extra = "authorization: Bearer sk-none\r\n"
-    if "/v1/" in path:
-        extra += "x-portkey-provider: openai\r\nx-portkey-custom-host: UPSTREAM\r\n" if "portkey" in model else ""
-    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n{extra}"
-    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+    lines = [f"POST {path} HTTP/1.1", "host: 127.0.0.1", "content-type: application/json"]
+    lines += [f"{name}: {value}" for name, value in {"authorization": "Bearer sk-none", **headers}.items()]
+    return "\r\n".join([*lines, f"content-length: {len(body)}", "", ""]).encode() + body
 
 
 class Caller(asyncio.Protocol):
@@ -124,6 +123,7 @@ async def rate(asked: bytes, port: int, connections: int, more: More, stream: bo
         "events": more.events / seconds,
         "p50": took[len(took) // 2],
         "p99": took[int(len(took) * 0.99)],
+        "seconds": seconds,
     }
 
 
@@ -148,11 +148,11 @@ async def held(port: int, asked: bytes, count: int) -> None:
 
 async def main() -> None:
     way, port, path, count, seconds = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), float(sys.argv[5])
-    model = sys.argv[6] if len(sys.argv) > 6 else "chat"
+    headers: dict[str, str] = json.loads(sys.argv[6]) if len(sys.argv) > 6 else {}
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     stream = way in ("streams", "held")
-    asked = asking(path, model, stream)
+    asked = asking(path, "open" if way == "held" else "chat", headers, stream)
     if way == "held":
         await held(port, asked, count)
     elif way == "count":
