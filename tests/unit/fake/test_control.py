@@ -207,6 +207,15 @@ def test_scripts_are_added_and_say_who_followed_them() -> None:
     assert "text is 'away', which has no 'home' in it" in script["departures"][0]
 
 
+def test_legs_of_scripts_are_told_apart_from_rules() -> None:
+    fake = FakeOpenAI("echo")
+    call(fake, "POST", "/rules", {"scripts": [{"name": "talk", "legs": [{"user": "hi", "reply": "ho"}]}]}, status=201)
+    assert ask(fake, "hi").output_text == "ho"
+    told = call(fake, "GET", "/journal/0")
+    assert (told["rule"], told["script"]) == (None, {"number": 1, "leg": 1})
+    assert "script 'talk'" in told["answered_by"]
+
+
 def test_rules_that_are_wrong_are_refused_with_the_place_and_nothing_is_added() -> None:
     fake = FakeOpenAI()
     assert refusal(fake, "POST", "/rules", {"when": {"txt": "a"}, "reply": "b"}).startswith(

@@ -93,6 +93,8 @@ def exchange_json(exchange: Exchange, place: int, *, whole: bool = False) -> dic
     """An exchange. `whole` has the headers, the events and the pieces, too."""
     asked = exchange.asked
     kind, schema = asked.response_format
+    rule: Any = exchange.rule
+    script: Any = getattr(rule, "script", None)
     tokens = exchange.tokens
     answer = exchange.answer
     told: dict[str, Any] = {
@@ -121,7 +123,8 @@ def exchange_json(exchange: Exchange, place: int, *, whole: bool = False) -> dic
         "seconds": exchange.seconds,
         "left_early": exchange.left_early,
         "answered_by": exchange.answered_by,
-        "rule": None if exchange.rule is None else exchange.rule.number,
+        "rule": None if rule is None or script is not None else rule.number,
+        "script": None if script is None else {"number": script.number, "leg": rule.number},
         "fault": None if exchange.fault is None else str(exchange.fault),
         "body": plain(exchange.body) if whole or len(exchange._sent[4]) <= _WHOLE else None,
         "answer": plain(answer) if whole or not isinstance(answer, bytes) or len(answer) <= _WHOLE else None,

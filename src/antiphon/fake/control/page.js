@@ -29,7 +29,7 @@ function row(each) {
   const one = made("tr");
   one.tabIndex = 0;
   const said = each.output_text || each.tool_calls.map((call) => `${call.name}(${call.arguments})`).join(" ");
-  const by = each.fault ? `fault ${each.fault}` : each.rule ? `rule ${each.rule}` : each.answered_by === "server" ? "server" : "engine";
+  const by = each.fault ? `fault ${each.fault}` : each.rule ? `rule ${each.rule}` : each.script ? `script ${each.script.number}` : each.answered_by === "server" ? "server" : "engine";
   one.append(
     made("td", each.place, "quiet"),
     made("td", each.operation ?? `${each.method} ${each.path}`, "code"),
