@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from .asked import Asked, Words
     from .faults.fault import Faulty
     from .faults.triggers import When
+    from .fuzz import Fuzzing
+    from .fuzz.liberties import Liberties
     from .rulefiles import RuleFile, Source
     from .scripts import Script
     from .verdict import Verdict
@@ -363,6 +365,18 @@ class FakeOpenAI:
     def behave(self) -> None:
         """Have nothing go wrong any more."""
         self.faults.clear()
+
+    def fuzz(self, seed: int | str | Liberties = 0) -> Fuzzing:
+        """Have what the API is free to vary be varied from now on, anew for each request, the same for a seed.
+
+        `Liberties` say what is varied in each answer. As a context manager it lasts as long as the block. Raises
+        `TypeError` for something else.
+        """
+        from .fuzz import Fuzzing
+
+        fuzzing = Fuzzing(self.faults, seed)
+        self.faults.vary(fuzzing)
+        return fuzzing
 
     # What was asked
 

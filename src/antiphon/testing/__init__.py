@@ -18,8 +18,9 @@ from ..kernel.lazy import lazily
 if TYPE_CHECKING:
     from .interception import EscapedRequest, Interception, intercepted
     from .shared import ServerOfTest
+    from .strategies import liberties
 
-__all__ = ("EscapedRequest", "Interception", "ServerOfTest", "intercepted")
+__all__ = ("EscapedRequest", "Interception", "ServerOfTest", "intercepted", "liberties")
 
 __getattr__, __dir__ = lazily(
     __name__,
@@ -28,5 +29,6 @@ __getattr__, __dir__ = lazily(
         "Interception": ".interception",
         "ServerOfTest": ".shared",
         "intercepted": ".interception",
+        "liberties": ".strategies",
     },
 )
