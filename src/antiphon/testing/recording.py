@@ -188,7 +188,7 @@ def _path_of(node: Any, given: Any) -> Path:
 def _keys() -> dict[str, str]:
     """Keys for clients that want one, where there are none: what is played asks for none."""
     names = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY")
-    return {name: "sk-recorded" for name in names if not os.environ.get(name)}
+    return {name: "sk-of-a-recording" for name in names if not os.environ.get(name)}
 
 
 def _addressed() -> list[str]:

@@ -112,7 +112,9 @@ async def test_it_is_played_in_every_colour_and_to_clients_of_others(path: Path)
         assert plain.chat.completions.create(model="gpt-5", messages=messages).choices[0].message.content == whole
     with cassette.start(port=0) as server:
         assert httpx2.post(f"{server.base_url}/chat/completions", json=body).json()["choices"][0]["index"] == 0
-    cassette.assert_called(text="Hello", times=8)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(cassette.asgi())) as inside:
+        assert (await inside.post("http://here.test/v1/chat/completions", json=body)).status_code == 200
+    cassette.assert_called(text="Hello", times=9)
 
 
 async def test_it_records_through_every_front_door(tmp_path: Path) -> None:
@@ -391,6 +393,13 @@ def test_secrets_of_a_request_do_not_matter_and_are_not_written(path: Path) -> N
     go(Cassette(path, "strict"), "another-key-of-mine")
 
 
+def test_what_is_a_secret_only_where_it_is_played_does_not_matter(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Cassette(path, "once", upstream=counting(said("one"))) as cassette:
+        ask(cassette, "Log in with postgres-of-tests")
+    monkeypatch.setenv("DATABASE_PASSWORD", "postgres-of-tests")
+    assert ask(Cassette(path, "strict"), "Log in with postgres-of-tests") == "one"
+
+
 # Time
 
 
@@ -470,6 +479,21 @@ def test_a_stream_that_was_left_says_so_when_it_is_read_on(path: Path) -> None:
     assert cassette.misses == []
     with pytest.raises(antiphon.APIError, match="The recording ends here, before the stream does"):
         read(Cassette(path, "none"), 99)
+
+
+def test_a_stream_that_breaks_off_is_not_recorded(path: Path) -> None:
+    def breaking(request: Request) -> Response:
+        def pieces() -> Any:
+            yield b'data: {"choices": []}\n\n'
+            raise antiphon.APIConnectionError(message="gone", request=request)
+
+        return Response(200, Headers({"content-type": "text/event-stream"}), pieces())
+
+    with Cassette(path, "once", upstream=breaking) as cassette:
+        with pytest.raises(antiphon.APIConnectionError, match="gone"):
+            list(cassette.client().chat.completions.create(model="gpt-5", messages=[], stream=True))
+        assert cassette.recordings == []
+    assert not path.exists()
 
 
 def test_a_websocket_is_refused_in_words(path: Path) -> None:

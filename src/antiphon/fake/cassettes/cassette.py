@@ -138,7 +138,7 @@ class Cassette:
             contents = None  # but for what it says is a secret
         given = [scrub] if isinstance(scrub, str) else list(scrub)
         self._scrubber = Scrubber((*patterns, *(each for each in given if each not in patterns)))
-        self._matcher = Matcher(Likeness(ignore, volatile))
+        self._matcher = Matcher(Likeness(ignore, volatile), lambda body: clean(self._scrubber, body))
         for each in () if contents is None else contents.recordings:
             self._matcher.add(each)
         self._upstream: Any = None
@@ -466,7 +466,7 @@ class Cassette:
         return AsyncOpenAI(**self._connected(options))
 
     def _connected(self, options: dict[str, Any]) -> dict[str, Any]:
-        key = os.environ.get("OPENAI_API_KEY") or "none"
+        key = os.environ.get("OPENAI_API_KEY") or "sk-of-a-recording"
         return {"api_key": key, "transport": self, **options}
 
     def official_transport(self) -> HandlerTransport:

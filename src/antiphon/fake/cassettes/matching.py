@@ -202,11 +202,12 @@ class Choice(NamedTuple):
 class Matcher:
     """Finds the recordings of requests. To be used by one thread at a time.
 
+    `clean` makes of a body what is compared of it: what is a secret here and now, recordings have to be rid of, too.
     Raises `ValueError` for a pattern that is none.
     """
 
-    def __init__(self, likeness: Likeness, now: Callable[[], float] | None = None) -> None:
-        self._now = now
+    def __init__(self, likeness: Likeness, clean: Callable[[Any], Any] = lambda body: body) -> None:
+        self._clean = clean
         for what, given in (("ignore", likeness.ignore), ("volatile", likeness.volatile)):
             if isinstance(given, str):
                 raise ValueError(f"{what} is a list, such as [{given!r}], not a text")
@@ -220,16 +221,19 @@ class Matcher:
         self._known: set[str] = set()
         self._unread: list[Recording] = []
 
-    def sought(self, method: str, url: str, body: Mapping[str, Any], now: float | None = None) -> Sought:
-        """A request as it is compared; `now` is the time of one that was recorded."""
-        at = now if now is not None else self._now() if self._now is not None else time.time()
+    def sought(self, method: str, url: str, body: Mapping[str, Any]) -> Sought:
+        """A request of now as it is compared."""
+        at = time.time()
         return Sought(method, url, body, lambda: _Reader(at, self._ignored, self._volatile))
 
     def recorded(self, recording: Recording) -> Sought:
         """A recorded request as it is compared."""
         at = recording.recorded
         return Sought(
-            recording.method, recording.url, recording.asked, lambda: _Reader(at, self._ignored, self._volatile)
+            recording.method,
+            recording.url,
+            self._clean(recording.asked),
+            lambda: _Reader(at, self._ignored, self._volatile),
         )
 
     def read(self, value: Any, at: float | None) -> Any:
