@@ -153,7 +153,10 @@ def answer_of(said: Any, behind: bytes | None = None) -> InferResponse:
 
 
 def _output(given: Mapping[str, Any]) -> Tensor:
-    return Tensor(given["name"], given["datatype"], given["shape"], given["data"], parameters=given.get("parameters"))
+    data = given["data"]
+    if not isinstance(data, list):
+        raise TypeError("data that is no list")
+    return Tensor(given["name"], given["datatype"], given["shape"], data, parameters=given.get("parameters"))
 
 
 def _with_bytes(given: Sequence[Mapping[str, Any]], behind: bytes) -> list[Tensor]:

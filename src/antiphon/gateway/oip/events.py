@@ -103,7 +103,7 @@ class Events:
             if isinstance(said, dict) and "error" in said and "outputs" not in said:
                 raise failed(self._model, message_of(data), begun=self._said)
             return self._read(said)
-        except ValueError as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise broken(self._model, f"an event is not of the protocol: {error}") from error
 
     def close(self) -> None:

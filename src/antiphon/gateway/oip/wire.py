@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, wraps
 from struct import pack, unpack_from
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 import orjson
 
@@ -31,6 +31,8 @@ __all__ = (
     "server_of",
 )
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _SMALL: Final = [bytes((n,)) for n in range(128)]
 _SHORT: Final = 256
 """Bytes of what is remembered; more would be something else each time."""
@@ -237,6 +239,20 @@ def _integers(value: Any) -> list[int]:
     return found
 
 
+def _reader(read: Callable[P, T]) -> Callable[P, T]:
+    """A reader for which fields of another kind than they should be are bytes that are no message, too."""
+
+    @wraps(read)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return read(*args, **kwargs)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise ValueError("a field is not of the kind it should be") from error
+
+    return reading
+
+
+@_reader
 def infer_response(data: bytes) -> InferResponse:
     """A `ModelInferResponse`. Raises `ValueError` for bytes that are none."""
     model, version, identifier = "", None, None
@@ -271,6 +287,7 @@ def infer_response(data: bytes) -> InferResponse:
     return InferResponse(model, tensors, version or None, identifier or None, parameters)
 
 
+@_reader
 def answer_of(data: bytes, model: str) -> InferResponse | str:
     """A message of `ModelStreamInfer`: an answer, or what went wrong.
 
@@ -366,11 +383,13 @@ _CHOICES: Final[dict[int, Callable[[Any], Any]]] = {
 }
 
 
+@_reader
 def flag_of(data: bytes) -> bool:
     """The flag of a `ServerLiveResponse`, `ServerReadyResponse` or `ModelReadyResponse`."""
     return any(number == 1 and value for number, value in fields(data))
 
 
+@_reader
 def server_of(data: bytes) -> ServerMetadata:
     """A `ServerMetadataResponse`."""
     found: dict[int, list[str]] = {1: [""], 2: [""], 3: []}
@@ -380,6 +399,7 @@ def server_of(data: bytes) -> ServerMetadata:
     return ServerMetadata(found[1][-1], found[2][-1], tuple(found[3]))
 
 
+@_reader
 def metadata_of(data: bytes) -> ModelMetadata:
     """A `ModelMetadataResponse`."""
     name = platform = ""
@@ -410,6 +430,7 @@ def _spec(data: bytes) -> TensorSpec:
     return TensorSpec(name, datatype, tuple(shape))
 
 
+@_reader
 def index_of(data: bytes) -> list[RepositoryEntry]:
     """A `RepositoryIndexResponse`."""
     found: list[RepositoryEntry] = []
@@ -422,6 +443,7 @@ def index_of(data: bytes) -> list[RepositoryEntry]:
     return found
 
 
+@_reader
 def configuration_of(data: bytes) -> tuple[frozenset[str], bool, int]:
     """What Triton's `ModelConfigResponse` says: the optional inputs, whether it is decoupled, its largest batch."""
     optional: set[str] = set()
