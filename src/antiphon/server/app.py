@@ -10,11 +10,10 @@ the API puts on its answers. The server holds its whole state, so two of them sh
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import inf
 from random import Random
-from time import perf_counter
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -105,6 +104,7 @@ class Server:
         self.engines = engines
         self.store: Store = MemoryStore() if store is None else store
         self.clock: Clock = RealClock() if clock is None else clock
+        self._tick: Callable[[], float] = getattr(self.clock, "tick", self.clock.now)
         self.seed = seed
         self.ids = Ids(seed)
         self.random = Random(f"random {seed}")
@@ -192,7 +192,7 @@ class Server:
         return (yield from answer) if answer.__class__ is GeneratorType else answer  # type: ignore[misc, return-value]
 
     def _answer(self, handler: Handler, request: Request) -> Response | Flow[Response]:
-        began = perf_counter()
+        began = self._tick()
         request_id = self._envelope.new_id()
         try:
             answer = handler(request)
@@ -202,7 +202,7 @@ class Server:
                 return self._streamed(answer, request, request_id, began)  # type: ignore[arg-type]
         except Exception as error:
             answer = error_response(error, request, request_id)
-        return self._envelope.sealed(answer, request, request_id, perf_counter() - began)  # type: ignore[arg-type]
+        return self._envelope.sealed(answer, request, request_id, self._tick() - began)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
         return f"<Server of {self.organization}>"
@@ -253,7 +253,7 @@ class Server:
                 return (yield from opened) if opened.__class__ is GeneratorType else opened  # type: ignore[misc, return-value]
         except Exception as error:
             answer = error_response(error, request, request_id)
-        return self._envelope.sealed(answer, request, request_id, perf_counter() - began)
+        return self._envelope.sealed(answer, request, request_id, self._tick() - began)
 
     def _streamed(self, answer: Response, request: Request, request_id: str, began: float) -> Response | Flow[Response]:
         """Take the first piece of a stream before the answer begins, so that an error in it is an answer of its own.
@@ -262,7 +262,7 @@ class Server:
         there, for hosts that can send it from there.
         """
         if isinstance(answer.body, Spooled):
-            return self._envelope.sealed(answer, request, request_id, perf_counter() - began)
+            return self._envelope.sealed(answer, request, request_id, self._tick() - began)
         pieces = iter(answer.body)
         first = next(pieces, None)
         if first is None or isinstance(first, (bytes, Pause)):
@@ -288,7 +288,7 @@ class Server:
             step = None
         except Exception as error:
             failed = error_response(error, request, request_id)
-            return self._envelope.sealed(failed, request, request_id, perf_counter() - began)
+            return self._envelope.sealed(failed, request, request_id, self._tick() - began)
         return self._begun(answer, step, pieces, request, request_id, began)
 
     def _begun(
@@ -296,4 +296,4 @@ class Server:
     ) -> Response:
         body: Any = b"" if first is None else guarded(first, pieces, answer, request, request_id)
         opened = Response(answer.status, answer.headers, body, answer.request)
-        return self._envelope.sealed(opened, request, request_id, perf_counter() - began)
+        return self._envelope.sealed(opened, request, request_id, self._tick() - began)
