@@ -100,7 +100,7 @@ def published(name: str) -> bytes | None:
     if count is None:
         return None
     bytes_of = _vocabulary(name).decode_single_token_bytes
-    return b"".join(b"%s %d\n" % (b64encode(bytes_of(id)), id) for id in range(count))
+    return b"".join(b"%s %d\n" % (b64encode(bytes_of(number)), number) for number in range(count))
 
 
 @lru_cache(2)
