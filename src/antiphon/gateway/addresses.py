@@ -13,20 +13,20 @@ from __future__ import annotations
 import re
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 import orjson
 
-from ..kernel.errors import APIConnectionError, APIStatusError, BadRequestError, InternalServerError, NotFoundError
+from ..kernel.errors import APIConnectionError, APIStatusError, BadRequestError, NotFoundError
 from ..kernel.flow import Call
 from ..kernel.http import Headers, Request, Response, json_response
 from ..kernel.spool import spooled
 from ..version import __version__
 from .conventions._options import VERSION
 from .errors import lost
-from .oip.rest import Rest
 from .patience import Guard
 from .pool import HeldBody
+from .translating import translated
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..kernel.http import Filter, Handler
     from .backends import Backend
     from .config import ModelConfig
+    from .oip.rest import Rest
 
 __all__ = ("beneath", "model_at", "protocol", "seldon")
 
@@ -246,16 +247,12 @@ def _forwarded(request: Request, found: re.Match[str], config: ModelConfig, serv
     """Pass a request on as it is, and the answer back as it comes."""
     body = request.body
     content: bytes = body if isinstance(body, bytes) else (yield Call(body.read))
+    if any(urlsplit(url).scheme.startswith("grpc") for url in config.urls):
+        version = found["version"]
+        told = None if version is None else unquote(version.removeprefix("/versions/"))
+        return (yield from translated(servers, config, found["call"], request, content, told))
 
-    def ask(server: Any) -> Flow[tuple[Response, Guard]]:
-        if not isinstance(server, Rest):
-            raise InternalServerError.because(
-                f"The server of the model '{config.name}' is spoken with over gRPC: requests of the protocol over HTTP "
-                "cannot be passed on to it.",
-                status=501,
-                code="protocol_not_passed_on",
-                headers={"x-should-retry": "false"},
-            )
+    def ask(server: Rest) -> Flow[tuple[Response, Guard]]:
         guard = Guard(config.name, config.patience)
         try:
             return (yield from guard.over(_sent(server, request, found, config, content))), guard

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -17,14 +18,15 @@ import openai
 import pytest
 import trustme
 
-from antiphon.gateway import Gateway, ModelConfig
+from antiphon.gateway import Gateway, GatewayConfig, ModelConfig
 from antiphon.gateway.oip.connect import connect
 from antiphon.gateway.oip.messages import InferRequest, InferResponse, Tensor
 from antiphon.gateway.oip.protocol import Oip
 from antiphon.gateway.oip.wire import fields
 from antiphon.gateway.world import NetworkWorld
 from antiphon.kernel.errors import APIStatusError
-from antiphon.kernel.flow import Flow, arun, run
+from antiphon.kernel.flow import Flow, arun, iterate, run
+from antiphon.kernel.http import Headers, Request, Response
 from antiphon.kernel.portal import wait_for
 
 WORLD = NetworkWorld()
@@ -393,3 +395,73 @@ def test_through_the_gateway() -> None:
             chunks = list(client.chat.completions.create(**ask, stream=True))
             assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "one two"
     assert server.asked[-1][2]["x-who"] == "me"
+
+
+def test_the_protocol_over_http_for_servers_of_grpc() -> None:
+    """Somebody who speaks the protocol itself is answered in it, and not told what lies behind."""
+
+    def echo(request: bytes) -> bytes:
+        parts = dict(fields(request))
+        contents = dict(fields(parts[5])).get(5)
+        text = (dict(fields(contents))[8] if contents is not None else parts[7][4:]).decode()
+        if text == "boom":
+            return (grpc.StatusCode.INVALID_ARGUMENT, "too hot")  # type: ignore[return-value]
+        if text == "picture":
+            output = message((1, "text"), (2, "BYTES"), (3, b"\1"), (5, message((8, b"\x89\xff"))))
+            return message((1, "m"), (3, "1"), (5, output))
+        return answer(f"you said {text}")
+
+    spec = message((1, "text"), (2, "BYTES"), (3, b"\1"))
+    server = Server(
+        ModelMetadata=message((1, "m"), (2, "1"), (4, spec), (5, spec)),
+        ModelReady=message((1, 1)),
+        ModelInfer=echo,
+        ModelStreamInfer=lambda _: [answer("a"), answer("b"), (grpc.StatusCode.INTERNAL, "too hot")],
+    )
+    with serving(server) as target:
+        models = {"mine": ModelConfig("mine", (f"grpc://{target}",), model="m")}
+        gateway = Gateway(GatewayConfig(models, protocol=True))
+
+        def ask(path: str, body: Any = None, headers: Any = None) -> Response:
+            content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+            request = Request("GET" if body is None else "POST", path, "", Headers(headers or {}), content)
+            made = gateway(request)
+            found = made if isinstance(made, Response) else run(made, gateway.world)
+            if not isinstance(found.body, bytes):
+                found = found._replace(body=b"".join(iterate(found.body, gateway.world)))
+            return found
+
+        assert ask("/v2/models/mine").json()["inputs"] == [{"name": "text", "datatype": "BYTES", "shape": [1]}]
+        assert ask("/v2/models/mine/ready").status == 200
+        tensor = {"name": "text", "datatype": "BYTES", "shape": [1]}
+        body = {"id": "7", "inputs": [{**tensor, "data": ["hi"]}], "parameters": {"a": True}}
+        said = ask("/v2/models/mine/versions/3/infer", body)
+        assert said.json() == {"model_name": "m", "id": "1", "outputs": [{**tensor, "data": ["you said hi"]}]}
+        sent = dict(fields(server.asked[-1][1]))
+        assert (sent[1], sent[2], sent[3]) == (b"m", b"3", b"7")
+
+        head = {
+            "inputs": [{**tensor, "parameters": {"binary_data_size": 6}}],
+            "parameters": {"binary_data_output": True},
+        }
+        text = json.dumps(head).encode()
+        said = ask("/v2/models/mine/infer", text + b"\2\0\0\0hi", {"Inference-Header-Content-Length": str(len(text))})
+        length = int(said.headers["inference-header-content-length"])
+        assert said.content[length:] == b"\x0b\0\0\0you said hi"
+        assert json.loads(said.content[:length])["outputs"][0]["parameters"] == {"binary_data_size": 15}
+
+        said = ask("/v2/models/mine/infer_stream", body)
+        assert said.headers["content-type"].startswith("text/event-stream")
+        events = [json.loads(each[6:]) for each in said.content.decode().strip().split("\n\n")]
+        assert [each["outputs"][0]["data"] for each in events[:2]] == [["a"], ["b"]]
+        assert "too hot" in events[2]["error"]
+
+        for refused, status, why in (
+            (ask("/v2/models/mine/infer", {"inputs": [{**tensor, "data": ["boom"]}]}), 400, "too hot"),
+            (ask("/v2/models/mine/infer", {"inputs": [{**tensor, "data": ["picture"]}]}), 502, "binary_data_output"),
+            (ask("/v2/models/mine/infer", {"input": []}), 400, "no request of the protocol"),
+            (ask("/v2/models/mine/infer", b"{"), 400, "no request of the protocol"),
+            (ask("/v2/models/mine/generate", {}), 501, "no `generate`"),
+        ):
+            assert refused.status == status
+            assert why in refused.json()["error"]

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from .messages import InferResponse, Tensor
+from .messages import InferRequest, InferResponse, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .messages import InferRequest
-
 __all__ = (
     "LENGTH",
+    "answer_body",
     "answer_of",
     "binary_body",
     "json_body",
     "pays",
+    "request_of",
     "response_of",
     "scalars",
     "unsayable",
@@ -55,15 +55,7 @@ def binary_body(asked: InferRequest, parameters: Mapping[str, Any]) -> tuple[byt
     """
     blobs = [each.packed() for each in asked.inputs]
     body = _head(asked, parameters, binary=True)
-    body["inputs"] = [
-        {
-            "name": each.name,
-            "shape": each.shape,
-            "datatype": each.datatype,
-            "parameters": {**(each.parameters or {}), "binary_data_size": len(blob)},
-        }
-        for each, blob in zip(asked.inputs, blobs, strict=True)
-    ]
+    body["inputs"] = [_announced(each, len(blob)) for each, blob in zip(asked.inputs, blobs, strict=True)]
     head = orjson.dumps(body, default=_plain)
     return b"".join((head, *blobs)), len(head)
 
@@ -90,6 +82,12 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
     if tensor.parameters:
         value["parameters"] = tensor.parameters
     return value
+
+
+def _announced(tensor: Tensor, size: int) -> dict[str, Any]:
+    """A tensor whose elements follow the JSON, in so many bytes."""
+    parameters = {**(tensor.parameters or {}), "binary_data_size": size}
+    return {"name": tensor.name, "shape": tensor.shape, "datatype": tensor.datatype, "parameters": parameters}
 
 
 def _base64(tensor: Tensor) -> dict[str, Any]:
@@ -174,3 +172,47 @@ def _with_bytes(given: Sequence[Mapping[str, Any]], behind: bytes) -> list[Tenso
             at = end
         outputs.append(tensor)
     return outputs
+
+
+def request_of(content: bytes, length: int | None, model: str, version: str | None) -> tuple[InferRequest, bool]:
+    """What somebody asks for in a body of the protocol, and whether the answer is to be bytes.
+
+    Raises `ValueError` for a body that is no request.
+    """
+    said = orjson.loads(content if length is None else content[:length])
+    try:
+        given: Sequence[Mapping[str, Any]] = said["inputs"]
+        inputs = [_output(each) for each in given] if length is None else _with_bytes(given, content[length:])
+        parameters = dict(said.get("parameters") or {})
+        wanted = said.get("outputs") or ()
+        binary = bool(parameters.pop("binary_data_output", False)) or any(
+            (each.get("parameters") or {}).get("binary_data") for each in wanted
+        )
+        outputs = [each["name"] for each in wanted]
+        return InferRequest(model, inputs, version, said.get("id"), parameters, outputs), binary
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"inputs have a name, a datatype, a shape and data, and here is {error!r}") from None
+
+
+def answer_body(answer: InferResponse, *, binary: bool = False) -> tuple[bytes, int | None]:
+    """The body of an answer; and the length of its JSON, where bytes follow.
+
+    Raises `ValueError` for elements that JSON has no form for.
+    """
+    body: dict[str, Any] = {"model_name": answer.model}
+    if answer.version:
+        body["model_version"] = answer.version
+    if answer.id:
+        body["id"] = answer.id
+    if answer.parameters:
+        body["parameters"] = answer.parameters
+    if binary:
+        blobs = [each.packed() for each in answer.outputs]
+        body["outputs"] = [_announced(each, len(blob)) for each, blob in zip(answer.outputs, blobs, strict=True)]
+        head = orjson.dumps(body, default=_plain)
+        return b"".join((head, *blobs)), len(head)
+    body["outputs"] = [_tensor(each) for each in answer.outputs]
+    try:
+        return orjson.dumps(body, default=_plain), None
+    except orjson.JSONEncodeError as error:
+        raise ValueError(f"it cannot be said as JSON: {error.__cause__ or error}") from None
