@@ -305,6 +305,25 @@ def test_two_things_are_told_apart_and_an_id_that_is_recorded_is_that_one(path: 
     assert f"recorded '/v1/files/{files[1]}', asked '/v1/files/{files[0]}'" in str(failed.value)
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S.123456Z", "%Y-%m-%d %H:%M:%S+00:00", "%Y/%m/%d", "%Y年%m月%d日", "%A, %B %d, %Y at %I:%M %p",
+        "%d %b %Y", "%a, %d %b %Y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S UTC %Y", "%m/%d/%Y", "%d.%m.%Y, %H:%M",
+        "%B %d, %Y", "%s", "%s000",
+    ],
+)  # fmt: skip
+def test_the_present_is_known_however_it_is_written(path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    at = 1_764_000_000.0
+    monkeypatch.setattr(time, "time", lambda: at)
+    form = form.replace("%s", str(int(at)))
+    with Cassette(path, "once", upstream=counting(said("one"))) as cassette:
+        ask(cassette, f"It is {time.strftime(form, time.gmtime(at))}!")
+    at += 300 * 86_400 + 4321
+    form = form.replace("1764000000", str(int(at)))
+    assert ask(Cassette(path, "strict"), f"It is {time.strftime(form, time.gmtime(at))}!") == "one"
+
+
 def test_the_present_is_the_present_and_another_day_is_another(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Cassette(path, "once", upstream=counting(said("one"))) as cassette:
         ask(cassette, time.strftime("Today is %Y-%m-%d %H:%M:%S."))

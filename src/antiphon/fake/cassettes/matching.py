@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -40,7 +41,10 @@ _MADE_UP: Final = re.compile(
     rf"""
     (?<![A-Za-z0-9])(?:
       (?P<uuid>[0-9a-fA-F]{{8}}-(?:[0-9a-fA-F]{{4}}-){{3}}[0-9a-fA-F]{{12}})
-    | (?P<day>(?P<y>20\d\d)-(?P<m>\d\d)-(?P<d>\d\d){_CLOCK})
+    | (?P<day>(?P<y>20\d\d)[-/.年](?P<m>\d\d?)[-/.月](?P<d>\d\d?)日?{_CLOCK})
+    | (?P<slashed>(?P<one>\d\d?)[/.](?P<two>\d\d?)[/.](?P<slashed_year>20\d\d){_CLOCK})
+    | (?P<asctime>{_DAY}?(?P<asctime_month>{_MONTH})\x20{{1,2}}(?P<asctime_date>\d\d?)
+          \x20\d\d:\d\d:\d\d(?:\x20[A-Z]{{3,4}})?\x20(?P<asctime_year>20\d\d))
     | (?P<words>{_DAY}?(?:
           (?P<month>{_MONTH})\.?\x20(?P<date>\d\d?)(?:st|nd|rd|th)?,?\x20(?P<year>20\d\d)
         | (?P<date2>\d\d?)(?:st|nd|rd|th)?\x20(?P<month2>{_MONTH})\.?,?\x20(?P<year2>20\d\d)){_CLOCK})
@@ -106,8 +110,7 @@ class _Reader:
         for name in ("uuid", "id", "hex"):
             if match[name] is not None:
                 return self._id(found, match["kind"].rstrip("-_") if name == "id" else name)
-        at = _time_of(match)
-        return "<now>" if at is not None and self._is_near(at) else found
+        return "<now>" if any(map(self._is_near, _times_of(match))) else found
 
     def _id(self, found: str, kind: str) -> str:
         called = self.ids.get(found)
@@ -123,22 +126,31 @@ class _Reader:
         return self._now is not None and abs(at - self._now) <= _NEAR
 
 
-def _time_of(match: re.Match[str]) -> float | None:
-    """What time a text says, to the day."""
-    if match["unix"] is not None:
-        value = float(match["unix"])
-        return value / 1000 if value > 1e11 else value
-    try:
-        if match["day"] is not None:
-            date = datetime(int(match["y"]), int(match["m"]), int(match["d"]), 12, tzinfo=UTC)
-        else:
-            name: str = match["month"] or match["month2"]
-            month = _MONTHS.index(name[:3].lower()) + 1
-            day, year = match["date"] or match["date2"], match["year"] or match["year2"]
-            date = datetime(int(year), month, int(day), 12, tzinfo=UTC)
-    except ValueError:
-        return None
-    return date.timestamp()
+def _times_of(match: re.Match[str]) -> Iterator[float]:
+    """What times a text may mean, to the day."""
+    group = match.group
+    if group("unix") is not None:
+        value = float(group("unix"))
+        yield value / 1000 if value > 1e11 else value
+    elif group("day") is not None:
+        yield from _noon(group("y"), group("m"), group("d"))
+    elif group("slashed") is not None:  # some begin with the month, and some with the day
+        yield from _noon(group("slashed_year"), group("one"), group("two"))
+        yield from _noon(group("slashed_year"), group("two"), group("one"))
+    elif group("asctime") is not None:
+        yield from _noon(group("asctime_year"), _month(group("asctime_month")), group("asctime_date"))
+    else:
+        month, date = group("month") or group("month2"), group("date") or group("date2")
+        yield from _noon(group("year") or group("year2"), _month(month), date)
+
+
+def _month(name: str) -> int:
+    return _MONTHS.index(name[:3].lower()) + 1
+
+
+def _noon(year: str | int, month: str | int, day: str | int) -> Iterator[float]:
+    with suppress(ValueError):
+        yield datetime(int(year), int(month), int(day), 12, tzinfo=UTC).timestamp()
 
 
 class Sought:
