@@ -237,6 +237,27 @@ def test_a_server_that_may_not_stream(drive: Callable[[Flow[Any]], Any]) -> None
         drive(whole(oip, asked()))
 
 
+@drives
+def test_a_server_that_answers_once_where_it_should_stream(drive: Callable[[Flow[Any]], Any]) -> None:
+    with served(Server("mlserver", infer_stream=json_response(200, said("once")))) as oip:
+        assert drive(whole(oip, asked())) == ["once"]
+
+
+@drives
+@pytest.mark.parametrize("answer", [Response(200, Headers(), b"<html>"), Response(403), json_response(200, [1])])
+def test_a_server_that_does_not_say_what_it_is(drive: Callable[[Flow[Any]], Any], answer: Response) -> None:
+    server = Server(v2=answer, infer=json_response(200, said("x")))
+    with served(server) as oip:
+        for _ in range(2):
+            assert words(drive(oip.infer(asked()))) == "x"
+    assert [request.path for request in server.asked].count("/v2") == 1
+    server = Server(v2=Response(500), infer=json_response(200, said("x")))
+    with served(server) as oip:
+        for _ in range(2):
+            assert words(drive(oip.infer(asked()))) == "x"
+    assert [request.path for request in server.asked].count("/v2") == 2  # it may yet
+
+
 def test_addresses() -> None:
     server = Server(infer=json_response(200, said("x")))
     with serve_in_background(server) as running:

@@ -6,6 +6,7 @@ when it first matters.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
@@ -110,12 +111,7 @@ class Rest:
 
     def server(self) -> Flow[ServerMetadata]:
         said = yield from self._ask("GET", "/v2")
-        found = self._read(
-            lambda: ServerMetadata(said["name"], said.get("version") or "", tuple(said.get("extensions") or ()))
-        )
-        self._kind = kind_of(found)
-        self._binary = "binary_tensor_data" in found.extensions
-        return found
+        return self._read(lambda: self._known(said))
 
     def metadata(self, model: str, version: str | None = None) -> Flow[ModelMetadata]:
         path = self._model(model, version)
@@ -179,6 +175,9 @@ class Rest:
                 self._ways[request.model, request.version] = "infer"
                 return One(answer)
             raise self._refusal(response.status, content, request.model, response.headers)
+        if (response.headers.get("content-type") or "").startswith("application/json"):
+            content = yield from rest_of(response)  # it took the question for any other
+            return One(self._read(lambda: response_of(content), request.model))
         events = Events(self._called(request.model), response, answer_of)
         if not (yield from events.begin()):
             raise (yield from self._silence(request))
@@ -239,14 +238,22 @@ class Rest:
 
     def _what(self) -> Flow[str]:
         """Which server it is. One that does not say is one like any other."""
-        if self._kind is None:
-            try:
-                yield from self.server()
-            except APIStatusError as error:
-                if error.status_code not in (404, 405) and error.code != "upstream_error":
-                    raise
-                self._kind = ""
-        return self._kind or ""
+        if self._kind is not None:
+            return self._kind
+        response = yield from self._send("GET", "/v2")
+        if response.status >= 500:
+            return ""  # it may say so later
+        self._kind = ""
+        if response.status == 200:
+            with suppress(AttributeError, KeyError, TypeError, ValueError):
+                self._known(orjson.loads(response.content))
+        return self._kind
+
+    def _known(self, said: Any) -> ServerMetadata:
+        found = ServerMetadata(said["name"], said.get("version") or "", tuple(said.get("extensions") or ()))
+        self._kind = kind_of(found)
+        self._binary = "binary_tensor_data" in found.extensions
+        return found
 
     def _configured(self, found: ModelMetadata, settings: ModelMetadata, version: str | None) -> ModelMetadata:
         optional = {each.name for each in settings.inputs if each.optional}
