@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from functools import cached_property
 from time import monotonic
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, overload
 
 from ..kernel.errors import APIStatusError
 from ..kernel.http import Request
@@ -57,6 +57,8 @@ _LAST: Final = frozenset(
     """.split()
 )
 """Events after which a stream has no other."""
+
+T = TypeVar("T")
 
 under_way: ContextVar[Exchange | None] = ContextVar("antiphon.fake.under_way", default=None)
 """The exchange that is being answered, for those who answer."""
@@ -232,7 +234,17 @@ class Exchange(_Record):
     @property
     def said(self) -> Said:
         """What the answer says: its text, the tools it calls, the tokens it tells."""
-        return said(self.answer, self.events)
+        return self.once("said", lambda: said(self.answer, self.events))
+
+    def once(self, name: str, find: Callable[[], T]) -> T:
+        """Something small that is read from the answer: found out once, when the answer is complete."""
+        if self.ended is None:
+            return find()
+        found: dict[str, Any] = self.__dict__.setdefault("_found", {})
+        if name not in found:
+            found[name] = find()
+        known: T = found[name]
+        return known
 
     @property
     def output_text(self) -> str:

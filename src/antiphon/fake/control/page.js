@@ -84,6 +84,7 @@ async function look() {
 }
 
 async function follow() {
+  const began = performance.now();
   try {
     const { value } = await ask("GET", `${base}/clock`);
     const time = new Date(value.now * 1000).toISOString().slice(0, 19).replace("T", " ");
@@ -92,7 +93,8 @@ async function follow() {
   } catch {
     $("#state").textContent = "the server does not answer";
   }
-  setTimeout(follow, 1000);
+  // A long journal takes a while to be told: the server is for others, too.
+  setTimeout(follow, Math.max(1000, 10 * (performance.now() - began)));
 }
 
 function wire(one) {

@@ -34,6 +34,10 @@ def cut_off(exchange: Exchange) -> str | None:
 
     Readers are told of an error (`ERROR`); that a stream breaks off, they have to notice.
     """
+    return exchange.once("cut_off", lambda: _cut_off(exchange))
+
+
+def _cut_off(exchange: Exchange) -> str | None:
     if exchange.ended is None or exchange.left_early:
         return None
     if exchange.status is None or exchange.status >= 300 or exchange.operation not in _TOLD or not exchange._is_events:
@@ -50,6 +54,10 @@ def cut_off(exchange: Exchange) -> str | None:
 
 def length_cut(exchange: Exchange) -> bool:
     """Whether the answer was cut off at its token limit."""
+    return exchange.once("length_cut", lambda: _length_cut(exchange))
+
+
+def _length_cut(exchange: Exchange) -> bool:
     answer: Any = exchange.answer
     bodies = (
         [answer] if isinstance(answer, Mapping) else [each for each in exchange.events if isinstance(each, Mapping)]
@@ -94,8 +102,13 @@ class Ids(NamedTuple):
 
 def ids_of(exchange: Exchange) -> Ids:
     """The ids of an answer, and of the calls of tools in it."""
+    return exchange.once("ids", lambda: _ids_of(exchange))
+
+
+def _ids_of(exchange: Exchange) -> Ids:
     found = Ids(set(), set())
-    for each in mappings([exchange.answer] if exchange.answer is not None else exchange.events):
+    answer: Any = exchange.answer
+    for each in mappings(exchange.events if answer is None else [answer]):
         response = mapping(each.get("response", each))
         items = [mapping(each.get("item"))]
         if response.get("object") == "response":
