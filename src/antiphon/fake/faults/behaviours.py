@@ -300,13 +300,14 @@ class RateLimit(Behaviour):
         until = scene.memory.setdefault("until", now + self.seconds)
         left = max(0.0, until - now)
         milliseconds = ceil(left * 1000)
+        reset = f"{milliseconds}ms" if milliseconds < 1000 else f"{milliseconds / 1000:g}s"
         told = {
             "retry-after": str(ceil(left)),
             "retry-after-ms": str(milliseconds),
             f"x-ratelimit-remaining-{self.limit}": "0",
-            f"x-ratelimit-reset-{self.limit}": f"{milliseconds}ms" if milliseconds < 1000 else f"{left:.3f}s",
+            f"x-ratelimit-reset-{self.limit}": reset,
         }
-        return scene.seal(refusal(429, message.format(f"{left:.3f}"), code, error_type, None, told))
+        return scene.seal(refusal(429, message.format(f"{milliseconds / 1000:g}"), code, error_type, None, told))
 
 
 @dataclass(frozen=True, repr=False)
