@@ -34,6 +34,7 @@ IN_FLIGHT = (1, 32, 256)
 STREAMS = (1, 32)
 CHAT = "/v1/chat/completions"
 PORTKEY = "1.15.2"
+QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 class Subject(NamedTuple):
@@ -55,7 +56,8 @@ def line_of(process: subprocess.Popen[str]) -> str:
 @contextmanager
 def started(*command: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """A process, in a group of its own, that is ended with all that it has begun."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True, **options)
+    settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": None, **options}
+    process = subprocess.Popen(command, text=True, start_new_session=True, **settings)
     try:
         yield process
     finally:
@@ -107,6 +109,7 @@ def portkey() -> Path | None:
     if not script.exists():
         print("installing Portkey's gateway …", file=sys.stderr)
         home.mkdir(parents=True, exist_ok=True)
+        (home / "package.json").write_text('{"private": true}')  # without it npm installs further up
         command = ["npm", "install", "--silent", "--no-audit", "--no-fund", f"@portkey-ai/gateway@{PORTKEY}"]
         try:
             done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
@@ -132,7 +135,7 @@ def litellm_proxy(stack: ExitStack, home: Path, upstream: int) -> Subject | None
     command = [str(home / "bin" / "litellm"), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
     settings = {**os.environ, "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     settings["PATH"] = f"{home / 'bin'}:{settings['PATH']}"
-    process = stack.enter_context(started(*command, env=settings, cwd=CACHE, stderr=subprocess.DEVNULL))
+    process = stack.enter_context(started(*command, env=settings, cwd=CACHE, **QUIET))
     if not answers(port, process):
         print("LiteLLM's proxy: passed over, since it did not start")
         return None
@@ -143,7 +146,7 @@ def portkey_gateway(stack: ExitStack, script: Path, upstream: int) -> Subject | 
     port = free_port()
     settings = {**os.environ, "TRUSTED_CUSTOM_HOSTS": "127.0.0.1,localhost"}
     command = ["node", str(script), f"--port={port}", "--headless"]
-    process = stack.enter_context(started(*command, cwd=CACHE, env=settings, stderr=subprocess.DEVNULL))
+    process = stack.enter_context(started(*command, cwd=CACHE, env=settings, **QUIET))
     if not answers(port, process):
         print("Portkey: passed over, since it did not start")
         return None
@@ -325,6 +328,7 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # what was begun is ended
     wanted = set(options.subjects.split(";"))
     rows: list[Row] = []
     with ExitStack() as stack:

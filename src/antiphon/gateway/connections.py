@@ -120,7 +120,7 @@ class Connections:
             async with asyncio.timeout(seconds):
                 _, connection = await loop.create_connection(
                     lambda: _Connection(self, idle, loop, parts.netloc),
-                    parts.hostname,
+                    parts.hostname or "",
                     parts.port or (443 if secure else 80),
                     ssl=self._context() if secure else None,
                 )
@@ -318,15 +318,15 @@ class _Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self.good = False
         if self._parser is None or self._ended:
             return
-        if error is None and self.status and not self._framed:
+        if exc is None and self.status and not self._framed:
             self._ended = True  # a body without a length ends with its connection
             self._failed(None)
         else:
-            self._failed(ReadError(str(error) if error else "connection closed before the answer was complete"))
+            self._failed(ReadError(str(exc) if exc else "connection closed before the answer was complete"))
 
     def _failed(self, error: Exception | None) -> None:
         self.error = error

@@ -169,13 +169,13 @@ class OpenAIBackend:
         if answer.status == 200:
             return answer
         said = answer.body if isinstance(answer.body, bytes) else (yield from _rest(answer.body))
-        error = refused(answer.status, message_of(said), config.name, answer.headers)
+        wrong = refused(answer.status, message_of(said), config.name, answer.headers)
         if not _is_envelope(said):
-            raise error
+            raise wrong
         # It is told as it is, unless another server has a better answer.
         whole = Response(answer.status, answer.headers, said)
         if answer.status >= 500 or answer.status in (404, 429):
-            raise error from _Said(whole)
+            raise wrong from _Said(whole)
         return whole
 
     def asked(self, path: str, body: Mapping[str, Any], *, stream: bool = False) -> Flow[Response]:
