@@ -152,6 +152,7 @@ class FakeOpenAI:
         fault_header: bool = False,
         control: bool | None = None,
     ) -> None:
+        filters = tuple(filters)
         self._given = {name: value for name, value in locals().items() if name != "self"}
         self.rules = ruling = Rules(self, strict=strict, triggers=triggers)
         """What `when` was told."""

@@ -521,6 +521,16 @@ def test_a_key_that_goes_where_it_should(origin: str) -> None:
     assert fake.verdict()
 
 
+def test_a_key_for_a_server_of_tools_is_where_the_api_wants_it() -> None:
+    fake = fake_with()
+    other = "sk-ant-abcdefghijklmnopqrstuvwxyz"
+    tool = {"type": "mcp", "server_label": "wiki", "server_url": "https://wiki.test", "headers": {"x-key": other}}
+    send(fake, {"model": "gpt-5", "input": "Hello", "tools": [tool]})
+    assert fake.verdict()
+    send(fake, {"model": "gpt-5", "input": f"My key is {other}", "tools": [tool]})
+    assert found(fake) == [("key_in_the_clear", "error")]
+
+
 # What is told of it
 
 

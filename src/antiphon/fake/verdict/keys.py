@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..journal import Exchange
+from ..said import mappings
 
 __all__ = ("exposures",)
 
@@ -38,9 +39,20 @@ def exposures(exchange: Exchange) -> Iterator[str]:
         yield "in the path of the address, which logs keep"
     if body:
         text = body.decode("utf-8", "replace")
-        if _has(text, key):
+        if _has(text, key) and _has(_without_tools(exchange, text), key):
             metadata = str(exchange.asked.metadata)
             yield "in the metadata, which is stored" if _has(metadata, key) else "in the body, as part of what is asked"
+
+
+def _without_tools(exchange: Exchange, text: str) -> str:
+    """A body without what is meant for servers of tools: they have keys of their own, and this is how they get them."""
+    import orjson
+
+    tools = mappings(exchange.body.get("tools")) if isinstance(exchange.body, Mapping) else []
+    if not tools:
+        return text
+    bare = [{name: each for name, each in tool.items() if name not in ("authorization", "headers")} for tool in tools]
+    return orjson.dumps({**exchange.body, "tools": bare}).decode()
 
 
 def _key(authorization: str) -> str:
