@@ -1,7 +1,7 @@
 """JSON Schemas of every operation, made from the types of the installed official package.
 
-`generate()` answers the files of `src/antiphon/schema/`: `operations.json` (a line per operation) and
-`definitions.json` (a line per named type). A definition is named after the module and class it stands for, so
+`generate()` answers the files of `src/antiphon/schema/`: `operations.json` (a line per operation), `events.json` (a
+line per websocket) and `definitions.json` (a line per named type). A definition is named after the module and class it stands for, so
 `chat.chat_completion.Choice` is the schema of `antiphon.types.chat.chat_completion.Choice`.
 
 The schemas say what the wire carries, which is less than the types say in one place: a union of `str` and known
@@ -24,7 +24,7 @@ from typing import Any
 
 import typing_extensions
 
-from . import schema_limits
+from . import schema_events, schema_limits
 from .schema_rows import Row, rows
 
 FOLDER = "schema"
@@ -378,7 +378,9 @@ def generate() -> Iterator[tuple[str, str]]:
     importlib.import_module("openai.types")
     maker = Operations()
     tables = {row.name: maker.table(row) for row in found}
+    events = schema_events.tables(maker.converter)
     definitions = maker.converter.definitions
     schema_limits.apply_definitions(definitions)
-    yield f"{FOLDER}/definitions.json", _lines(_reachable(tables, definitions))
+    yield f"{FOLDER}/definitions.json", _lines(_reachable({"operations": tables, "events": events}, definitions))
+    yield f"{FOLDER}/events.json", _lines(events)
     yield f"{FOLDER}/operations.json", _lines(tables)

@@ -4,6 +4,7 @@
     definition("chat.chat_completion.Choice")      the schema of one named type
     resolve("#/$defs/chat.chat_completion.Choice") the same, by reference
     standalone(schema)                             a schema with every definition it needs, for any validator
+    events("realtime")["session.update"]           the schema of an event that a client says over a websocket
 
 A definition is named after the module and class under `antiphon.types` it describes. Requests are closed objects
 (`additionalProperties: false`), responses are open. Files of multipart requests are `format: binary`.
@@ -22,7 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ("OperationSchema", "Schema", "definition", "operation", "operations", "resolve", "standalone")
+__all__ = ("OperationSchema", "Schema", "definition", "events", "operation", "operations", "resolve", "standalone")
 
 Schema = dict[str, Any]
 """A decoded JSON Schema."""
@@ -91,6 +92,15 @@ class _Operations(Mapping[str, OperationSchema]):
 def operations() -> Mapping[str, OperationSchema]:
     """Every operation by name, each decoded when it is read."""
     return _Operations()
+
+
+@cache
+def events(connection: str) -> dict[str, Schema]:
+    """What a websocket can be sent, by the type of the event. Raises `KeyError` for an unknown connection."""
+    import orjson
+
+    table: dict[str, Schema] = orjson.loads(_lines("events.json")[connection])
+    return table
 
 
 @cache
