@@ -101,7 +101,10 @@ BEYOND_TYPES: tuple[tuple[str, str, str, str], ...] = (
     ("uploads", "purpose", "evals", "assistants"),
     ("fine_tunes", "purpose", "evals", "assistants"),
     ("completions", "finish_reason", None, "stop"),
-    *(("chat.completions.messages", "role", role, "assistant") for role in ("user", "system", "developer", "tool")),
+    *(
+        ("chat.completions.messages", "role", role, "assistant")
+        for role in ("user", "system", "developer", "tool", "function")
+    ),
 )
 """What the API says and the package's types do not know: of which operations, in which field, and what stands for it."""
 
@@ -153,10 +156,13 @@ def _refusal_fault(said: Said) -> str | None:
     return None
 
 
+_ON_DEMAND = ("audio.speech.create", "beta.agents.sessions.create")
+
+
 def _stream_fault(at: Endpoint, said: Said) -> str | None:
     if at.schema.event is None:
-        # Speech is streamed on demand, which the package has no types for.
-        return None if at.name == "audio.speech.create" else "a stream nobody promised"
+        # Speech and sessions are streamed on demand, which the package has no types for.
+        return None if at.name in _ON_DEMAND else "a stream nobody promised"
     names = [line[7:].decode() for line in said.body.split(b"\n") if line.startswith(b"event: ")]
     told = [event for event in said.events if event != "[DONE]"]
     for index, event in enumerate(told):
