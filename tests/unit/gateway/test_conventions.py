@@ -675,3 +675,17 @@ def test_a_model_that_is_another_one_now_is_looked_at_again(monkeypatch: pytest.
         with pytest.raises(openai.BadRequestError, match="unexpected inference input"):
             client.chat.completions.create(model="m", messages=ASKED)
         assert client.chat.completions.create(model="m", messages=ASKED).choices[0].message.content == "new"
+
+
+def test_pictures_keep_their_size_where_none_is_asked_for() -> None:
+    answer = tensor("image", base64.b64encode(png((6, 3))).decode())
+    double = Double(
+        ["prompt BYTES [1]", "width INT32 [1]", "height INT32 [1]"], ["image BYTES [-1]"], lambda *_: [answer]
+    )
+    with asked_through(double, defaults={"width": 6}) as client:
+        made = client.images.generate(model="m", prompt="x")
+        file = Image.open(BytesIO(base64.b64decode((made.data or [])[0].b64_json or "")))
+        assert (file.format, file.size) == ("PNG", (6, 3))
+        assert double.asked == {"prompt": "x", "width": 6, "height": 1024}
+        link: Any = client.images.generate(model="m", prompt="x", response_format="url").data
+        assert link[0].url.startswith("http://gateway.test/")

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     from ...server.engine import ImageRequest
     from ..oip.messages import InferResponse, Tensor
 
-__all__ = ("files_in", "picture_files")
+__all__ = ("files_in", "picture_files", "sized")
 
 _MAGIC: Final = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"<svg", b"<?xml", b"BM")
 _FORMATS: Final = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "gif": "GIF"}
 _MODES: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+
+def sized(request: ImageRequest) -> bool:
+    """Whether the caller asked for a size."""
+    return request.body.get("size") not in (None, "auto")
 
 
 def files_in(body: dict[str, Any], request: ImageRequest) -> list[bytes]:
@@ -62,7 +67,7 @@ def _file(told: str | bytes, request: ImageRequest) -> bytes:
         image.load()
     except (UnidentifiedImageError, OSError, ValueError) as error:
         raise ValueError(f"what it gave for a picture is none: {error}") from None
-    if image.format == _FORMATS[request.format] and image.size == (request.width, request.height):
+    if image.format == _FORMATS[request.format] and image.size == _size(image, request):
         return data
     return _encoded(image, request)
 
@@ -107,13 +112,19 @@ def _bytes_of(tensor: Tensor) -> bytes:
     return bytes(min(255, max(0, round((value + shift) * scale))) for value in data)
 
 
+def _size(image: Picture, request: ImageRequest) -> tuple[int, int]:
+    """The size that was asked for, or else the picture's own."""
+    return (request.width, request.height) if sized(request) else image.size
+
+
 def _encoded(image: Picture, request: ImageRequest) -> bytes:
     from PIL import Image
 
     if request.format == "svg":
         raise ValueError("it draws pixels, which cannot be written as SVG")
-    if image.size != (request.width, request.height):
-        image = image.resize((request.width, request.height), Image.Resampling.LANCZOS)
+    size = _size(image, request)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.LANCZOS)
     if request.format == "jpeg" and image.mode not in ("RGB", "L"):
         image = image.convert("RGB")
     elif image.mode not in ("RGB", "RGBA", "L", "LA"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from . import Convention
-from ._pictures import picture_files
+from ._pictures import picture_files, sized
 
 if TYPE_CHECKING:
     from ...server.engine import ImageRequest
@@ -23,6 +23,7 @@ _NAMES: Final = {
     "size": ("size",),
 }
 """What inputs may be called that have what every request says. Others have the field of the body of their name."""
+_SIZES: Final = frozenset(("width", "height", "size"))
 
 
 class TextImages(Convention):
@@ -57,6 +58,8 @@ class TextImages(Convention):
         for field, names in _NAMES.items():
             if spec.name.lower() in names:
                 value = known[field]
+                if field in _SIZES and not sized(request):
+                    value = None if spec.optional else self.model.defaults.get(spec.name, value)
         if value is None:
             value = self.model.defaults.get(spec.name)
         if value is None:

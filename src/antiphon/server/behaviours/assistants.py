@@ -98,7 +98,7 @@ def check_model(server: Server, model: str | None) -> None:
     try:
         server.engines.chat(model)
     except NotFoundError:
-        if server.engines.models is None and model in known_models():
+        if server.published_limits and server.engines.models is None and model in known_models():
             return  # nobody speaks for it, which a run will tell
         raise BadRequestError.because(
             f"The requested model '{model}' does not exist.", param="model", code="model_not_found"

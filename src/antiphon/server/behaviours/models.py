@@ -32,7 +32,8 @@ def _described(server: Server, id: str) -> dict[str, Any]:
     kept = server.store.get(TUNED, id)
     if kept is not None:
         return kept
-    owner = server.organization if id.startswith("ft:") else "system" if id in known_models() else "organization-owner"
+    own = id.startswith("ft:") or not server.published_limits
+    owner = server.organization if own else "system" if id in known_models() else "organization-owner"
     # A time of its own for each model, the same on every server.
     age = sum(id.encode()) % 700
     return {"id": id, "object": "model", "created": _EPOCH - age * _DAY, "owned_by": owner}
