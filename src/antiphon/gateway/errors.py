@@ -200,7 +200,10 @@ _STATUSES: Final[dict[str, int]] = {
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
 }
-_UNCONNECTED: Final = re.compile(r"failed to connect|DNS resolution failed|connection refused", re.IGNORECASE)
+_UNCONNECTED: Final = re.compile(
+    r"failed to connect|connection refused|DNS resolution failed|errors resolving|backends failing|handshake",
+    re.IGNORECASE,
+)
 _DROPPED: Final = re.compile(r"socket closed|connection reset|stream removed|goaway|transport closed", re.IGNORECASE)
 
 
@@ -241,8 +244,8 @@ def impossible(model: str, why: str) -> APIStatusError:
 
 _REASONS: Final = re.compile(
     r"connection refused|connection reset[a-z ]*|connection closed[a-z ]*|broken pipe|no route to host|"
-    r"network is unreachable|dns error|name resolution[a-z ]*|name or service not known|DNS resolution failed|"
-    r"timed out|timeout|socket closed|stream removed|goaway|certificate[a-z ]*|unexpected (?:eof|end of file)[a-z ]*|"
+    r"network is unreachable|dns error|domain name not found|name resolution[a-z ]*|name or service not known|"
+    r"DNS resolution failed|timed out|timeout|socket closed|stream removed|goaway|certificate[a-z ]*|unexpected (?:eof|end of file)[a-z ]*|"
     r"end of file before message length reached|error decoding response body|error reading a body from connection",
     re.IGNORECASE,
 )

@@ -258,6 +258,21 @@ def test_a_server_that_does_not_say_what_it_is(drive: Callable[[Flow[Any]], Any]
     assert [request.path for request in server.asked].count("/v2") == 2  # it may yet
 
 
+@drives
+def test_what_models_there_are(drive: Callable[[Flow[Any]], Any]) -> None:
+    entries = [{"name": "a", "version": "1", "state": "READY", "reason": ""}, {"name": "b", "more": 1}]
+    with served(Server(index=json_response(200, entries))) as oip:
+        assert drive(oip.index()) == [("a", "1", "READY", ""), ("b", "", "", "")]
+    with served(Server(models=json_response(200, {"models": ["a"]}))) as oip:
+        assert drive(oip.index()) == [("a", "", "", "")]
+    with served(Server()) as oip:
+        assert drive(oip.index()) == []
+    for wrong, status in ((json_response(200, {"a": 1}), 502), (Response(200), 502), (Response(503), 503)):
+        with served(Server(index=wrong)) as oip, pytest.raises(APIStatusError) as failure:
+            drive(oip.index())
+        assert failure.value.status_code == status
+
+
 def test_addresses() -> None:
     server = Server(infer=json_response(200, said("x")))
     with serve_in_background(server) as running:

@@ -221,6 +221,10 @@ class Grpc:
             ("grpc.max_send_message_length", -1),
             ("grpc.enable_retries", 0),  # a model may have run
             ("grpc.enable_http_proxy", 0),
+            (
+                "grpc.lb_policy_name",
+                "round_robin",
+            ),  # a name may have several addresses, as a service of Kubernetes does
             *_BACKOFF,
         ]
         if self._connect is not None:

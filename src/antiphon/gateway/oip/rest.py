@@ -126,15 +126,14 @@ class Rest:
     def index(self) -> Flow[list[RepositoryEntry]]:
         response = yield from self._send("POST", "/v2/repository/index", b"{}")
         if response.status == 200:
-            said = orjson.loads(response.content)
-            return [
-                RepositoryEntry(*(str(each.get(key) or "") for key in RepositoryEntry._fields))
-                for each in self._read(lambda: [dict(each) for each in said])
-            ]
+            return self._read(lambda: [_entry(each) for each in orjson.loads(response.content)])
+        if response.status not in _NO_SUCH_CALL:
+            raise self._refusal(response.status, response.content, None, response.headers)
         # KServe has a list in its own place, and others have none.
         response = yield from self._send("GET", "/v2/models")
-        said = orjson.loads(response.content) if response.status == 200 else {}
-        return [RepositoryEntry(str(name)) for name in said.get("models") or ()]
+        if response.status != 200:
+            return []
+        return self._read(lambda: [RepositoryEntry(str(name)) for name in orjson.loads(response.content)["models"]])
 
     def load(self, model: str) -> Flow[None]:
         yield from self._ask("POST", f"/v2/repository/models/{quote(model, safe='')}/load", model)
@@ -380,6 +379,10 @@ def _metadata(said: Mapping[str, Any], model: str) -> ModelMetadata:
         said.get("platform") or "",
         tuple(said.get("versions") or ()),
     )
+
+
+def _entry(said: Mapping[str, Any]) -> RepositoryEntry:
+    return RepositoryEntry(*(str(said.get(key) or "") for key in RepositoryEntry._fields))
 
 
 def _configuration(said: Mapping[str, Any]) -> ModelMetadata:
