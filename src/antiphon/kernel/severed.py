@@ -31,6 +31,9 @@ class Severed(Exception):
         self.how: How = how
         self.sent = sent
 
+    def __reduce__(self) -> tuple[type[Severed], tuple[How, bytes]]:
+        return type(self), (self.how, self.sent)
+
     def as_os_error(self) -> OSError:
         """The error that a socket would have raised."""
         import errno
