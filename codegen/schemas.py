@@ -1,8 +1,8 @@
 """JSON Schemas of every operation, made from the types of the installed official package.
 
 `generate()` answers the files of `src/antiphon/schema/`: `operations.json` (a line per operation), `events.json` (a
-line per websocket) and `definitions.json` (a line per named type). A definition is named after the module and class it stands for, so
-`chat.chat_completion.Choice` is the schema of `antiphon.types.chat.chat_completion.Choice`.
+line per websocket) and `definitions.json` (a line per named type). A definition is named after the module and class it
+stands for, so `chat.chat_completion.Choice` is the schema of `antiphon.types.chat.chat_completion.Choice`.
 
 The schemas say what the wire carries, which is less than the types say in one place: a union of `str` and known
 names (models, voices) is any string. They say more in another: `schema_limits` adds the bounds that the types
