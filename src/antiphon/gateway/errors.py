@@ -245,8 +245,9 @@ def impossible(model: str, why: str) -> APIStatusError:
 _REASONS: Final = re.compile(
     r"connection refused|connection reset[a-z ]*|connection closed[a-z ]*|broken pipe|no route to host|"
     r"network is unreachable|dns error|domain name not found|name resolution[a-z ]*|name or service not known|"
-    r"DNS resolution failed|timed out|timeout|socket closed|stream removed|goaway|certificate[a-z ]*|unexpected (?:eof|end of file)[a-z ]*|"
-    r"end of file before message length reached|error decoding response body|error reading a body from connection",
+    r"DNS resolution failed|timed out|timeout|socket closed|stream removed|goaway|certificate[a-z ]*|"
+    r"unexpected (?:eof|end of file)[a-z ]*|end of file before message length reached|error decoding response body|"
+    r"error reading a body from connection",
     re.IGNORECASE,
 )
 
