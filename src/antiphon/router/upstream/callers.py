@@ -259,7 +259,8 @@ def _served(engine: Any, kind: str) -> Any:
     from ...server.app import Server
     from ...server.engine import Engines
 
-    return Server(Engines(**{kind: {"*": engine}}))
+    engines: dict[str, Any] = {kind: {"*": engine}}
+    return Server(Engines(**engines))
 
 
 def _unblocked(client: Any) -> Caller:
