@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -465,3 +466,21 @@ def test_the_protocol_over_http_for_servers_of_grpc() -> None:
         ):
             assert refused.status == status
             assert why in refused.json()["error"]
+
+
+@drives
+def test_closing_lets_go_and_asking_again_connects_anew(drive: Drive) -> None:
+    with serving(Server(ModelInfer=answer("x"))) as target:
+        oip = at(target)
+        oip.close()
+        for _ in range(2):
+            assert words(drive(oip.infer(asked()))) == "x"
+            oip.close()
+
+
+def test_without_grpcio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    with pytest.raises(ImportError, match=r'pip install "antiphon\[gateway\]"'):
+        at("localhost:1")
+    at_rest = connect("http://localhost:1", ModelConfig("m", ("http://localhost:1",)))
+    at_rest.close()
