@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     )
     from ..server.limits import RateLimits
     from ..server.store import Store
+    from ..server.usage import Used
     from ..transports.httpx2 import HandlerTransport
     from .asked import Asked, Words
     from .faults.fault import Faulty
@@ -201,6 +202,7 @@ class FakeOpenAI:
             python_graders=python_graders,
         )
         """The server behind it, with its store, clock, ids and engines."""
+        self.server.ledger = self._ledger
         self.faults = Faults(self.server, faults, header=fault_header, control=control)
         """What goes wrong (`misbehave`)."""
         self.rule_files: list[RuleFile] = []
@@ -232,6 +234,11 @@ class FakeOpenAI:
     def max_body(self) -> int:
         """The largest request body, in bytes."""
         return self.server.max_body
+
+    def _ledger(self) -> Iterable[Used]:
+        from .ledger import ledger
+
+        return ledger(self.journal)
 
     # State
 

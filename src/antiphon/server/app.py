@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .engine import Engines
     from .limits import RateLimits
     from .store import Store
+    from .usage import Used
 
 __all__ = ("MIB", "Server", "Snapshot")
 
@@ -119,6 +120,8 @@ class Server:
         self.unknown_fields = unknown_fields
         self.published_limits = published_limits
         self.embedder = embedder
+        self.ledger: Callable[[], Iterable[Used]] = tuple
+        """What was used, for those who ask for the usage of the organization: nothing, unless somebody counts."""
         self.derived: dict[str, Any] = {}
         """What was worked out from the state and can be again, such as indexes: gone when the state is another."""
         self.jobs = Jobs(self)
