@@ -135,6 +135,8 @@ def _cassette(options: argparse.Namespace) -> int:
     """What `antiphon record` and `antiphon replay` do."""
     from ._errors import USAGE, Problem
 
+    if options.fault or options.latency:
+        raise Problem("--fault and --latency are for the fake, and not for --record or --replay", USAGE)
     if options.record and options.replay:
         raise Problem("--record and --replay are two different things: choose one", USAGE)
     if not options.record and options.upstream:

@@ -104,6 +104,7 @@ def test_serve_records_too(reversing: str, tmp_path: Path) -> None:
         (["record", "c.yaml", "--upstream", "nowhere"], 2, "an upstream is an address such as"),
         (["record", "c.yaml", "--key-env", "NO_SUCH_KEY"], 2, "the environment has no NO_SUCH_KEY"),
         (["record", "c.yaml", "--scrub", "("], 1, "a pattern to scrub is a regular expression"),
+        (["serve", "--replay", "c.yaml", "--fault", "status=503"], 2, "--fault and --latency are for the fake"),
         (["replay", "c.yaml"], 1, "there is no cassette c.yaml; `antiphon record` makes one"),
         (["replay", "there.yaml"], 1, "there.yaml:1: this is no cassette"),
         (["serve", "--upstream", "http://a.test"], 2, "give --record FILE, too"),
