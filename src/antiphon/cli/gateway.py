@@ -238,7 +238,10 @@ def _serve(options: argparse.Namespace) -> int:
     scheme = "http" if config.certificate is None else "https"
     url = f"{scheme}://{authority(config.host, listener.getsockname()[1])}"
     with listener:
-        return serve(config, listener, read, lambda: _announce(config, url))
+        try:
+            return serve(config, listener, read, lambda: _announce(config, url))
+        except (ImportError, ValueError) as error:  # something is not installed, or cannot be as it was told
+            raise Problem(str(error)) from None
 
 
 def _announce(config: GatewayConfig, url: str) -> None:
@@ -262,7 +265,10 @@ def _check(options: argparse.Namespace) -> int:
     except _Told as told:
         print(told, file=sys.stderr)
         return FAILED
-    return check(config, ask=not options.no_ask, as_json=options.json)
+    try:
+        return check(config, ask=not options.no_ask, as_json=options.json)
+    except (ImportError, ValueError) as error:
+        raise Problem(str(error)) from None
 
 
 def _hash_key(options: argparse.Namespace) -> int:

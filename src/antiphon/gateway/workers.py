@@ -130,7 +130,8 @@ class Workers:
         except KeyboardInterrupt:
             code = 130
         except BaseException as error:  # told here: nobody above would
-            self.say(f"process {place + 1} failed: {type(error).__name__}: {error}")
+            kind = "" if isinstance(error, (ImportError, ValueError)) else f"{type(error).__name__}: "
+            self.say(f"process {place + 1} failed: {kind}{error}")
         finally:
             with suppress(OSError):
                 sys.stdout.flush()
