@@ -106,6 +106,8 @@ def _at(gateway: Gateway, config: ModelConfig, url: str) -> Found:
 def _elsewhere(gateway: Gateway, config: ModelConfig, url: str) -> Found:
     """What stands behind a model that speaks another language, or runs here."""
     ready, words, code = _yes(gateway, gateway.backends[config.name].ready)
+    if ready == "no":
+        words, code = "it is not reached, or says that it is not ready", UNREACHED
     return Found(config.name, url or "here", ready, ready, "", config.backend, words, code)
 
 
