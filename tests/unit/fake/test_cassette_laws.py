@@ -86,6 +86,7 @@ def asked(number: int, body: bytes = b"") -> Request:
 )
 @example([(("application/json", b'{"a": 1.0, "b": 1e16, "c": "\\u2028 \\u0085"}'), [], 200)])
 @example([(("application/json", b'{"t":"- a: b\\n #x\\n\\n end "}'), [], 200)])
+@example([(("audio/mpeg", b"!\n!\n\n"), [], 200), (("audio/mpeg", b""), [], 200)])
 def test_what_is_recorded_is_played_to_the_byte(answers: list[Any]) -> None:
     def upstream(request: Request) -> Response:
         (kind, data), cuts, status = answers[int(request.path.rpartition("/")[2])]

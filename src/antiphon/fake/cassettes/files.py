@@ -119,8 +119,8 @@ def _writer() -> Any:
 
 
 def _reads_well(text: str) -> bool:
-    """Whether a text can be written as it is, line by line."""
-    return text.replace("\n", "").isprintable() and text[0] not in " \n"
+    """Whether a text can be written as it is, line by line. After empty lines at its end nothing could be added."""
+    return text.replace("\n", "").isprintable() and text[0] not in " \n" and not text.endswith("\n\n")
 
 
 def dumped(value: Any) -> str:
