@@ -343,17 +343,16 @@ class FakeOpenAI:
         return file.watch() if watch else file
 
     def explain(self, asked: Exchange | ChatRequest | Mapping[str, Any], operation: str | None = None) -> str:
-        """What each rule makes of a request, as the rules stand now, and why.
+        """What each rule and each fault makes of a request, as they stand now, and why.
 
         `asked` is an exchange of the journal, a request to an engine, or a body: of the `operation`, and without one
         of a chat completion, a completion or a Response. Of an exchange it says who answered it then. Raises
         `TypeError` for something else.
         """
-        told = self.rules.explain(asked_by(asked, operation))
-        if not isinstance(asked, Exchange):
-            return told
-        faults = "".join(f"\n  fault {each}" for each in self.faults.explain(asked))
-        return f"answered by {asked.answered_by}\n{told}{faults}"
+        meant = asked_by(asked, operation)
+        faults = "".join(f"\n  fault {each}" for each in self.faults.explain(asked, meant))
+        told = self.rules.explain(meant) + faults
+        return f"answered by {asked.answered_by}\n{told}" if isinstance(asked, Exchange) else told
 
     # What goes wrong
 

@@ -120,6 +120,9 @@ def test_why_a_fault_does_not_strike_is_explained() -> None:
     assert "when nth(3): no: it would be number 2, and the fault strikes number 3" in told
     assert "Truncate(1): no: it is not for such requests" in told
     assert "when ~always(): no: always() holds" in told
+    told = fake.explain({"model": "gpt-4o", "input": "Hi", "stream": True})
+    assert "when matching(model='gpt-4o'): strikes" in told
+    assert "Truncate(1): strikes" in told
 
 
 def test_a_block_of_misbehaviour_leaves_what_was_before() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...server.app import Server
     from ...server.engine import ChatRequest
     from ...server.turns import Turn
+    from ..asked import Asked
     from ..fuzz import Fuzzing, Varied
     from ..journal import Exchange
     from .fault import AtWork, Fault, Faulty, Strike
@@ -198,10 +199,16 @@ class Faults:
         sealed: Any = self._server.answer(lambda request: answer, request)
         return sealed  # type: ignore[no-any-return]
 
-    def explain(self, exchange: Exchange) -> list[str]:
-        """What each fault would make of a request if it came now."""
+    def explain(self, question: Any, asked: Asked) -> list[str]:
+        """What each fault would make of a request if it came now: of an exchange, or of what is asked alone."""
+        from ...kernel.http import Headers
+        from ..journal import Exchange
         from .triggers import Seen
 
+        exchange = question
+        if not isinstance(exchange, Exchange):
+            exchange = Exchange(("POST", "", "", Headers(), b"", ""), 0.0)
+            exchange.__dict__.update(asked=asked, operation=asked.operation)
         seen = Seen(exchange._request, exchange, self._server.clock.now())
         with self._lock:
             return [f"{each}: {each.explain(seen)}" for each in self._set]
