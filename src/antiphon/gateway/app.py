@@ -203,6 +203,17 @@ class Gateway:
 
     # Ways to it
 
+    def warm(self) -> None:
+        """Load what the first request would have to wait for; vocabularies on a thread of their own."""
+        from ..kernel.http import Request
+        from ..schema import operation
+        from ..server import tokens
+
+        tokens.preload()
+        self.server.inner(Request("GET", "/v1/models"))
+        for name in ("chat.completions.create", "embeddings.create"):
+            operation(name)
+
     def start(self, port: int | None = None, host: str | None = None) -> Running:
         """Serve on a port from a thread of its own; port 0 takes a free one. Both are the configuration's unless told.
 
@@ -215,6 +226,7 @@ class Gateway:
         config = self.config
         host = config.host if host is None else host
         guarded(config, host)
+        self.warm()
         return serve_in_background(self, host, config.port if port is None else port, tls=tls(config))
 
     def asgi(self) -> ASGI:

@@ -64,6 +64,7 @@ def _one(
     from .sharing import Others, of_others
 
     gateway = Gateway(config, buckets=buckets)
+    gateway.warm()
     handler: Any = gateway
     beside: list[Any] = []
     if home is not None and place:

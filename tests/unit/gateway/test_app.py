@@ -200,3 +200,16 @@ def test_models_are_found_in_repositories(monkeypatch: pytest.MonkeyPatch) -> No
         assert run(ready, fresh.world).status == 200  # type: ignore[arg-type]
     lost = Gateway({"discover": [one.url]})
     assert [each.id for each in lost.client().models.list()] == []
+
+
+def test_a_request_that_is_too_large_is_refused() -> None:
+    with serve_in_background(Repeating()) as upstream:
+        gateway = Gateway({"models": {"chat": upstream.url}, "max_body": 2000})
+        assert gateway.max_body == 2000
+        with gateway.start(port=0) as running:
+            client = openai.OpenAI(api_key="x", base_url=running.base_url, max_retries=0)
+            long: Any = [{"role": "user", "content": "x" * 3000}]
+            with pytest.raises(openai.APIStatusError) as caught:
+                client.chat.completions.create(model="chat", messages=long)
+            assert (caught.value.status_code, caught.value.code) == (413, "content_too_large")
+            assert client.chat.completions.create(model="chat", messages=HELLO).choices
