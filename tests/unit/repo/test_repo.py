@@ -47,7 +47,12 @@ def test_what_is_asked_for_is_locked() -> None:
     project, groups = PROJECT["project"], PROJECT["dependency-groups"]
     locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements/dev.txt").read_text(), re.MULTILINE))
     everything = wanted(project["dependencies"]) | wanted(groups["dev"]) | wanted(groups["test"])
-    for extra in project["optional-dependencies"].values():
+    extras: dict[str, list[object]] = dict(project["optional-dependencies"])
+    local = wanted(extras.pop("local"))  # has an environment of its own
+    assert local <= set(
+        re.findall(r"^([a-z0-9-]+)==", (ROOT / "tests/conformance/oip/local.txt").read_text(), re.MULTILINE)
+    )
+    for extra in extras.values():
         everything |= wanted(extra)
     assert everything <= locked
 
@@ -58,7 +63,7 @@ def test_locks_agree() -> None:
         return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\]+)", text, re.MULTILINE))
 
     everything = versions("dev")
-    for name in ("bootstrap", "serve"):
+    for name in ("bootstrap", "serve", "gateway"):
         assert versions(name).items() <= everything.items()
 
 
