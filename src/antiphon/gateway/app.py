@@ -26,7 +26,7 @@ from .discovery import Discovery
 from .fallbacks import falling_back
 from .forwarding import Forwarding
 from .health import pages
-from .keys import Keys, guarded
+from .keys import Keys, LocalBuckets, guarded
 from .passing import passing
 from .world import NetworkClock, NetworkWorld
 
@@ -72,7 +72,7 @@ class Gateway:
         """What it was told."""
         self.closed = False
         self._world = NetworkWorld(transport)
-        self._buckets = buckets
+        self._buckets: Buckets = LocalBuckets() if buckets is None else buckets
         self._inner: Handler | None = None
         self._door: Handler
         self.observer = _observer(self.config)
@@ -160,6 +160,7 @@ class Gateway:
         changed.
         """
         config = _config(config, None)
+        Keys(config)  # raises what is wrong with them before anything is changed
         found = self.discovery.models if config.discover == self.config.discover else {}
         self._serve({**config.models, **{name: each for name, each in found.items() if name not in config.models}})
         self.config = config

@@ -223,6 +223,8 @@ def test_several_processes_are_one_gateway(upstream: str, tmp_path: Path) -> Non
     with serving("--config", str(file)) as served:
         children = _children(served.process.pid)
         assert len(children) == 3
+        if (tasks := Path(f"/proc/{served.process.pid}/task")).exists():
+            assert len(list(tasks.iterdir())) == 1  # it forks, and threads do not survive that
         files = []
         for number in range(8):  # each over a connection of its own
             with served.client(key) as client:

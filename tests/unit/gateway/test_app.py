@@ -100,6 +100,9 @@ def test_it_is_told_something_else_and_keeps_what_it_has() -> None:
         with pytest.raises(ConfigError):
             gateway.reload({"models": {"chat": {"convention": "none"}}})
         assert [each.id for each in client.models.list()] == ["chat", "new"]
+        with pytest.raises(ValueError, match="hexadecimal"):
+            gateway.reload(GatewayConfig({"other": ModelConfig("other", (two.url,))}, (KeyConfig("a", "a"),)))
+        assert [each.id for each in client.models.list()] == ["chat", "new"]
         key = new_key()
         gateway.reload(GatewayConfig({"chat": ModelConfig("chat", (two.url,))}, (KeyConfig("a", hashed(key)),)))
         with pytest.raises(Exception, match="is not known here"):

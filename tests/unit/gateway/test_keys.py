@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -135,6 +136,9 @@ def test_so_much_a_minute(url: str) -> None:
     assert "alice" in str(caught.value)
     assert 25 < int(caught.value.response.headers["retry-after"]) <= 30
     assert [each.id for each in client.models.list()]  # no model is asked
+    made.reload(replace(made.config, organization="org-new"))
+    with pytest.raises(openai.RateLimitError):  # what was asked is not forgotten
+        client.chat.completions.create(model="chat", messages=HELLO)
     large = gateway(url, key)
     with pytest.raises(openai.RateLimitError, match="Request too large") as caught:
         official(large, ALL).chat.completions.create(model="chat", messages=HELLO, max_tokens=2000)
