@@ -239,7 +239,7 @@ async def test_without_a_key_there_is_no_connection(api: Any) -> None:
 
 
 async def test_there_are_no_other_websockets(api: Any) -> None:
-    manager = api.client.realtime.connect(model=MODEL)
+    manager = api.make(base_url=f"{api.url or 'http://fake.test'}/v1/elsewhere").realtime.connect(model=MODEL)
     with pytest.raises(InvalidStatus) as refused:
         await (manager.enter() if api.is_async else asyncio.to_thread(manager.enter))
     assert refused.value.response.status_code == 404

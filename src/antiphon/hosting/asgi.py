@@ -48,7 +48,7 @@ class ASGI(Application):
             await self._refuse(opened, scope, send)
             return
         await send({"type": "websocket.accept"})
-        left = False
+        left, code = False, 1012
 
         async def hear() -> bytes | None:
             nonlocal left
@@ -67,6 +67,7 @@ class ASGI(Application):
 
         try:
             await converse(opened, self.world, hear, say)
+            code = 1000
         except Gone:
             left = True
         except Severed as severed:
@@ -74,7 +75,7 @@ class ASGI(Application):
             await _sever(scope, severed, settled=False)
         finally:
             if not left:
-                await send({"type": "websocket.close", "code": 1012})
+                await send({"type": "websocket.close", "code": code})
 
     async def _refuse(self, response: Response, scope: Scope, send: Send) -> None:
         """Say why there is no websocket, to servers that can say more than that there is none."""

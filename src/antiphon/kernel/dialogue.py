@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from .flow import World
     from .http import Request, Response
 
-__all__ = ("Conversation", "Dialogue", "Speaks", "Turn", "converse", "messages_of")
+__all__ = ("Conversation", "Dialogue", "Goodbye", "Speaks", "Turn", "converse", "messages_of")
+
+
+class Goodbye(Exception):
+    """Raised by a turn when all is said: the connection is closed, in order."""
 
 
 class Turn(NamedTuple):
@@ -59,7 +63,7 @@ async def converse(
     receive: Callable[[], Awaitable[bytes | None]],
     send: Callable[[bytes], Awaitable[Any]],
 ) -> None:
-    """Hold a dialogue in the running event loop until `receive` gives `None`, or either function raises."""
+    """Hold a dialogue in the running event loop until it says goodbye, `receive` gives `None`, or either raises."""
     lanes: dict[str, deque[Turn]] = {}
     tasks: set[asyncio.Task[None]] = set()
 
@@ -97,9 +101,10 @@ async def converse(
     try:
         take(dialogue.begun())
         await asyncio.wait((listening,))
-        if broken:
+        if not broken:
+            listening.result()
+        elif not isinstance(broken[0], Goodbye):
             raise broken[0]
-        listening.result()
     finally:
         listening.cancel()
         for task in list(tasks):
@@ -132,7 +137,10 @@ class Conversation:
         return bool(self._lanes)
 
     def next(self) -> bytes | None:
-        """The server's next message, each lane's in turn; `None` where it has nothing to say."""
+        """The server's next message, each lane's in turn; `None` where it has nothing to say.
+
+        Raises `Goodbye` where all is said.
+        """
         while self._lanes:
             lane = next(iter(self._lanes))
             turns = self._lanes.pop(lane)

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ...kernel.dialogue import Conversation, Speaks, converse
+from ...kernel.dialogue import Conversation, Goodbye, Speaks, converse
 from ...kernel.http import Headers, Request, Response
 from ...kernel.severed import Severed
 
@@ -110,6 +110,9 @@ class Peer:
                 message = self._conversation.next()
             except Severed as severed:
                 self._break(_broken(severed))
+                continue
+            except Goodbye:
+                self._break(_closed(1000, ""))
                 continue
             if message is not None:
                 return message

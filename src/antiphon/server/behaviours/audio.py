@@ -26,7 +26,7 @@ from ..behaviour import Call, UploadedFile, serves
 from ..engine import SpeechRequest, TranscriptionRequest
 from ..renderings.logprobs import token_logprobs
 from ..renderings.sinks import EVENT_STREAM
-from ..sounds import CONTENT_TYPES, Sound, Unreadable, encoded, read
+from ..sounds import CONTENT_TYPES, RATE, Sound, Unreadable, encoded, read
 from ..transcripts import Transcript, diarized, srt, verbose, vtt
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..app import Server
     from ..behaviour import Reply
 
-__all__ = ("SPOKEN",)
+__all__ = ("SPOKEN", "recognized", "remember")
 
 SPOKEN: Final = "audio/spoken"
 """The collection of what was spoken: texts, by the digest of the sound."""
@@ -48,6 +48,9 @@ _OLD_VOICES: Final = ("alloy", "ash", "coral", "echo", "fable", "nova", "onyx", 
 _OLD_SPEAKERS: Final = ("tts-1", "tts-1-hd", "tts-1-1106", "tts-1-hd-1106")
 _CHUNK: Final = 16 * 1024
 _EVENT_CHUNK: Final = 8 * 1024
+_BARE: Final = ("pcm", "wav")
+"""Formats whose samples are what was spoken: they may come back without their file."""
+
 _EXTENSIONS: Final = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "opus", "wav", "webm")
 
 
@@ -101,6 +104,8 @@ def _spoken(call: Call, request: SpeechRequest, sound: Sound | bytes) -> Respons
     form: str = body.get("response_format") or "mp3"
     data = sound if isinstance(sound, bytes) else encoded(sound, form)
     _remember(call.server, data, request.input)
+    if form in _BARE and isinstance(sound, Sound):
+        remember(call.server, sound, request.input)
     if body.get("stream_format") == "sse":
         return Response(200, EVENT_STREAM, _speech_events(data, request, _length(sound)))
     headers = Headers.of([("content-type", CONTENT_TYPES[form])])
@@ -138,6 +143,25 @@ def _digest(data: bytes) -> str:
 
 def _remember(server: Server, data: bytes, text: str) -> None:
     server.store.put(SPOKEN, _digest(data), {"id": _digest(data), "text": text})
+
+
+def remember(server: Server, sound: Sound, text: str) -> None:
+    """Keep what a sound says, to recognize it in whatever comes back of it: with more or less silence around it."""
+    _remember(server, _core(sound), text)
+
+
+def recognized(server: Server, sound: Sound) -> str | None:
+    """What a sound says that this server has spoken; `None` for any other."""
+    known = server.store.get(SPOKEN, _digest(_core(sound)))
+    return None if known is None else known["text"]
+
+
+def _core(sound: Sound) -> bytes:
+    """The samples of a sound from the first that is not silence to the last."""
+    data = sound.resampled(RATE).little_endian()
+    begin = len(data) - len(data.lstrip(b"\0"))
+    end = len(data.rstrip(b"\0"))
+    return data[begin & ~1 : (end + 1) & ~1]
 
 
 # Transcriptions and translations

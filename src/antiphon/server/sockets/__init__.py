@@ -7,6 +7,7 @@ limits and keys hold for it.
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -21,15 +22,21 @@ if TYPE_CHECKING:
 
 __all__ = ("opened",)
 
-ADDRESSES = {"/responses": "responses"}
+ADDRESSES = {
+    "/responses": "responses",
+    "/realtime": "realtime.opening",
+    "/realtime/translations": "realtime.translations",
+}
 """The websockets below `/v1`, and the module that has each."""
+
+_PATTERNS = [(re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), name) for path, name in ADDRESSES.items()]
 
 
 def opened(server: Server, request: Request) -> Dialogue:
     """The dialogue of a handshake. Raises the API's errors where there is none."""
     server.authentication(_anything)(request)
     path, _ = stripped(request.path)
-    name = ADDRESSES.get(path.rstrip("/"))
+    name = next((name for pattern, name in _PATTERNS if pattern.fullmatch(path.rstrip("/"))), None)
     if name is None:
         raise NotFoundError.because(
             f"There is no websocket at {request.path}; there is one at {', '.join(f'/v1{path}' for path in ADDRESSES)}."
