@@ -62,6 +62,7 @@ def test_a_cassette_may_be_written_by_hand(path: Path) -> None:
             "this is no cassette: one begins with the line `antiphon cassette: 1`",
         ),
         ("antiphon cassette: 1", "antiphon cassette: 2", 1, "reads cassettes of version 1, not 2"),
+        ("exchanges:", "scrub:\n- a\n- (\nexchanges:", 4, "scrub[1]: a pattern to scrub is a regular expression"),
         ("exchanges:", "exchange:", 2, "there is no 'exchange' here"),
         ("method: POST", "method: BREW", 4, "exchanges[0].request.method: one of DELETE, GET, .* not 'BREW'"),
         ("    method: POST\n", "", 3, "exchanges[0].request: the method is missing: one of"),
@@ -88,7 +89,7 @@ def test_a_cassette_that_is_wrong_is_refused_with_its_line(
 ) -> None:
     assert before in GOOD
     path.write_text(GOOD.replace(before, after, 1))
-    with pytest.raises(CassetteError, match=says.replace("[", r"\[")) as failed:
+    with pytest.raises(CassetteError, match=says.replace("[", r"\[").replace("]", r"\]")) as failed:
         Cassette(path, "none")
     assert str(failed.value).startswith(f"{path}:{line}: ")
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from antiphon.fake.cassettes import Cassette
+from antiphon.fake.cassettes import Cassette, CassetteError
 from antiphon.fake.cassettes.files import document, load
 from antiphon.fake.cassettes.recording import Recording
 from antiphon.fake.cassettes.safety import verified
@@ -252,3 +255,91 @@ def test_values_are_read_as_they_were_written(value: dict[str, Any], other: Any)
         path.write_text(document([recording]), "utf-8", newline="\n")
         read = load(path).recordings[0].value
     assert orjson.dumps(read) == orjson.dumps(recording.value)
+
+
+WHOLE: Any = {
+    "antiphon cassette": 1,
+    "scrub": ["x1y2"],
+    "exchanges": [
+        {
+            "request": {"method": "POST", "url": "https://a/v1/x?y=1", "headers": {"a": "b"}, "json": {"a": [1, "b"]}},
+            "answer": {
+                "status": 200,
+                "after": 0.1,
+                "headers": {"x": ["a", "b"]},
+                "json": {"a": 1},
+                "layout": "indented",
+            },
+            "recorded": "2026-11-28T16:20:00Z",
+        },
+        {
+            "request": {
+                "method": "POST",
+                "url": "https://a/y",
+                "form": [{"name": "f", "filename": "x", "base64": "QQ=="}],
+            },
+            "answer": {
+                "status": 200,
+                "each": {"id": 1},
+                "events": [{"after": 1, "event": "e", "data": {"x": "y"}}, {"text": "[DONE]"}, {"raw": ": c"}],
+                "line_ends": "crlf",
+                "cut": "left",
+            },
+        },
+        {
+            "request": {"method": "GET", "url": "https://a/z", "digest": "d"},
+            "answer": {"status": 404, "base64": "QQ=="},
+        },
+    ],
+}
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if place:
+        yield place
+    for name, each in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(each, (*place, name))
+
+
+ODD: Any = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-5, 700), st.floats(), st.dates(), st.sampled_from(["GET", "QQ==", ""])
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2),
+        st.dictionaries(
+            st.one_of(st.integers(), st.sampled_from(["status", "text", "json", "events", "data"])), inner, max_size=2
+        ),
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(list(places(WHOLE))), ODD, st.booleans())
+@example(("exchanges", 1, "request", "form", 0, "filename"), {0: None}, False)
+def test_what_is_wrong_is_refused_with_its_line_and_all_else_is_played(place: Any, value: Any, missing: bool) -> None:
+    changed = copy.deepcopy(WHOLE)
+    holder = changed
+    for step in place[:-1]:
+        holder = holder[step]
+    if missing:
+        del holder[place[-1]]
+    else:
+        holder[place[-1]] = value
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "a.yaml")
+        path.write_text(yaml.safe_dump(changed))
+        try:
+            cassette = Cassette(path, "none", speed=1e6)
+        except CassetteError as error:
+            refused = error
+        else:
+            refused = None
+        if refused is not None:
+            assert refused.line >= 1
+            return
+        verified(path)
+        for recording in cassette.recordings:
+            said(cassette, Request(recording.method, recording.path, "", Headers({}), b"{}"))
+            assert isinstance(recording.body(), bytes)

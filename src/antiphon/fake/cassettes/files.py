@@ -28,6 +28,7 @@ import orjson
 
 from .bodies import LAYOUTS
 from .recording import Recording
+from .scrubbing import Scrubber
 
 if TYPE_CHECKING:
     from .scrubbing import Place
@@ -242,6 +243,11 @@ class _Check:
         scrub = value.get("scrub", [])
         if not isinstance(scrub, list) or not all(isinstance(each, str) for each in scrub):
             self._wrong(("scrub",), f"a list of regular expressions was expected, not {_kind(scrub)}")
+        for number, each in enumerate(scrub):
+            try:
+                Scrubber([each], environment=False)
+            except ValueError as error:
+                self._wrong(("scrub", number), str(error))
         exchanges = value.get("exchanges")
         if not isinstance(exchanges, list):
             self._wrong(("exchanges",), f"a list of exchanges was expected, not {_kind(exchanges)}")
@@ -287,6 +293,9 @@ class _Check:
             self._names(field, where, ("name", "filename", "type", "text", "base64", "digest"))
             if not isinstance(field.get("name"), str):
                 self._wrong(where, "a field has a name, which is a text")
+            for name in ("filename", "type"):
+                if not isinstance(field.get(name, ""), str):
+                    self._wrong((*where, name), f"a text was expected, not {_kind(field[name])}; put it in quotes")
             self._body(field, where, ("text", "base64", "digest"))
 
     def _answer(self, value: dict[str, Any], place: Place) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .bodies import binary
-from .files import CassetteError, lines_of, load, shown_place
+from .files import lines_of, load, shown_place
 from .scrubbing import Finding, Place, Scrubber
 from .spread import spread_secrets
 
@@ -89,10 +89,7 @@ def verified(path: str | os.PathLike[str], patterns: Iterable[str] = ()) -> list
     cassette names, and `patterns`. Raises `CassetteError` for what is no cassette, `OSError`, and `ValueError`.
     """
     contents = load(path)
-    try:
-        scrubber = Scrubber((*contents.scrub, *patterns))
-    except ValueError as error:
-        raise CassetteError(path, 2, str(error)) from None
+    scrubber = Scrubber((*contents.scrub, *patterns))
     told = os.fspath(path)
     found: list[Secret] = []
     findings = [
