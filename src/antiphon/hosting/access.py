@@ -81,6 +81,8 @@ _TOKENS = re.compile(rb'"total_tokens":\s*(\d+)')
 _USED = re.compile(rb'"(prompt|completion|input|output|total)_tokens":\s*(\d+)')
 _NAMES = {b"prompt": "input", b"completion": "output", b"input": "input", b"output": "output", b"total": "total"}
 _MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]{1,256})"')
+_LONGEST = 1000
+"""Bytes of an answer's usage that are looked at."""
 _TAIL = 3
 """So many pieces at the end of a stream are looked at for what was used."""
 
@@ -160,68 +162,87 @@ def detailed(note: Callable[[Details], object]) -> Filter:
 
     def wrap(handler: Handler) -> Handler:
         def handle(request: Request) -> Response | Flow[Response]:
-            noted = request._replace(headers=Noted(request.headers))
-            began = perf_counter()
-            first: list[float] = []
-            tail: deque[bytes] = deque(maxlen=_TAIL)
-
-            def watched(request: Request) -> Response | Flow[Response]:
-                answer = handler(request)
-                return seen(answer) if isinstance(answer, Response) else seen_later(answer)
-
-            def seen_later(flow: Flow[Response]) -> Flow[Response]:
-                return seen((yield from flow))
-
-            def seen(answer: Response) -> Response:
-                body = answer.body
-                if isinstance(body, bytes):
-                    tail.append(body)
-                    return answer
-                return answer if isinstance(body, Spooled) else answer._replace(body=pieces(body))
-
-            def pieces(body: Any) -> Generator[bytes | Step[Any], Any, None]:
-                source = iter(body)
-                send = getattr(source, "send", None)
-                throw = getattr(source, "throw", None)
-                result: Any = None
-                try:
-                    while True:
-                        piece = next(source) if send is None or result is None else send(result)
-                        while True:
-                            if isinstance(piece, bytes):
-                                if not first:
-                                    first.append(perf_counter() - began)
-                                tail.append(piece)
-                            try:
-                                result = yield piece
-                            except GeneratorExit:
-                                raise
-                            except BaseException as error:
-                                if throw is None:
-                                    raise
-                                piece = throw(error)
-                            else:
-                                break
-                except StopIteration:
-                    return
-                finally:
-                    close = getattr(source, "close", None)
-                    if close is not None:
-                        close()
-
-            def tell(entry: Entry) -> None:
-                notes: Any = noted.headers
-                note(
-                    Details(
-                        entry, noted, _model(noted), first[0] if first else None, _used(b"".join(tail)), notes.notes
-                    )
-                )
-
-            return logged(tell)(watched)(noted)
+            method, path, query, headers, body, origin = request
+            seen = _Seen(note, Request(method, path, query, Noted(headers), body, origin))
+            try:
+                answer = handler(seen.request)
+            except BaseException as error:
+                seen.over(None, b"", status=getattr(error, "status_code", 500))
+                raise
+            return seen.answered(answer) if isinstance(answer, Response) else seen.driven(answer)
 
         return handle
 
     return wrap
+
+
+class _Seen:
+    """A request that is being answered."""
+
+    __slots__ = ("began", "first", "note", "request")
+
+    def __init__(self, note: Callable[[Details], object], request: Request) -> None:
+        self.note = note
+        self.request = request
+        self.began = perf_counter()
+        self.first: float | None = None
+
+    def over(self, answer: Response | None, end: bytes, *, status: int | None = None, whole: bool = True) -> None:
+        """Note it; `end` is the end of its answer's body, or all of it."""
+        usage = _used(end)
+        entry = _entry(self.request, answer, self.began, usage.get("total"), status=status, whole=whole)
+        headers: Any = self.request.headers
+        self.note(Details(entry, self.request, _model(self.request), self.first, usage, headers.notes))
+
+    def driven(self, flow: Flow[Response]) -> Flow[Response]:
+        try:
+            answer = yield from flow
+        except BaseException as error:
+            left = isinstance(error, GeneratorExit)
+            self.over(None, b"", status=499 if left else getattr(error, "status_code", 500), whole=not left)
+            raise
+        return self.answered(answer)
+
+    def answered(self, answer: Response) -> Response:
+        body = answer.body
+        if isinstance(body, bytes):
+            self.over(answer, body)
+            return answer
+        if isinstance(body, Spooled):
+            self.over(answer, b"")  # the host sends it from its file, past all filters
+            return answer
+        return answer._replace(body=self.streamed(answer))
+
+    def streamed(self, answer: Response) -> Generator[bytes | Step[Any], Any, None]:
+        source: Any = iter(answer.body)  # type: ignore[arg-type]
+        send = getattr(source, "send", None)
+        tail: deque[bytes] = deque(maxlen=_TAIL)
+        whole = False
+        try:
+            piece: bytes | Step[Any] = next(source)
+            while True:
+                if isinstance(piece, bytes):
+                    if self.first is None:
+                        self.first = perf_counter() - self.began
+                    tail.append(piece)
+                try:
+                    result = yield piece
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    throw = getattr(source, "throw", None)
+                    if throw is None:
+                        raise
+                    piece = throw(error)
+                else:
+                    piece = next(source) if send is None else send(result)
+        except StopIteration:
+            whole = True
+        finally:
+            close = getattr(source, "close", None)
+            if close is not None:
+                close()
+            self.over(answer, b"".join(tail), whole=whole)
 
 
 def _model(request: Request) -> str | None:
@@ -231,6 +252,7 @@ def _model(request: Request) -> str | None:
 
 
 def _used(body: bytes) -> dict[str, int]:
-    if b"_tokens" not in body:
+    at = body.rfind(b'"usage"')
+    if at < 0:
         return {}
-    return {_NAMES[found[1]]: int(found[2]) for found in _USED.finditer(body)}
+    return {_NAMES[name]: int(number) for name, number in _USED.findall(body, at, at + _LONGEST)}

@@ -46,7 +46,7 @@ def test_a_flow_and_a_stream_with_steps_of_both_colours() -> None:
             yield Failing()
         except ValueError:
             yield b"data: caught\n\n"
-        yield b'data: {"prompt_tokens": 1, "total_tokens": 2}\n\n'
+        yield b'data: {"usage": {"prompt_tokens": 1, "total_tokens": 2}}\n\n'
 
     class Failing(Pause):
         def __init__(self) -> None:
@@ -62,7 +62,7 @@ def test_a_flow_and_a_stream_with_steps_of_both_colours() -> None:
         yield Pause(0.001)
         return Response(200, Headers({"content-type": "text/event-stream"}), pieces())
 
-    expected = b'data: 1\n\ndata: caught\n\ndata: {"prompt_tokens": 1, "total_tokens": 2}\n\n'
+    expected = b'data: 1\n\ndata: caught\n\ndata: {"usage": {"prompt_tokens": 1, "total_tokens": 2}}\n\n'
     asked, entries = noting(handler)
     answer: Any = run(asked(ASKED), World())
     assert b"".join(iterate(answer.body, World())) == expected
