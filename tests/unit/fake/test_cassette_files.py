@@ -67,6 +67,7 @@ def test_a_cassette_may_be_written_by_hand(path: Path) -> None:
         ("method: POST", "method: BREW", 4, "exchanges[0].request.method: one of DELETE, GET, .* not 'BREW'"),
         ("    method: POST\n", "", 3, "exchanges[0].request: the method is missing: one of"),
         ("url: https://api.openai.com/v1", "url: /v1", 5, "an address such as https"),
+        ("https://api.openai.com/v1", "https://[x/v1", 5, "an address such as https"),
         ("status: 200", "status: fine", 12, "a number from 100 to 599 was expected, not 'fine'"),
         ("    status: 200\n", "", 11, "the status is missing"),
         ("    status: 200\n", "    status: 200\n    after: soon\n", 13, "a number of seconds was expected, not 'soon'"),

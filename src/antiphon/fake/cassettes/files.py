@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -275,8 +276,7 @@ class _Check:
         self._names(value, place, ("method", "url", "headers", *_BODIES))
         if value.get("method") not in _METHODS:
             self._expected(value, place, "method", f"one of {', '.join(_METHODS)}")
-        url = value.get("url")
-        if not isinstance(url, str) or "://" not in url:
+        if not is_address(value.get("url")):
             self._expected(value, place, "url", "an address such as https://api.openai.com/v1/models")
         self._headers(value, place)
         self._body(value, place, _BODIES)
@@ -397,6 +397,14 @@ class _Check:
             orjson.dumps(value.get(name))
         except TypeError as error:
             self._wrong((*place, name), f"this cannot be JSON: {error}; put what is a name in quotes")
+
+
+def is_address(url: Any) -> bool:
+    """Whether something is the address of a request."""
+    try:
+        return isinstance(url, str) and "://" in url and urlsplit(url).hostname is not None
+    except ValueError:
+        return False
 
 
 def _kind(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 
 from ...kernel.http import Headers, Response
 from .bodies import body_of, events_of, request_body
-from .files import CassetteError, _reader, _text, _yaml, save
+from .files import CassetteError, _reader, _text, _yaml, is_address, save
 from .recording import Recording, kept_answer_headers, kept_request_headers, stamp
 from .safety import clean
 from .scrubbing import Scrubber
@@ -62,8 +62,9 @@ class _Interaction:
 
     def recording(self) -> Recording:
         scrubber = self._scrubber
-        request, url = self._request, self._request.get("uri")
-        if not isinstance(url, str) or not isinstance(request.get("method"), str):
+        request = self._request
+        url: Any = request.get("uri")
+        if not is_address(url) or not isinstance(request.get("method"), str):
             self._wrong("a request has a `method` and a `uri`")
         headers = _headers(request.get("headers"))
         scrubber.learn(headers.pairs)
