@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ...kernel.errors import APIConnectionError, APIStatusError, APITimeoutError
-from ...kernel.flow import Read
+from ...kernel.flow import Pause, Read
 from ...kernel.sse import Decoder
 from ..errors import broken, failed, lost, message_of, reason
 
@@ -76,6 +76,7 @@ class Events:
     def _next(self) -> Flow[list[InferResponse]]:
         decoder = self._decoder
         if self._failure is not None:
+            yield Pause(0.0)  # whoever sends what came before it has the time to
             raise self._failure
         while True:
             piece = yield Read(self._pieces)
