@@ -10,6 +10,7 @@
     Audio          speech, with its transcript
     Usage          token counts, where the engine knows better than the server's own count
     Finish         why the turn ends; without one it is "tool_calls" after a call and "stop" otherwise
+    Origin         what another server calls the answer that is told here
     Whole          the finished body in the dialect of the request, passed through as it is
 
 Uses of the tools that the server runs, or that the caller runs without a schema for their arguments:
@@ -52,6 +53,7 @@ __all__ = (
     "LocalShell",
     "McpCall",
     "McpListTools",
+    "Origin",
     "Piece",
     "Reasoning",
     "Refusal",
@@ -153,6 +155,14 @@ class Finish(NamedTuple):
     """The turn ends here, for this reason."""
 
     reason: FinishReason
+
+
+class Origin(NamedTuple):
+    """What another server calls the answer that is told here: before any other piece, and for chat completions only."""
+
+    id: str | None = None
+    model: str | None = None
+    fingerprint: str | None = None
 
 
 class Whole(NamedTuple):
@@ -284,6 +294,7 @@ PIECES = (
     Audio,
     Usage,
     Finish,
+    Origin,
     Whole,
     Item,
     *TOOL_USES,
@@ -316,6 +327,7 @@ if TYPE_CHECKING:
         | Audio
         | Usage
         | Finish
+        | Origin
         | Whole
         | Item
         | ToolUse

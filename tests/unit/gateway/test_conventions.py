@@ -618,7 +618,13 @@ def test_a_provider_that_gives_several_choices_is_asked_once() -> None:
             [
                 tensor(
                     "output_all",
-                    json.dumps({"choices": [{"index": at, "delta": {"content": text}, "finish_reason": end}]}),
+                    json.dumps(
+                        {
+                            "id": "chatcmpl-2",
+                            "model": "x",
+                            "choices": [{"index": at, "delta": {"content": text}, "finish_reason": end}],
+                        }
+                    ),
                 )
             ]
             for at, text, end in ((0, "a", None), (1, "x", None), (1, "y", "length"), (0, "b", "stop"))
@@ -630,11 +636,15 @@ def test_a_provider_that_gives_several_choices_is_asked_once() -> None:
         assert [each.message.content for each in found.choices] == ["0", "1"]
         assert found.id == "chatcmpl-1"
         chunks = list(client.chat.completions.create(model="m", messages=ASKED, n=2, stream=True))
+        assert {(chunk.id, chunk.model) for chunk in chunks} == {("chatcmpl-2", "x")}
         texts = ["", ""]
         for chunk in chunks:
             texts[chunk.choices[0].index] += chunk.choices[0].delta.content or ""
         assert texts == ["ab", "xy"]
-        assert len(double.bodies) == 2
+        assert client.responses.create(model="m", input="x").output_text == "0"
+        events = list(client.responses.create(model="m", input="x", stream=True))
+        assert "".join(each.delta for each in events if each.type == "response.output_text.delta") == "ab"
+        assert len(double.bodies) == 4
 
 
 def test_a_providers_error_is_an_error() -> None:

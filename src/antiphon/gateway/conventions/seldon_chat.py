@@ -13,7 +13,7 @@ from uuid import uuid4
 import orjson
 
 from ...kernel.errors import BadRequestError
-from ...server.turns import Finish, Reasoning, Refusal, ToolArguments, ToolCall, Usage, Whole
+from ...server.turns import Finish, Origin, Reasoning, Refusal, ToolArguments, ToolCall, Usage, Whole
 from ..chunks import ChunkReader
 from ..errors import broken
 from ..oip.messages import Tensor
@@ -175,6 +175,8 @@ class _Reader:
         body = {**body, "choices": mine}
         if self._chunks is None:
             self._chunks = ChunkReader()
+            if question.request.dialect == "chat":
+                yield Origin(*(_text(body.get(name)) for name in ("id", "model", "system_fingerprint")))
         if body["choices"]:
             self.silent = False
         yield from self._chunks.feed(body)
@@ -248,6 +250,10 @@ def _completed(body: dict[str, Any], model: str) -> dict[str, Any]:
     body.setdefault("created", int(time.time()))
     body.setdefault("model", model)
     return body
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _calls(texts: Sequence[str]) -> Iterator[Piece]:

@@ -21,6 +21,7 @@ from ..turns import (
     FileCitation,
     Finish,
     Item,
+    Origin,
     Reasoning,
     Refusal,
     Text,
@@ -274,6 +275,12 @@ class Choice:
     def on_finish(self, reason: str) -> None:
         self.finish = reason
 
+    def on_origin(self, origin: Origin) -> None:
+        answer = self.answer
+        answer.id = origin.id or answer.id
+        answer.model = origin.model or answer.model
+        answer.fingerprint = origin.fingerprint or answer.fingerprint
+
     def on_whole(self, body: dict[str, Any]) -> None:
         self.answer.whole = body
         for piece in completion_pieces(body):
@@ -352,6 +359,7 @@ _TAKES: Final[dict[type, Callable[[Any, Any], None]]] = {
     Reasoning: lambda choice, piece: choice.on_reasoning(piece.text),
     Usage: lambda choice, piece: choice.on_usage(piece),
     Finish: lambda choice, piece: choice.on_finish(piece.reason),
+    Origin: lambda choice, piece: choice.on_origin(piece),
     Whole: lambda choice, piece: choice.on_whole(piece.body),
     # A chat completion has no place for what tools left.
     **dict.fromkeys((Item, FileCitation, ContainerCitation, *TOOL_USES), lambda choice, piece: None),
@@ -461,6 +469,10 @@ class StreamedChoice(Choice):
             self._delta({"audio": {"transcript": audio.transcript}})
         if audio.data:
             self._delta({"audio": {"data": b64encode(audio.data).decode()}})
+
+    def on_origin(self, origin: Origin) -> None:
+        super().on_origin(origin)
+        self._head = b'%b{"index":%d,"delta":' % (self.answer.head(), self.index)
 
     def on_whole(self, body: dict[str, Any]) -> None:
         for piece in completion_pieces(body):

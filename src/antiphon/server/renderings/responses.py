@@ -19,6 +19,7 @@ from ..turns import (
     FileCitation,
     Finish,
     Item,
+    Origin,
     Reasoning,
     Refusal,
     Text,
@@ -545,6 +546,7 @@ _TAKES: Final[dict[type, Callable[[Any, Any], None]]] = {
     Usage: lambda turn, piece: turn.on_usage(piece),
     Finish: lambda turn, piece: turn.on_finish(piece.reason),
     Whole: lambda turn, piece: turn.on_whole(piece.body),
+    Origin: lambda turn, piece: None,
 }
 
 _DELTAS: Final = {
