@@ -29,12 +29,14 @@ class Cut:
     Tokens are counted as the tokenizer counts the whole: a word is counted when the next one begins.
     """
 
-    __slots__ = ("count", "held", "limit", "longest", "model", "sink", "spent", "stop", "tail")
+    __slots__ = ("count", "firsts", "held", "limit", "longest", "model", "sink", "spent", "stop", "tail")
 
     def __init__(self, sink: Sink, stop: Sequence[str], limit: int | None, model: str) -> None:
         self.sink = sink
         self.stop = [text for text in stop if text]
         self.longest = max(map(len, self.stop), default=0)
+        self.firsts = frozenset(text[0] for text in self.stop)
+        """What stop strings begin with: text without any of it need not be held back."""
         self.limit = limit
         self.model = model
         self.count = tokens.counter(model)
@@ -93,10 +95,11 @@ class Cut:
         if found is not None:
             self.held = ""
             return text[: found[1]], True
-        for size in range(min(self.longest - 1, len(text)), 0, -1):
-            if any(stop.startswith(text[-size:]) for stop in self.stop):
-                self.held = text[-size:]
-                return text[:-size], False
+        if not self.firsts.isdisjoint(text[1 - self.longest :] if self.longest > 1 else ""):
+            for size in range(min(self.longest - 1, len(text)), 0, -1):
+                if any(stop.startswith(text[-size:]) for stop in self.stop):
+                    self.held = text[-size:]
+                    return text[:-size], False
         self.held = ""
         return text, False
 
