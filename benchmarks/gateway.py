@@ -34,6 +34,8 @@ IN_FLIGHT = (1, 32, 256)
 STREAMS = (1, 32)
 CHAT = "/v1/chat/completions"
 PORTKEY = "1.15.2"
+PATIENCE = 20
+"""Seconds that answers under way may take at the end."""
 QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
@@ -46,6 +48,10 @@ class Subject(NamedTuple):
     whole: str = CHAT
     stream: str = CHAT
     headers: str = "{}"
+
+
+class Failed(Exception):
+    """Somebody did not answer well."""
 
 
 def line_of(process: subprocess.Popen[str]) -> str:
@@ -180,9 +186,14 @@ def asked(way: str, subject: Subject, count: int, seconds: float = 0) -> dict[st
     """What callers of it saw."""
     path = subject.stream if way == "streams" else subject.whole
     command = [sys.executable, str(PARTS / "load.py"), way, str(subject.port), path, str(count), str(seconds)]
-    done = subprocess.run([*command, subject.headers], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            [*command, subject.headers], capture_output=True, text=True, check=False, timeout=seconds + PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{subject.title}, {way} {count}: no end after {PATIENCE} seconds more") from None
     if done.returncode:
-        raise SystemExit(f"{subject.title}, {way}: {done.stderr.strip()[-1500:]}")
+        raise Failed(f"{subject.title}, {way} {count}: {done.stderr.strip()[-600:]}")
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 
@@ -232,12 +243,20 @@ def streams(options: argparse.Namespace, all_: list[Subject]) -> Iterator[Row]:
 def in_turns(options: argparse.Namespace, all_: list[Subject], way: str, in_flight: int) -> dict[str, dict[str, float]]:
     """Medians of what the rounds came to, by what was measured and by subject."""
     found: dict[str, dict[str, list[float]]] = {}
+    failed: set[str] = set()
     for turn in range(options.rounds + 1):
         first = turn % len(all_)
         for subject in [*all_[first:], *all_[:first]]:  # nobody always comes after the slowest
             seconds = options.seconds if turn else 0.3
             began = 0.0 if subject.pid is None else cpu_seconds(subject.pid)
-            figures = asked(way, subject, in_flight, seconds)
+            if subject.title in failed:
+                continue
+            try:
+                figures = asked(way, subject, in_flight, seconds)
+            except Failed as error:
+                print(f"{error}", file=sys.stderr)
+                failed.add(subject.title)
+                continue
             if subject.pid is not None:
                 spent = cpu_seconds(subject.pid) - began
                 done = figures["events" if way == "streams" else "rate"] * figures["seconds"]
@@ -254,9 +273,9 @@ def memory(options: argparse.Namespace, all_: list[Subject]) -> Iterator[Row]:
     rows: dict[str, dict[str, float]] = {}
     for subject in ours:
         assert subject.pid is not None
-        asked("count", subject, options.requests // 20)
+        asked("count", subject, options.requests // 20, 600)
         for part in range(1, 5):
-            asked("count", subject, options.requests // 4)
+            asked("count", subject, options.requests // 4, 600)
             done = f"{options.requests * part // 4:,}"
             rows.setdefault(f"memory after {done} requests", {})[subject.title] = resident(subject.pid)
         for turn in ("", " again"):
@@ -281,7 +300,7 @@ def sdk(options: argparse.Namespace, home: Path, upstream: int) -> Iterator[Row]
     for _ in range(options.rounds):
         command = [str(home / "bin" / "python"), str(PARTS / "sdk.py"), str(upstream), "32", str(options.seconds)]
         settings = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=settings)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=settings, timeout=120)
         if done.returncode:
             print(f"LiteLLM's package: passed over: {done.stderr.strip()[-300:]}")
             return
@@ -337,7 +356,10 @@ def main() -> None:
         all_ = list(subjects(stack, upstream, wanted))
         for name, case in CASES.items():
             if name in options.only.split(","):
-                rows += case(options, all_)
+                for row in case(options, all_):
+                    rows.append(row)
+                    if not options.markdown:
+                        print(row.title, {title: number(value) for title, value in row.cells.items()}, flush=True)
         if "sdk" in wanted and "latency" in options.only.split(",") and (home := environment()) is not None:
             rows += sdk(options, home, upstream)
     shown(rows, markdown=options.markdown)
