@@ -469,11 +469,38 @@ def test_what_a_client_is_told_to_wait_is_shortened(path: Path) -> None:
         assert failed.value.response.headers.get("retry-after-ms") == wait
     began = time.monotonic()
     messages: Any = [{"role": "user", "content": "Hello"}]
-    assert Cassette(path, "none").client().chat.completions.create(model="gpt-5", messages=messages)
+    cassette = Cassette(path, "none")
+    assert cassette.client().chat.completions.create(model="gpt-5", messages=messages)
     assert time.monotonic() - began < 5
+    assert [call.status for call in cassette.journal] == [429, 200]
+    cassette.assert_well_behaved()
+    cassette.assert_tokens_at_most(1000)
 
 
 # Ends
+
+
+def test_who_leaves_with_the_whole_answer_has_it_recorded(path: Path) -> None:
+    body = b'{"id": "resp_1"}'
+
+    def upstream(request: Request) -> Response:
+        said = {"content-type": "application/json"}
+        if request.path == "/v1/responses":
+            said["content-length"] = str(len(body))
+        return Response(200, Headers(said), iter([body[:5], body[5:]]))
+
+    with Cassette(path, "once", upstream=upstream) as cassette:
+        for address, pieces in (("/v1/responses", 2), ("/v1/responses", 1), ("/v1/files", 2)):
+            answer = cassette(Request("GET", address))
+            while not isinstance(answer, Response):
+                try:
+                    next(answer)
+                except StopIteration as done:
+                    answer = done.value
+            read: Any = iter(answer.body)
+            assert [next(read) for _ in range(pieces)] == [body[:5], body[5:]][:pieces]
+            read.close()  # a client does so once it has as many bytes as were announced
+    assert [(each.path, each.status) for each in cassette.recordings] == [("/v1/responses", 200)]
 
 
 def test_a_stream_that_was_left_says_so_when_it_is_read_on(path: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ...kernel.http import Handler
     from ...server.clock import Clock
     from ...transports.httpx2 import HandlerTransport
+    from ..verdict import Verdict
 
 __all__ = ("MODES", "Cassette", "Miss", "Mode")
 
@@ -331,7 +332,7 @@ class Cassette:
         if answer.status == 401 or (answer.status in (502, 504) and _is_ours(answer, pieces)):
             return
         streamed = (answer.headers.get("content-type") or "").startswith("text/event-stream")
-        if left and not streamed:
+        if left and not streamed and not _is_whole(answer, pieces):
             return
         told: dict[str, Any] = {"status": answer.status}
         seconds = after if streamed else after + (pieces[-1][0] if pieces else 0.0)
@@ -451,6 +452,22 @@ class Cassette:
         """See that these were asked one after the other, as `FakeOpenAI.assert_called_in_order` does."""
         asserts.in_order(self.journal, queries)
 
+    def assert_tokens_at_most(self, most: int, **query: Any) -> None:
+        """See that no more tokens were used, as `FakeOpenAI.assert_tokens_at_most` does."""
+        asserts.tokens_at_most(self.journal, most, query)
+
+    def verdict(self, **query: Any) -> Verdict:
+        """What the code under test did wrong, as `FakeOpenAI.verdict` has it."""
+        from ..verdict import verdict
+
+        return verdict(self.journal, query)
+
+    def assert_well_behaved(self, *, ignore: Collection[str] = (), warnings: bool = False, **query: Any) -> None:
+        """See that the code under test did nothing wrong, as `FakeOpenAI.assert_well_behaved` does."""
+        from ..verdict import well_behaved
+
+        well_behaved(self.verdict(**query), ignore, warnings)
+
     # Ways to it
 
     def client(self, **options: Any) -> OpenAI:
@@ -549,6 +566,11 @@ def _raw(sought: Sought) -> dict[str, Any]:
 def _later(seconds: float, answer: Response) -> Flow[Response]:
     yield Pause(seconds)
     return answer
+
+
+def _is_whole(answer: Response, pieces: list[tuple[float, bytes]]) -> bool:
+    """Whether a body is as long as was announced: a client has no reason to read on, and may leave with it."""
+    return answer.headers.get("content-length") == str(sum(len(piece) for _, piece in pieces))
 
 
 def _is_over(pieces: list[tuple[float, bytes]]) -> bool:
