@@ -68,7 +68,7 @@ class Talk:
         event: JSON = {}
         try:
             event = self.read(message)
-            turn = self.commands[event["type"]](self, self.checked(event))
+            turn = self._command(event)(self, self.checked(event))
         except APIStatusError as error:
             turn = None
             self.wrong(error, event)
@@ -130,7 +130,7 @@ class Talk:
             yield self._outbox.popleft()
 
     def read(self, message: bytes) -> JSON:
-        """The event in a message. Raises `BadRequestError` where there is none, or none that is known."""
+        """The event in a message. Raises `BadRequestError` where there is none."""
         if len(message) > LARGEST:
             raise BadRequestError.because(
                 f"An event has {LARGEST} bytes at most, not {len(message)}.", code="string_above_max_length"
@@ -141,6 +141,10 @@ class Talk:
             raise BadRequestError.because(f"The message is not JSON: {error}.", code="invalid_json") from None
         if not isinstance(event, dict):
             raise BadRequestError.because("An event is a JSON object.", code="invalid_event")
+        return event
+
+    def _command(self, event: JSON) -> Command:
+        """What is done about an event. Raises `BadRequestError` for one that is not known."""
         if "type" not in event:
             raise BadRequestError.because(
                 "Missing required parameter: 'type'.", param="type", code="missing_required_parameter"
@@ -150,7 +154,7 @@ class Talk:
             raise BadRequestError.because(
                 f"Invalid value: {event['type']!r}. Supported values are: {known}.", param="type", code="invalid_value"
             )
-        return event
+        return self.commands[event["type"]]
 
     def checked(self, event: JSON) -> JSON:
         """An event that fits its schema. Raises `BadRequestError` with the first thing that does not."""

@@ -95,7 +95,8 @@ class BetaSession(Session):
     # What comes
 
     def checked(self, event: JSON) -> JSON:
-        event = super().checked(event)
+        # `null` turns a setting off, which the schema does not know.
+        super().checked(_without_nulls(event))
         change = _COMES.get(event["type"])
         return event if change is None else change(event)
 
@@ -119,6 +120,13 @@ class BetaSession(Session):
             if event.get(field) is not None:
                 event[field] = change(event[field])
         yield event
+
+
+def _without_nulls(event: JSON) -> JSON:
+    session = event.get("session")
+    if not isinstance(session, dict):
+        return event
+    return {**event, "session": {name: value for name, value in session.items() if value is not None}}
 
 
 def _session_comes(event: JSON) -> JSON:
