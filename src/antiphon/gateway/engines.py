@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..kernel.errors import APIStatusError, BadRequestError
-from ..kernel.flow import Call
+from ..kernel.flow import Call, Together
 from ..server.engine import Vectors
 from .carrying import carried
 from .conventions import Question
@@ -357,21 +357,20 @@ class EmbeddingModel:
             _check_dimensions(config, wanted)
         texts = request.inputs
         batch = config.batch or follows.batch or len(texts)
+        if len(texts) <= batch:
+            found = yield from _embedded(model, follows, request, texts)
+            if isinstance(found, dict) and _fits(found, wanted):
+                return found
+            answers = [found]
+        else:
+            parts = [texts[at : at + batch] for at in range(0, len(texts), batch)]
+            answers = yield Together([_embedded(model, follows, request, part) for part in parts], _AT_ONCE)
         vectors: list[Sequence[float]] = []
         counts: list[int | None] = []
-        for at in range(0, len(texts), batch):
-            inputs = texts[at : at + batch]
-            asked = _carrying(config, follows.ask_vectors(request, inputs), request.headers)
-            try:
-                found = follows.vectors((yield from _inferred(model, asked)), len(inputs))
-                if isinstance(found, dict):
-                    if len(inputs) == len(texts) and _fits(found, wanted):
-                        return found
-                    found = _of_body(found)
-            except _SENSELESS as error:
-                raise _senseless(config, error) from error
-            vectors += found
-            counts.append(found.tokens if isinstance(found, Vectors) else None)
+        for answer in answers:
+            some = _of_body(answer) if isinstance(answer, dict) else answer
+            vectors += some
+            counts.append(some.tokens if isinstance(some, Vectors) else None)
         if wanted is not None and any(len(vector) != wanted for vector in vectors):
             _check_dimensions(config, wanted, min(map(len, vectors)))
             vectors = [shortened(vector, wanted) for vector in vectors]
@@ -379,6 +378,18 @@ class EmbeddingModel:
         if None in counts:
             return listed
         return Vectors(listed, sum(count for count in counts if count is not None))
+
+
+_AT_ONCE: Final = 8
+"""So many requests for the vectors of one are under way at a time."""
+
+
+def _embedded(model: Model, follows: Convention, request: EmbeddingRequest, texts: Sequence[str]) -> Flow[Any]:
+    asked = _carrying(model.config, follows.ask_vectors(request, texts), request.headers)
+    try:
+        return follows.vectors((yield from _inferred(model, asked)), len(texts))
+    except _SENSELESS as error:
+        raise _senseless(model.config, error) from error
 
 
 def _fits(body: dict[str, Any], wanted: int | None) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar
 from .http import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -32,6 +32,7 @@ __all__ = (
     "Read",
     "Send",
     "Step",
+    "Together",
     "World",
     "aiterate",
     "arun",
@@ -176,6 +177,32 @@ class Call(Step[T]):
         from .loops import in_thread
 
         return await in_thread(self.perform, world)
+
+
+class Together(Step[list[Any]]):
+    """Drive several flows, at most `limit` of them at a time, and give what each returns, in their order.
+
+    Driven from a thread, they take turns. Where one fails the others are given up, and its error is raised.
+    """
+
+    __slots__ = ("flows", "limit")
+
+    def __init__(self, flows: Sequence[Flow[Any]], limit: int) -> None:
+        self.flows = flows
+        self.limit = limit
+
+    def perform(self, world: World) -> list[Any]:
+        return [run(flow, world) for flow in self.flows]
+
+    async def aperform(self, world: World) -> list[Any]:
+        from functools import partial
+
+        from .loops import together
+
+        return await together([partial(arun, flow, world) for flow in self.flows], self.limit)
+
+    def __repr__(self) -> str:
+        return f"Together({len(self.flows)})"
 
 
 Flow: TypeAlias = Generator[Step[Any], Any, T]

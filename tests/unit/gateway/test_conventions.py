@@ -16,6 +16,8 @@ from antiphon.gateway import ConfigError
 from antiphon.gateway.config import ModelConfig, TensorConfig
 from antiphon.gateway.conventions import conventions, recognised
 from antiphon.gateway.oip.messages import ModelMetadata, TensorSpec
+from antiphon.hosting.run import serve_in_background
+from antiphon.kernel.flow import Pause
 from antiphon.kernel.http import Request, Response, json_response
 from tests.unit.gateway.double import Double, asked_through, tensor
 
@@ -699,3 +701,28 @@ def test_pictures_keep_their_size_where_none_is_asked_for() -> None:
         assert double.asked == {"prompt": "x", "width": 6, "height": 1024}
         link: Any = client.images.generate(model="m", prompt="x", response_format="url").data
         assert link[0].url.startswith("http://gateway.test/")
+
+
+def test_batches_are_asked_together() -> None:
+    under_way, most = 0, 0
+
+    def upstream(request: Request) -> Any:
+        nonlocal under_way, most
+        if request.method == "GET":
+            shape: Any = {"inputs": [{"name": "T", "datatype": "BYTES", "shape": [1]}], "outputs": []}
+            return json_response(200, {"name": "m", "platform": "", **shape})
+        under_way += 1
+        most = max(most, under_way)
+        yield Pause(0.05)
+        under_way -= 1
+        text = json.loads(request.content())["inputs"][0]["data"][0]
+        outputs = [tensor("V", float(text), 0.0, datatype="FP32", shape=[1, 2])]
+        return json_response(200, {"model_name": "m", "outputs": outputs})
+
+    with serve_in_background(upstream) as server:
+        gateway = Gateway(models={"m": ModelConfig("m", (server.url,), convention="embeddings")})
+        with gateway, gateway.start(port=0, host="127.0.0.1") as running:
+            client = openai.OpenAI(base_url=running.base_url, api_key="none", max_retries=0)
+            found = client.embeddings.create(model="m", input=[str(number) for number in range(12)])
+            assert [each.embedding[0] for each in found.data] == list(range(12))
+            assert 2 <= most <= 8

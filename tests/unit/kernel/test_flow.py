@@ -19,6 +19,7 @@ from antiphon.kernel.flow import (
     Read,
     Send,
     Step,
+    Together,
     World,
     aiterate,
     arun,
@@ -433,3 +434,39 @@ def test_next_takes_the_next_item_and_none_at_the_end(drive: Driver) -> None:
         return [(yield Next(of)), (yield Next(of))]
 
     assert drive(flow(iter("a") if drive is blocking else items()), Recorder()) == ["a", None]
+
+
+@drivers
+def test_several_flows_together(drive: Driver) -> None:
+    world = Recorder()
+
+    def one(number: int) -> Flow[int]:
+        yield Pause(number)
+        return number * 2
+
+    def story() -> Flow[list[int]]:
+        found: list[int] = yield Together([one(number) for number in range(5)], 2)
+        return found
+
+    assert repr(Together([], 2)) == "Together(0)"
+    assert drive(story(), world) == [0, 2, 4, 6, 8]
+    assert sorted(world.slept) == [0, 1, 2, 3, 4]
+
+
+@drivers
+def test_where_one_of_several_fails_so_do_all(drive: Driver) -> None:
+    def fails() -> Flow[None]:
+        yield Pause(0)
+        raise ValueError("no")
+
+    def goes() -> Flow[None]:
+        yield Pause(0)
+
+    def story() -> Flow[str]:
+        try:
+            yield Together([goes(), fails(), goes()], 1)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    assert drive(story(), Recorder()) == "no"
