@@ -344,3 +344,21 @@ def test_the_guide_has_every_setting_and_its_default() -> None:
             if isinstance(each.default, (bool, int, float)) or (isinstance(each.default, str) and each.default):
                 value = tomllib.loads(f"value = {told[each.name].strip('`')}")["value"]
                 assert value == each.default, each.name
+
+
+class Anything(dict[str, str]):
+    """An environment that has whatever is asked for."""
+
+    def get(self, name: str, default: object = None) -> str:
+        return HASH if name.endswith("HASH") else "x"
+
+
+def test_every_file_of_the_guide_loads(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "gateway.md").read_text()
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) >= 2
+    for block in blocks:
+        for name in re.findall(r'"([\w/.-]+\.(?:json|jinja))"', block):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text('{"chat_template": "{{ messages }}"}')
+        loads(block, "docs/gateway.md", base=tmp_path, environment=Anything())
