@@ -27,6 +27,7 @@ from ..server.clock import RealClock, VirtualClock
 from ..server.engine import Engines
 from . import asserts
 from .asked import exactly
+from .asserts import __tracebackhide__ as __tracebackhide__
 from .door import PREFIX, Door, controlled, is_loopback
 from .faults.setting import Faults, Misbehaviour
 from .journal import Exchange, Journal

@@ -17,8 +17,15 @@ __all__ = ("all_used", "called", "cost_at_most", "in_order", "not_called", "noth
 _LISTED: Final = 20
 
 
+def __tracebackhide__(failure: Any) -> bool:
+    """pytest shows where a test asserted something, and not how that was found out."""
+    return bool(failure.errisinstance(AssertionError))
+
+
 class _Query:
     def __init__(self, given: Mapping[str, Any]) -> None:
+        if not isinstance(given, Mapping):
+            raise TypeError(f"a query is a mapping of conditions, such as {{'text': 'Hello'}}, not {given!r}")
         self.given = {name: value for name, value in given.items() if value is not None}
         self.tool = self.given.get("tool")
         self.status = self.given.get("status")

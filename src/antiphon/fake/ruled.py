@@ -285,7 +285,10 @@ def asked_by(question: Any, operation: str | None = None) -> Asked:
                 return asked_of(found, body, Headers())
     elif isinstance(question, ChatRequest):
         return _asked(question, None)
-    raise TypeError(f"an exchange of the journal, or the body of a request, is explained, not {question!r}")
+    raise TypeError(
+        f"an exchange of the journal, or the body of a request, is explained, not {question!r} (a body without "
+        f"{', '.join(_BODIES)} needs the name of its operation, as in explain(body, 'files.create'))"
+    )
 
 
 _BODIES: Final = {"messages": "chat.completions.create", "input": "responses.create", "prompt": "completions.create"}

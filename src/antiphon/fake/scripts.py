@@ -189,6 +189,7 @@ class Script(Answering):
 
         Raises `AssertionError` with how far each came.
         """
+        __tracebackhide__ = True
         stopped = self.begun - self.played
         good = self.played > 0 if times is None else self.played == times
         if good and not stopped and not self.departures:

@@ -75,7 +75,8 @@ def fake_openai(request: pytest.FixtureRequest) -> Iterator[FakeOpenAI]:
         fake = FakeOpenAI(**options)
         interception = Interception(fake, **ours)
     except (TypeError, ValueError, OSError, ImportError) as error:
-        pytest.fail(f"The options of the fake OpenAI cannot be used: {error}", pytrace=False)
+        why = f"The options of the fake OpenAI cannot be used: {error}"
+        raise pytest.fail.Exception(why, pytrace=False) from None
     stash = request.node.stash
     with environment(pointing_at(ORIGIN, "sk-fake")), interception:
         stash[_interception] = interception

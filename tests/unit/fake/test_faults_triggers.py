@@ -207,6 +207,7 @@ def test_by_attempts() -> None:
         (lambda: attempt(0), "attempt: most is a whole number, at least 1"),
         (lambda: once() & 5, "a trigger is once"),  # type: ignore[operator]
         (lambda: ReturnStatus(500).when(None), "a trigger is once"),  # type: ignore[arg-type]
+        (lambda: ReturnStatus(500).when(once), r"a trigger is what once\(…\) gives, not once itself"),
     ],
 )
 def test_bad_triggers_are_refused_when_made(make: Any, message: str) -> None:

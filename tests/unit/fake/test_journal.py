@@ -219,6 +219,8 @@ def test_asserts_show_what_was_asked_instead() -> None:
     ask(fake, "Goodbye")
     with pytest.raises(AssertionError, match=r"request 2 of the order, with text='Hello' after \[1\]"):
         fake.assert_called_in_order({"text": "Goodbye"}, {"text": "Hello"})
+    with pytest.raises(TypeError, match=r"a query is a mapping of conditions, such as .*, not 'Hello'"):
+        fake.assert_called_in_order("Hello")  # type: ignore[arg-type]
     fake.assert_tokens_at_most(1000)
     with pytest.raises(AssertionError, match="expected 1 tokens at most with text='Hello'"):
         fake.assert_tokens_at_most(1, text="Hello")

@@ -221,6 +221,8 @@ def test_explain() -> None:
     assert fake.explain({"model": "gpt-4o", "prompt": "hello"}).startswith("completions.create gpt-4o 'hello'")
     with pytest.raises(TypeError, match="is explained, not 3"):
         fake.explain(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="needs the name of its operation, as in explain"):
+        fake.explain({"purpose": "assistants"})
 
 
 def test_rules_that_answered_nothing_are_told() -> None:

@@ -150,6 +150,8 @@ def trigger(given: When) -> Trigger:
         return trigger_of(given)
     if isinstance(given, Sequence) and given:
         return All(tuple(trigger(each) for each in given)) if len(given) > 1 else trigger(given[0])
+    if getattr(given, "__module__", "") == __name__ and callable(given):  # the function that makes one, not called
+        raise TypeError(f"a trigger is what {given.__name__}(…) gives, not {given.__name__} itself")
     if callable(given):
         return matching(predicate=given)
     raise TypeError(f"a trigger is once(), matching(...) and the like, a text such as 'once', or JSON, not {given!r}")

@@ -312,6 +312,7 @@ def verdict(exchanges: Iterable[Exchange], query: Mapping[str, Any] | None = Non
 
 def well_behaved(found: Verdict, ignore: Collection[str], warnings: bool) -> None:
     """See that nothing is wrong. Raises `AssertionError` with what is."""
+    __tracebackhide__ = True
     if isinstance(ignore, str):
         ignore = (ignore,)
     left = found.without(ignore)
