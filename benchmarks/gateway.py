@@ -2,6 +2,8 @@
 
     python benchmarks/gateway.py [--rounds 3] [--seconds 2] [--only latency,streams,memory] [--subjects …] [--markdown]
 
+The floor is granian, pyreqwest and orjson with nothing in between, and the one by hand two protocols on uvloop.
+
 One back end answers all of them with constants, on uvloop: it waits for them. It is a Triton with the vLLM backend,
 and a server of the OpenAI API for what is passed on. Each subject is a process; one process of callers loads them in
 turns, round by round; medians of the rounds, ratios within the run. LiteLLM has an environment of its own under
@@ -165,7 +167,8 @@ def subjects(stack: ExitStack, upstream: int, wanted: set[str]) -> Iterator[Subj
     yield Subject("direct", upstream, None, "/v2/models/chat/infer", "/v2/models/chat/generate_stream")
     for title, script, *arguments in (
         ("ours", "ours.py", "oip"),
-        ("floor", "floor.py"),
+        ("floor", "shelf.py"),
+        ("floor, by hand", "floor.py"),
         ("ours, passing on", "ours.py", "openai"),
     ):
         if title in wanted:
@@ -309,7 +312,7 @@ def sdk(options: argparse.Namespace, home: Path, upstream: int) -> Iterator[Row]
 
 
 CASES = {"latency": latency, "streams": streams, "memory": memory}
-WANTED = ("ours", "floor", "litellm", "ours, passing on", "portkey", "sdk")
+WANTED = ("ours", "floor", "floor, by hand", "litellm", "ours, passing on", "portkey", "sdk")
 
 
 def shown(rows: list[Row], *, markdown: bool) -> None:
