@@ -28,6 +28,7 @@ from ..server.engine import Engines
 from . import asserts
 from .asked import exactly
 from .asserts import __tracebackhide__ as __tracebackhide__
+from .dialects import speak
 from .door import PREFIX, Door, controlled, is_loopback
 from .faults.setting import Faults, Misbehaviour
 from .journal import Exchange, Journal
@@ -204,6 +205,7 @@ class FakeOpenAI:
         )
         """The server behind it, with its store, clock, ids and engines."""
         self.server.ledger = self._ledger
+        speak(self.server)
         self.faults = Faults(self.server, faults, header=fault_header, control=control)
         """What goes wrong (`misbehave`)."""
         self.rule_files: list[RuleFile] = []

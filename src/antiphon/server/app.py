@@ -146,9 +146,9 @@ class Server:
     def __call__(self, request: Request) -> Response | Flow[Response]:
         """Answer a request. What needs the outside (a slow engine, latency) comes back as a flow to be driven."""
         if request.path.startswith(self._prefixes):
-            beside = self._beside.get(request.path.partition("/")[2].partition("/")[0])
-            if beside is not None:
-                return beside(request)
+            for name, beside in self._beside.items():
+                if request.path[1:] == name or request.path.startswith(f"/{name}/"):
+                    return beside(request)
         if self.jobs.next < inf and self.jobs.next <= self.clock.now():
             due = self.jobs.advance()
             if due is not None:

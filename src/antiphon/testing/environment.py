@@ -11,8 +11,8 @@ __all__ = ("environment", "pointing_at")
 
 
 def pointing_at(url: str, key: str) -> dict[str, str]:
-    """Variables that lead clients of OpenAI and of Azure to a server. Which of both is meant where nobody says so
-    (`openai.chat…`, without a client) is OpenAI.
+    """Variables that lead clients of OpenAI and of Azure to a server, and those of Anthropic and Gemini, whose dialects
+    it knows. Which of the first two is meant where nobody says so (`openai.chat…`, without a client) is OpenAI.
     """
     return {
         "OPENAI_BASE_URL": f"{url}/v1",
@@ -22,6 +22,11 @@ def pointing_at(url: str, key: str) -> dict[str, str]:
         "AZURE_OPENAI_ENDPOINT": url,
         "AZURE_OPENAI_API_KEY": key,
         "OPENAI_API_VERSION": os.environ.get("OPENAI_API_VERSION", "2025-04-01-preview"),
+        "ANTHROPIC_BASE_URL": f"{url}/anthropic",
+        "ANTHROPIC_API_KEY": key,
+        "GOOGLE_GEMINI_BASE_URL": f"{url}/gemini",
+        "GEMINI_API_KEY": key,
+        "GOOGLE_API_KEY": key,
     }
 
 

@@ -14,13 +14,14 @@ ANSWERED: Final = (
     "*.openai.azure.com",
     "*.services.ai.azure.com",
     "*.cognitiveservices.azure.com",
+    "api.anthropic.com",
+    "generativelanguage.googleapis.com",
 )
-"""Hosts that speak as the fake does: OpenAI's, in every region, and Azure's."""
+"""Hosts that speak as the fake does: OpenAI's, in every region, Azure's, and those whose dialects it knows."""
 
 MODELS: Final = (
     *ANSWERED,
     "*.openai.com",
-    "api.anthropic.com",
     "*.googleapis.com",
     "*.amazonaws.com",
     "api.mistral.ai",

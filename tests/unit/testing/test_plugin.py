@@ -181,7 +181,7 @@ def test_swallowed(fake_openai):
     careless()
 
 def test_raised(fake_openai):
-    ask(antiphon.OpenAI(base_url="https://api.anthropic.com/v1"))
+    ask(antiphon.OpenAI(base_url="https://api.mistral.ai/v1"))
 
 @pytest.mark.fake_openai(intercept=False)
 def test_not_intercepted(fake_openai):
@@ -202,7 +202,7 @@ def test_the_next_is_not_blamed(fake_openai): ...
             "*in careless*",
             "*urllib.request.urlopen(*",
             "*hosts=?'models.example'?*allow=?'models.example'?*",
-            "*POST https://api.anthropic.com/v1/chat/completions (antiphon)*",
+            "*POST https://api.mistral.ai/v1/chat/completions (antiphon)*",
             "*in test_raised*",
             "*POST https://api.openai.com/v1/chat/completions (antiphon)*",
         ]
