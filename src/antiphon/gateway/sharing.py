@@ -22,6 +22,7 @@ from ..kernel.errors import APIConnectionError, InternalServerError
 from ..kernel.flow import Read, Send
 from ..kernel.http import Headers, Response
 from ..kernel.options import Timeout
+from ..kernel.spool import IN_MEMORY
 from ..server.limits import RateLimit, drawn
 from ..server.routes import stripped
 from .addresses import beneath
@@ -119,18 +120,45 @@ class Others:
             ) from error
         pairs = [pair for pair in answer.headers.pairs if pair[0] not in _HOPS]
         body: Any = answer.body
-        return Response(answer.status, Headers.of(pairs), body if isinstance(body, bytes) else _pieces(body))
+        if not isinstance(body, bytes):
+            length = answer.headers.get("content-length")
+            small = length is not None and int(length) <= IN_MEMORY
+            body = b"".join((yield from _gathered(body))) if small else _pieces(body)
+        return Response(answer.status, Headers.of(pairs), body)
 
 
 _PATIENCE: Final = Timeout(None, connect=5.0)
+
+
+def _gathered(body: Any) -> Flow[list[bytes]]:
+    pieces: list[bytes] = []
+    try:
+        while (piece := (yield Read(body))) is not None:
+            pieces.append(piece)
+    except APIConnectionError as error:
+        raise _broken() from error
+    finally:
+        leave(body)
+    return pieces
 
 
 def _pieces(body: Any) -> Generator[bytes | Step[Any], Any, None]:
     try:
         while (piece := (yield Read(body))) is not None:
             yield piece
+    except APIConnectionError as error:
+        raise _broken() from error
     finally:
         leave(body)
+
+
+def _broken() -> InternalServerError:
+    return InternalServerError.because(
+        "The process that keeps files, Responses and the like ended before its answer did.",
+        status=502,
+        code="gateway_restarting",
+        headers={"x-should-retry": "false"},
+    )
 
 
 def of_others(handler: Handler) -> Handler:
