@@ -210,6 +210,9 @@ def test_log_probabilities_are_those_of_the_model() -> None:
         assert [(each.token, each.logprob) for each in told.content] == [("He", -0.5), ("y", -3.0)]
         assert [each.token for each in told.content[1].top_logprobs] == ["x", "y"]
         assert told.content[0].bytes == [72, 101]
+        include: Any = ["message.output_text.logprobs"]
+        part: Any = client.responses.create(model="m", input="hi", include=include, top_logprobs=2).output[0]
+        assert [each.logprob for each in part.content[0].logprobs] == [-0.5, -3.0]
         chunks = list(client.chat.completions.create(model="m", messages=ASKED, logprobs=True, stream=True))
         assert (
             "".join(t.token for c in chunks if c.choices[0].logprobs for t in c.choices[0].logprobs.content or ())
@@ -222,6 +225,9 @@ def test_models_without_log_probabilities_make_none_up() -> None:
         told = client.chat.completions.create(model="m", messages=ASKED, logprobs=True).choices[0].logprobs
         assert told is not None
         assert told.content == []
+        include: Any = ["message.output_text.logprobs"]
+        part: Any = client.responses.create(model="m", input="hi", include=include).output[0]
+        assert part.content[0].logprobs == []
 
 
 def test_formats_guide_the_model() -> None:

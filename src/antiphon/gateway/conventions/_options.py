@@ -78,6 +78,8 @@ def _of_neutral(request: ChatRequest) -> dict[str, Any]:
         "stream": request.stream or None,
         "response_format": _format(request),
     }
+    if "message.output_text.logprobs" in (request.body.get("include") or ()) or request.body.get("top_logprobs"):
+        told |= {"logprobs": True, "top_logprobs": request.body.get("top_logprobs") or 0}
     return found | {name: value for name, value in told.items() if value is not None}
 
 

@@ -256,7 +256,9 @@ class ResponseTurn:
         logprobs: list[dict[str, Any]] | None = None
         if self._logprobs is not None:
             kept: list[dict[str, Any]] = self._part["logprobs"]  # type: ignore[index]
-            logprobs = known or token_logprobs(text, self.request.model, self._logprobs, len(kept))
+            if known is None:
+                known = token_logprobs(text, self.request.model, self._logprobs, len(kept))
+            logprobs = known
             kept += logprobs
         self._delta(text, logprobs)
 
