@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..server.app import Server
 from ..server.engine import Engines
@@ -59,6 +59,9 @@ class Gateway:
 
     Raises `ConfigError` with all that is wrong with a configuration, and `OSError` for a file that cannot be read.
     """
+
+    at_once: ClassVar[bool] = False
+    """Hosts call it on the loop that waits for its servers: hardly an answer is there at once."""
 
     def __init__(
         self,

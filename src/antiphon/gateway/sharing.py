@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..kernel.errors import APIConnectionError, InternalServerError
 from ..kernel.flow import Read, Send
@@ -84,6 +84,8 @@ _TESTS: Final[dict[str, Callable[[bytes], bool]]] = {
 
 class Others:
     """The handler of a process that is not the first: `origin` is where the first is asked by the others."""
+
+    at_once: ClassVar[bool] = False
 
     def __init__(self, gateway: Gateway, origin: str) -> None:
         self.gateway = gateway

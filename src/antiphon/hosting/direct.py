@@ -58,6 +58,8 @@ def spawner(app: RSGI) -> Callable[..., Any] | None:
     """What granian's embedded server is to spawn as its worker; `None` where it has no place for it."""
     if os.name != "posix" or not isinstance(asyncio.get_running_loop(), DirectLoop):
         return None  # elsewhere granian's futures are the loop's own
+    if not app.at_once:
+        return None
     try:
         from granian._granian import CallbackScheduler
         from granian.server.embed import AsyncWorker, Server

@@ -120,6 +120,9 @@ class Application:
         self.dialogue: Callable[[Request], Dialogue | Response] | None = getattr(handler, "dialogue", None)
         """Opens websockets, where the handler has them."""
         self.max_body: int = getattr(handler, "max_body", MAX_BODY) if max_body is None else max_body
+        self.at_once: bool = getattr(handler, "at_once", True)
+        """Whether most answers are there when the handler returns. Where they are not, it is called on the loop that
+        waits for them: two threads that take turns at the interpreter cost more than they save."""
 
         def refuse(request: Request) -> Response:
             return too_large(self.max_body)
