@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import ssl
 import subprocess
@@ -29,7 +30,9 @@ from tests.unit.gateway.repeating import Repeating
 
 ANTIPHON = [sys.executable, "-m", "antiphon", "gateway"]
 HELLO: Any = [{"role": "user", "content": "hello there"}]
-POSIX = pytest.mark.skipif(not hasattr(os, "fork"), reason="several processes need fork")
+POSIX = pytest.mark.skipif(
+    not hasattr(os, "fork") or shutil.which("ps") is None, reason="several processes need fork, and these tests ps"
+)
 
 
 @pytest.fixture(scope="module")
