@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .. import tokens
@@ -39,7 +39,8 @@ class Cut:
         """What stop strings begin with: text without any of it need not be held back."""
         self.limit = limit
         self.model = model
-        self.count = tokens.counter(model)
+        # Without a limit nothing is counted, and no vocabulary has to be loaded.
+        self.count: Callable[[str], int] = len if limit is None else tokens.counter(model)
         self.held = ""
         self.spent = 0
         """Tokens before `tail`."""
