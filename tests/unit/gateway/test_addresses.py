@@ -13,7 +13,8 @@ import openai
 import pytest
 
 from antiphon import Gateway
-from antiphon.gateway import GatewayConfig, ModelConfig
+from antiphon.gateway import GatewayConfig, KeyConfig, ModelConfig
+from antiphon.gateway.keys import hashed, new_key
 from antiphon.hosting.run import serve_in_background
 from antiphon.kernel.http import Headers, Request, Response, json_response
 from tests.unit.gateway.double import Double, tensor
@@ -220,3 +221,23 @@ def test_large_bodies_are_read_where_the_address_names_a_model() -> None:
         assert len(double.asked["content"]) == 2_000_000
         with pytest.raises(openai.BadRequestError, match="not loaded at the endpoint"):
             asked.create(model="other", messages=large)
+
+
+def test_keys_are_for_these_addresses_as_well() -> None:
+    upstream = Upstream()
+    key = new_key()
+    with serve_in_background(upstream) as server:
+        models = {name: ModelConfig(name, (server.url,), convention="seldon-chat") for name in ("mine", "theirs")}
+        config = GatewayConfig(models=models, protocol=True, keys=(KeyConfig("a", hashed(key), ("mine",)),))
+        with httpx2.Client(transport=Gateway(config).official_transport(), base_url="http://gateway.test") as http:
+            own = {"authorization": f"Bearer {key}"}
+            body = {"model": "theirs", "messages": ASKED}
+            for path, given in (
+                ("/v2/models/theirs/infer", {}),
+                ("/v2/models/theirs/infer/chat/completions", body),
+                ("/v2/models/theirs/versions/1/infer", {}),
+            ):
+                assert http.post(path, json=given).status_code == 401
+                assert http.post(path, json=given, headers=own).status_code == 403
+            assert upstream.asked == []
+            assert http.post("/v2/models/mine/infer", json={}, headers=own).status_code == 200
