@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from opentelemetry import context, propagate, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from ..hosting.access import Noted
 from ..kernel.errors import APIError
 from ..kernel.http import Headers
 from ..server.turns import Finish, ToolCall, Usage, Whole
@@ -106,7 +107,12 @@ class Tracer:
         )
         carrier: dict[str, str | None] = {}
         propagate.inject(carrier, trace.set_span_in_context(span, parent))
-        return Span(span), (Headers() if headers is None else headers).replaced(carrier)
+        changed = (Headers() if headers is None else headers).replaced(carrier)
+        if isinstance(headers, Noted):
+            noted = Noted(changed)  # what is noted about the request still is
+            noted.notes = headers.notes
+            changed = noted
+        return Span(span), changed
 
 
 class Span:
