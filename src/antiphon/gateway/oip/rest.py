@@ -7,6 +7,7 @@ when it first matters.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
@@ -348,8 +349,13 @@ class Rest:
         return refused(status, message_of(content), self._called(model), headers)
 
     def _model(self, name: str, version: str | None) -> str:
-        path = f"/v2/{self._family}/{quote(name, safe='')}"
-        return path if version is None else f"{path}/versions/{quote(version, safe='')}"
+        return _path(self._family, name, version)
+
+
+@lru_cache(1024)
+def _path(family: str, name: str, version: str | None) -> str:
+    path = f"/v2/{family}/{quote(name, safe='')}"
+    return path if version is None else f"{path}/versions/{quote(version, safe='')}"
 
 
 class _Over(Send):
