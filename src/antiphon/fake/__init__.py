@@ -11,7 +11,7 @@ Two fakes share nothing, and with the same seed they say the same.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..engines.embeddings import embedding_engine
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from .faults.triggers import When
     from .fuzz import Fuzzing
     from .fuzz.liberties import Liberties
+    from .meters import Meters
     from .rulefiles import RuleFile, Source
     from .scripts import Script
     from .verdict import Verdict
@@ -243,6 +244,13 @@ class FakeOpenAI:
 
         return ledger(self.journal)
 
+    @cached_property
+    def meters(self) -> Meters:
+        """Numbers about what was asked, as `/_antiphon/metrics` tells them to Prometheus."""
+        from .meters import Meters
+
+        return Meters(self.journal)
+
     # State
 
     @property
@@ -266,6 +274,7 @@ class FakeOpenAI:
         self.journal.clear()
         self.rules.reset()
         self.faults.reset()
+        self.__dict__.pop("meters", None)
 
     @property
     def latency(self) -> Paces:

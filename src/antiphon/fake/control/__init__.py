@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ("answer",)
 
-GROUPS: Final = ("journal", "asserts", "verdict", "rules", "faults", "state", "clock", "sessions", "about")
+GROUPS: Final = ("journal", "asserts", "verdict", "rules", "faults", "state", "clock", "metrics", "sessions", "about")
 """The files that register operations, in the order of the documentation."""
 
 for _group in GROUPS:

@@ -23,6 +23,7 @@ _TITLES: Final = {
     "clock": "Clock",
     "seed": "Seed",
     "latency": "Latency",
+    "metrics": "Metrics",
     "rules": "Rules",
     "scripts": "Scripts",
     "faults": "Faults",
