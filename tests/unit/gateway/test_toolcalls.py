@@ -40,11 +40,11 @@ def read(key: str, *parts: str) -> tuple[str, list[tuple[str, Any]]]:
 
 CASES = [
     ("hermes", 'Let me see.\n<tool_call>\n{"name": "weather", "arguments": {"city": "Paris"}}\n</tool_call>', WEATHER),
-    ("hermes", '<tool_call>{"name": "weather", "arguments": {"city": "Paris"}}</tool_call>\n<tool_call>\n{"name": "now"}'
-     "</tool_call>\n", WEATHER, NOW),
+    ("hermes", ('<tool_call>{"name": "weather", "arguments": {"city": "Paris"}}</tool_call>\n'
+     '<tool_call>\n{"name": "now"}</tool_call>\n'), WEATHER, NOW),
     ("hermes", '<tool_call>{"name": "weather", "arguments": {"city": "Paris"}}', WEATHER),
-    ("hermes", "<tool_call>\n<function=weather>\n<parameter=city>\nParis\n</parameter>\n<parameter=days>\n3\n</parameter>"
-     "\n</function>\n</tool_call>", ("weather", {"city": "Paris", "days": 3})),
+    ("hermes", ("<tool_call>\n<function=weather>\n<parameter=city>\nParis\n</parameter>\n<parameter=days>\n3\n"
+     "</parameter>\n</function>\n</tool_call>"), ("weather", {"city": "Paris", "days": 3})),
     ("hermes", '<tool_call>{"name": "shout", "arguments": {"input": "a </tool_call> b"}}</tool_call>',
      ("shout", "a </tool_call> b")),
     ("llama3", '{"name": "weather", "parameters": {"city": "Paris"}}', WEATHER),
