@@ -22,6 +22,7 @@ import orjson
 
 from ..kernel.errors import AuthenticationError, PermissionDeniedError
 from ..server.auth import key_of
+from ..server.intake import is_form, read_form
 from ..server.limits import RateLimit, Wanted, drawn, left_headers, telling, wanted
 from ..server.routes import stripped
 from ..server.store import bytes_of
@@ -189,8 +190,7 @@ class Keys:
             return
         if parts[0] in _BEYOND:
             yield path  # no name of a model: only who may ask all of them may do this
-        body = _body(request)
-        if body is not None:
+        for body in _bodies(request):
             yield from _named(body)
             if self.store is not None:
                 yield from _reached(self.store, parts, body)
@@ -212,21 +212,20 @@ def _made(config: KeyConfig) -> _Key:
     )
 
 
-def _body(request: Request) -> dict[str, Any] | None:
+def _bodies(request: Request) -> list[dict[str, Any]]:
+    """What a body says; of a form each field by itself, since names may come twice in it."""
     content = request.content()
     kind = request.headers.get("content-type") or ""
-    if kind.startswith("multipart/"):
-        from ..server.intake import read_form
-
+    if is_form(kind):
         try:
-            return {name: value for name, value in read_form(content, kind) if isinstance(value, str)}
+            return [{name: value} for name, value in read_form(content, kind) if isinstance(value, str)]
         except Exception:  # the server says what is wrong with it
-            return None
+            return []
     try:
         body: Any = orjson.loads(content)
     except orjson.JSONDecodeError:
-        return None
-    return body if isinstance(body, dict) else None
+        return []
+    return [body] if isinstance(body, dict) else []
 
 
 def _named(body: Mapping[str, Any]) -> Iterator[str]:

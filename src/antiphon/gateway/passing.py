@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ..kernel.flow import Call
-from ..server.intake import read_form
+from ..server.intake import is_form, read_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,7 +86,7 @@ def _asked(request: Request) -> tuple[str, dict[str, Any] | None]:
     """The model a request names, and its body where that is JSON. Of one that makes no sense: no name."""
     content = request.content()
     kind = request.headers.get("content-type") or ""
-    if kind.startswith("multipart/"):
+    if is_form(kind):
         try:
             fields = read_form(content, kind)
         except Exception:  # the server says what is wrong with it

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..kernel.multipart import Part
     from ..kernel.spool import Spooled
 
-__all__ = ("read_form", "read_json", "too_large", "unsupported")
+__all__ = ("is_form", "read_form", "read_json", "too_large", "unsupported")
 
 
 def read_json(body: bytes) -> dict[str, Any]:
@@ -50,6 +50,11 @@ _KINDS: dict[type, str] = {
     bool: "a boolean",
     type(None): "null",
 }
+
+
+def is_form(content_type: str) -> bool:
+    """Whether a body of this type is read as a form."""
+    return content_type.partition(";")[0].strip().lower() == "multipart/form-data"
 
 
 def read_form(body: bytes | Spooled, content_type: str) -> list[tuple[str, str | UploadedFile]]:

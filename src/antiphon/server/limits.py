@@ -26,7 +26,7 @@ import orjson
 from ..kernel.errors import APIStatusError, BadRequestError, RateLimitError
 from ..kernel.http import Headers, Response
 from ..kernel.spool import Spooled
-from .intake import read_form
+from .intake import is_form, read_form
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
@@ -115,7 +115,7 @@ def wanted(request: Request) -> Wanted | None:
     kind = request.headers.get("content-type") or "application/json"
     fields: Any
     try:
-        if kind.startswith("multipart/form-data"):
+        if is_form(kind):
             fields = {name: value for name, value in read_form(body, kind) if isinstance(value, str)}
         else:
             fields = orjson.loads(body if isinstance(body, bytes) else body.read())

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from types import GeneratorType
 from typing import Any
 
 import httpx2
@@ -17,6 +18,7 @@ from antiphon.gateway.keys import LocalBuckets, guarded, hashed, is_loopback, ne
 from antiphon.gateway.sharing import SharedBuckets
 from antiphon.hosting.run import serve_in_background
 from antiphon.kernel.errors import RateLimitError
+from antiphon.kernel.flow import run
 from antiphon.kernel.http import Headers, Request
 from antiphon.server.limits import RateLimit, Wanted
 from tests.unit.gateway.repeating import Repeating
@@ -229,3 +231,28 @@ def test_websockets_need_a_key(url: str) -> None:
     assert not hasattr(opened, "status")
     anybody = Gateway(models={"chat": url}).dialogue(Request("GET", "/v1/responses"))
     assert not hasattr(anybody, "status")
+
+
+@pytest.mark.parametrize("backend", ["oip", "openai"])
+def test_no_way_of_naming_a_model_is_overlooked(url: str, backend: str) -> None:
+    kinds = frozenset({"transcriptions"}) if backend == "openai" else frozenset[str]()
+    models = {name: ModelConfig(name, (f"{url}/v1",), backend=backend, kinds=kinds) for name in ("chat", "secret")}
+    key = KeyConfig("some", hashed(SOME), ("chat",), requests_per_minute=5)
+    made = Gateway(GatewayConfig(models, (key,)))
+
+    def form(*names: str) -> bytes:
+        fields = [f'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\n{name}\r\n' for name in names]
+        file = '--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\nx\r\n--b--\r\n'
+        return "".join([*fields, file]).encode()
+
+    for names in (("secret", "chat"), ("chat", "secret"), ("secret",)):
+        for kind in ("multipart/form-data; boundary=b", "Multipart/Form-Data; boundary=b"):
+            headers = Headers({"api-key": SOME, "content-type": kind})
+            answer: Any = made(Request("POST", "/v1/audio/transcriptions", "", headers, form(*names)))
+            assert answer.status == 403, (names, kind)
+    for kind in ("multipart/form-data; boundary=b", "Multipart/Form-Data; boundary=b"):
+        headers = Headers({"api-key": SOME, "content-type": kind})
+        for _ in range(6):
+            answer = made(Request("POST", "/v1/audio/transcriptions", "", headers, form("chat")))
+            answer = run(answer, made.world) if isinstance(answer, GeneratorType) else answer
+        assert answer.status == 429, kind
