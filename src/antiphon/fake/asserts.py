@@ -24,7 +24,8 @@ def __tracebackhide__(failure: Any) -> bool:
 
 class _Query:
     def __init__(self, given: Mapping[str, Any]) -> None:
-        if not isinstance(given, Mapping):
+        told: Any = given
+        if not isinstance(told, Mapping):
             raise TypeError(f"a query is a mapping of conditions, such as {{'text': 'Hello'}}, not {given!r}")
         self.given = {name: value for name, value in given.items() if value is not None}
         self.tool = self.given.get("tool")

@@ -570,7 +570,7 @@ def _later(seconds: float, answer: Response) -> Flow[Response]:
 
 def _is_whole(answer: Response, pieces: list[tuple[float, bytes]]) -> bool:
     """Whether a body is as long as was announced: a client has no reason to read on, and may leave with it."""
-    return answer.headers.get("content-length") == str(sum(len(piece) for _, piece in pieces))
+    return bool(answer.headers.get("content-length") == str(sum(len(piece) for _, piece in pieces)))
 
 
 def _is_over(pieces: list[tuple[float, bytes]]) -> bool:
