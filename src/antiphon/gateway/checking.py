@@ -53,13 +53,40 @@ def _model(config: GatewayConfig, model: ModelConfig, way: Way, wrong: Wrong) ->
             wrong((*way, "fallbacks", place), "a model cannot stand in for itself")
         elif name not in config.models and not config.discover:
             wrong((*way, "fallbacks", place), f"there is no model {name}; {nearest(name, list(config.models))}")
+    if model.backend == "local":
+        _local(model, way, wrong)
+    if model.roots is not None:
+        _certificates(model.roots, (*way, "roots"), wrong)
     _named(model, way, wrong)
+
+
+def _local(model: ModelConfig, way: Way, wrong: Wrong) -> None:
+    from .local import MODELS
+
+    name = model.upstream_name
+    way = (*way, "model") if model.model else way
+    if not name.endswith(".gguf"):
+        if name not in MODELS:
+            wrong(way, f"there is no local model {name!r}; {nearest(name, MODELS)}, or the path of a .gguf file")
+    elif not Path(name).is_file():
+        wrong(way, f"there is no file {name}")
+
+
+def _certificates(path: str, way: Way, wrong: Wrong) -> None:
+    try:
+        if b"-----BEGIN CERTIFICATE-----" not in Path(path).read_bytes():
+            wrong(way, f"there is no certificate in {path}: a PEM file was expected")
+    except FileNotFoundError:
+        wrong(way, f"there is no file {path}")
+    except OSError as error:
+        wrong(way, f"cannot read {path}: {error.strerror or error}")
 
 
 def _named(model: ModelConfig, way: Way, wrong: Wrong) -> None:
     """What is named in it exists."""
     from .backends import backends
     from .conventions import convention, conventions
+    from .oip.datatypes import DATATYPES
     from .templates import template
     from .toolcalls import parsers
 
@@ -80,6 +107,9 @@ def _named(model: ModelConfig, way: Way, wrong: Wrong) -> None:
             wrong((*way, field), f'{field} are of the convention custom; write convention = "custom" as well')
         if model.convention == "custom" and not getattr(model, field):
             wrong(way, f"the convention custom needs {field}: [[models.{model.name}.{field}]]")
+    for field in ("inputs", "outputs"):
+        for place, tensor in enumerate(getattr(model, field)):
+            _one_of(tensor.datatype, DATATYPES, "datatype", (*way, field, place, "datatype"), wrong)
     if model.convention == "custom" and model.inputs and model.outputs:
         _right(lambda: convention("custom")(model), way, wrong)
     if model.template is not None:

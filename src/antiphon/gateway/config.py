@@ -58,7 +58,7 @@ class ModelConfig:
     """Its servers: `http://host:8000`, `https://…`, `grpc://host:8001`, `grpcs://…`. Several are replicas of it."""
     backend: Literal["oip", "openai", "local"] | str = "oip"
     """What serves it: a server of the Open Inference Protocol, one of the OpenAI API, or a model of `gateway.local`."""
-    model: str = ""
+    model: str = field(default="", metadata={"path": ".gguf"})
     """What the server calls it; the same, unless told."""
     version: str | None = None
     pipeline: bool = False
@@ -67,7 +67,8 @@ class ModelConfig:
     """What it does: `chat`, `embeddings`, `images` …; empty: what its convention says."""
     convention: str = "auto"
     stream: Literal["auto", "infer", "infer_stream", "generate"] | str = "auto"
-    """How a stream is asked for over REST; `auto`: as the server and the model want it. `infer`: the server does not stream, and its one answer is told piece by piece."""
+    """How a stream is asked for over REST; `auto`: as the server and the model want it. `infer`: the server does not
+    stream, and its one answer is told piece by piece."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Sent with every request to its servers."""
     roots: str | None = field(default=None, metadata={"path": True})

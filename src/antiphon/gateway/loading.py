@@ -117,6 +117,9 @@ def _toml(text: str, file: str, base: Path | None) -> Source:
         found = re.search(r" \(at line (\d+), column \d+\)", str(error))
         line = found[1] if found else text.count("\n") + 1
         words = str(error).partition(" (at ")[0]
+        begun = re.match(r"\s*([\w.\"'-]+)\s*=", [*text.split("\n"), ""][int(line) - 1])
+        if begun is not None:  # not what is set there, which may be a secret
+            words = f"{words}, where {begun[1]} is set"
         raise ConfigError([Problem(f"{file}:{line}", "", f"this is not TOML: {words}")]) from None
     lines = toml_lines(text)
 

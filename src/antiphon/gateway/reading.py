@@ -104,6 +104,8 @@ class Reader:
         path = field.metadata.get("path")
         if path is None or self.base is None or not isinstance(value, str) or "\n" in value or "{{" in value:
             return value
+        if isinstance(path, str) and path.startswith(".") and not value.endswith(path):
+            return value
         whole = self.base / Path(value).expanduser()
         return str(whole) if path is True or _is_file(whole) else value
 

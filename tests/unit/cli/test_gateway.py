@@ -374,8 +374,8 @@ def test_keys_are_made_and_hashed(tmp_path: Path) -> None:
         (("--model", "a=http://x", "--key", "a=sha256:1"), 1, "keys[0].hash: this is no hash of a key"),
         (("--model", "a=http://x", "--certificate", "x"), 1, "certificate: TLS needs private_key as well"),
         (("--model", "a=http://x,backend=magic"), 1, "'magic'"),
-        (("--model", "none=,backend=local", "--port", "0"), 1, "antiphon: there is no local model 'none'"),
-        (("check", "--model", "none=,backend=local"), 1, "antiphon: there is no local model 'none'"),
+        (("--model", "none=,backend=local", "--port", "0"), 1, "models.none: there is no local model 'none'"),
+        (("check", "--model", "none=,backend=local"), 1, "models.none: there is no local model 'none'"),
         (("sing",), 2, "invalid choice: 'sing'"),
     ],
 )

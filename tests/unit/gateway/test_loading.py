@@ -169,6 +169,27 @@ hash = 3
             "gateway.toml:3: models.x.outputs: outputs are of",
         ),
         ("[models.'*']\nconvention='nope'", "gateway.toml:2: models.\"*\".convention: there is no convention 'nope'"),
+        (
+            "[models.x]\nurl='https://a'\nroots='nothing.pem'",
+            "gateway.toml:3: models.x.roots: there is no file nothing.pem",
+        ),
+        (
+            "[models.x]\nurl='http://a'\nconvention='custom'\noutputs=[{name='B'}]\ninputs=[{name='A', datatype='FP33'}]",
+            "gateway.toml:5: models.x.inputs[0].datatype: there is no datatype 'FP33'; did you mean FP32?",
+        ),
+        (
+            "[models.x]\nbackend='local'\nmodel='smollm9'",
+            "gateway.toml:3: models.x.model: there is no local model 'smollm9'; did you mean smollm2?",
+        ),
+        ("[models.smollm9]\nbackend='local'", "gateway.toml:1: models.smollm9: there is no local model 'smollm9'"),
+        (
+            "[models.x]\nbackend='local'\nmodel='nothing.gguf'",
+            "gateway.toml:3: models.x.model: there is no file nothing.gguf",
+        ),
+        (
+            "[models.x]\nurl='http://a'\nurl='http://b'",
+            "gateway.toml:3: this is not TOML: Cannot overwrite a value, where url is set",
+        ),
     ],
 )
 def test_mistakes(text: str, expected: str) -> None:
@@ -211,6 +232,10 @@ def test_paths_begin_where_the_file_is(tmp_path: Path) -> None:
         load(file)
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "nothing.toml")
+    file.write_text("[models.m]\nurl = 'https://x'\nroots = 'roots.pem'\n")
+    (tmp_path / "roots.pem").write_text("nothing")
+    with pytest.raises(ConfigError, match=r"toml:3: models\.m\.roots: there is no certificate in "):
+        load(file)
 
 
 def test_models_on_the_command_line(tmp_path: Path) -> None:
@@ -358,9 +383,11 @@ def test_every_file_of_the_guide_loads(tmp_path: Path) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     assert len(blocks) >= 2
     for block in blocks:
-        for name in re.findall(r'"([\w/.-]+\.(?:json|jinja))"', block):
+        for name in re.findall(r'"([\w/.-]+\.(?:json|jinja|pem))"', block):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text('{"chat_template": "{{ messages }}"}')
+            (tmp_path / name).write_text(
+                "-----BEGIN CERTIFICATE-----" if name.endswith(".pem") else '{"chat_template": "{{ messages }}"}'
+            )
         others = {
             name for names in re.findall(r"fallbacks = \[(.*)\]", block) for name in re.findall(r'"(\w+)"', names)
         }
