@@ -18,7 +18,8 @@ from ..kernel.errors import APIStatusError
 from ..kernel.flow import Step
 from ..kernel.http import Headers, Response
 from ..server.endpoint import routes
-from ..server.turns import Usage
+from ..server.tokens import count, message_tokens
+from ..server.turns import Usage, Whole
 from .metrics import CONTENT_TYPE, GatewayMeters, Metrics, ModelMeters
 
 if TYPE_CHECKING:
@@ -281,7 +282,7 @@ class _Speaking(_Watched):
         note = self._noted(request)
         asked, span = self._begun(request)
         turn = self.engine(asked)
-        return self._spoken(turn, note, span, timed=request.stream)
+        return self._spoken(turn, request, note, span)
 
     def _begun(self, request: Any) -> tuple[Any, Span | None]:
         tracer = self.observer.tracer
@@ -290,9 +291,13 @@ class _Speaking(_Watched):
         span, asked = tracer.begun(self.kind, self.config, request)
         return asked, span
 
-    def _spoken(self, turn: Any, note: Note | None, span: Span | None, *, timed: bool) -> Generator[Any, Any, None]:
+    def _spoken(self, turn: Any, request: Any, note: Note | None, span: Span | None) -> Generator[Any, Any, None]:
+        timed = request.stream
         began = perf_counter() if timed else 0.0
         first, waited = True, False
+        words: list[str] = []
+        read: int | None = None
+        written: int | None = None
         if not isinstance(turn, GeneratorType):
             turn = _given(turn)
         try:
@@ -309,8 +314,15 @@ class _Speaking(_Watched):
                             span.first()
                         began, first, waited = now, False, False
                     kind = item.__class__
-                    if kind is Usage:
-                        self.observer._used(self.config.name, note, item.input_tokens or 0, item.output_tokens or 0)
+                    if kind is str:
+                        words.append(item)
+                    elif kind is Usage:
+                        read, written = item.input_tokens, item.output_tokens
+                    elif kind is Whole:
+                        used = item.body.get("usage") or {}
+                        read, written = used.get("prompt_tokens", 0), used.get("completion_tokens", 0)
+                    else:
+                        words.append(getattr(item, "text", "") or getattr(item, "name", ""))
                     if span is not None:
                         span.said(item)
                 try:
@@ -329,8 +341,25 @@ class _Speaking(_Watched):
                 span.failed(error)
             raise
         finally:
+            if words or written is not None:
+                self._counted(request, "".join(words), read, written, note, span)
             if span is not None:
                 span.end()
+
+    def _counted(
+        self, request: Any, text: str, read: int | None, written: int | None, note: Note | None, span: Span | None
+    ) -> None:
+        """Tokens of a turn: those that its model told, and the server's count of the others, as in its answer."""
+        told = read is not None and written is not None
+        if read is None:
+            tools = request.body.get("tools") or request.body.get("functions")
+            # One question, however many answers it has.
+            read = 0 if request.choice else message_tokens(request.messages, request.model, tools)
+        if written is None:
+            written = count(text, request.model)
+        self.observer._used(self.config.name, note, read, written)
+        if span is not None and not told:
+            span.used(read, written)
 
 
 class _SpeakingAtOnce(_Speaking):
@@ -342,7 +371,8 @@ class _SpeakingAtOnce(_Speaking):
         turns: list[Any] = self.engine.turns(asked, n)
         # The question is one, and so is its span; it ends with the first turn.
         return [
-            self._spoken(turn, note, None if place else span, timed=request.stream) for place, turn in enumerate(turns)
+            self._spoken(turn, replace(request, choice=place) if place else request, note, None if place else span)
+            for place, turn in enumerate(turns)
         ]
 
 

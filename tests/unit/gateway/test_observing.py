@@ -91,6 +91,35 @@ def test_requests_are_counted_whatever_becomes_of_them() -> None:
     assert numbers(gateway)[f'antiphon_upstream_up{{model="chat",server="{running.url}"}}'] == 0
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_tokens_that_no_model_counts_are_those_of_the_answer(n: int) -> None:
+    with serving(Upstream()) as (running,):
+        gateway = Gateway(models={"chat": model(running.url)})
+        client = gateway.client(max_retries=0)
+
+        def counted() -> tuple[float, float]:
+            found = numbers(gateway)
+            name = 'antiphon_tokens_total{model="chat",direction='
+            return found.get(f'{name}"input"}}', 0), found.get(f'{name}"output"}}', 0)
+
+        usage = client.chat.completions.create(**ASK, n=n).usage
+        assert usage is not None
+        each = (usage.prompt_tokens, usage.completion_tokens)
+        assert min(each) > 0
+        assert counted() == each
+        for _ in client.chat.completions.create(**ASK, n=n, stream=True):
+            pass
+        assert counted() == (2 * each[0], 2 * each[1])
+        for _ in client.chat.completions.create(**ASK, n=n, stream=True, stream_options={"include_usage": True}):
+            pass
+        assert counted() == (3 * each[0], 3 * each[1])
+        with client.chat.completions.create(**ASK, stream=True) as stream:
+            next(iter(stream))
+        read, written = counted()
+        assert read == 4 * each[0]
+        assert 3 * each[1] < written <= 3 * each[1] + each[1] / n
+
+
 def test_servers_that_are_out_and_models_that_stand_in_are_told() -> None:
     upstream = Upstream()
     with serving(upstream) as (running,), serving(Upstream()) as (gone,):
@@ -280,6 +309,8 @@ def test_spans_speak_the_conventions_of_generative_ai(spans: Any) -> None:
         "gen_ai.request.max_tokens": 7,
         "gen_ai.request.stop_sequences": ("x",),
         "gen_ai.response.finish_reasons": ("stop",),
+        "gen_ai.usage.input_tokens": 8,
+        "gen_ai.usage.output_tokens": 3,
         "server.address": host,
         "server.port": port,
     }
