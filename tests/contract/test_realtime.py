@@ -86,7 +86,7 @@ class Talk:
     async def _call(self, method: str, *args: Any) -> Any:
         if self.api.is_async:
             return await asyncio.wait_for(getattr(self.connection, method)(*args), 10)
-        return await asyncio.to_thread(getattr(self.connection, method), *args)
+        return await asyncio.wait_for(asyncio.to_thread(getattr(self.connection, method), *args), 10)
 
     async def send(self, kind: str, **fields: Any) -> None:
         await self._call("send", {"type": kind, **fields})

@@ -5,11 +5,14 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+from ..kernel.dialogue import Unasked
 from ..kernel.errors import AuthenticationError
 from ..kernel.flow import Step, World
 from ..kernel.http import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..kernel.dialogue import Dialogue, Turn
     from ..kernel.flow import Flow
     from ..kernel.http import Request
@@ -99,6 +102,10 @@ class _Dialogue:
     def __init__(self, dialogue: Dialogue, world: World) -> None:
         self._dialogue = dialogue
         self._world = world
+
+    def may_speak(self, speak: Callable[[Turn], None]) -> None:
+        if isinstance(self._dialogue, Unasked):
+            self._dialogue.may_speak(lambda turn: speak(self._there(turn) or turn))
 
     def begun(self) -> Turn | None:
         return self._there(self._dialogue.begun())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .flow import World
     from .http import Request, Response
 
-__all__ = ("Conversation", "Dialogue", "Goodbye", "Speaks", "Turn", "converse", "messages_of")
+__all__ = ("Conversation", "Dialogue", "Goodbye", "Speaks", "Turn", "Unasked", "converse", "messages_of")
 
 
 class Goodbye(Exception):
@@ -47,6 +47,15 @@ class Dialogue(Protocol):
 
     def ended(self) -> None:
         """The connection is closed."""
+        ...
+
+
+@runtime_checkable
+class Unasked(Protocol):
+    """A dialogue that also says what nobody has asked in it, such as what goes on in another."""
+
+    def may_speak(self, speak: Callable[[Turn], None]) -> None:
+        """Before `begun`: how to say something, at any time and in any thread, until the connection is closed."""
         ...
 
 
@@ -97,7 +106,10 @@ async def converse(
         while (message := await receive()) is not None:
             take(dialogue.heard(message))
 
-    listening = asyncio.get_running_loop().create_task(listen())
+    loop = asyncio.get_running_loop()
+    listening = loop.create_task(listen())
+    if isinstance(dialogue, Unasked):
+        dialogue.may_speak(lambda turn: None if loop.is_closed() else _soon(loop, take, turn))
     try:
         take(dialogue.begun())
         await asyncio.wait((listening,))
@@ -114,6 +126,11 @@ async def converse(
             await asyncio.gather(listening, *tasks, return_exceptions=True)
 
 
+def _soon(loop: asyncio.AbstractEventLoop, take: Callable[[Turn], None], turn: Turn) -> None:
+    with suppress(RuntimeError):  # the loop was closed just now
+        loop.call_soon_threadsafe(take, turn)
+
+
 class Conversation:
     """A dialogue that is gone on with by whoever wants to hear something, blocking. One thread at a time."""
 
@@ -121,13 +138,14 @@ class Conversation:
         self._dialogue = dialogue
         self._world = world
         self._lanes: dict[str, deque[Iterator[bytes]]] = {}
-        self._take(dialogue.begun())
+        self.take(dialogue.begun())
 
     def hear(self, message: bytes) -> None:
         """Say something to the server."""
-        self._take(self._dialogue.heard(message))
+        self.take(self._dialogue.heard(message))
 
-    def _take(self, turn: Turn | None) -> None:
+    def take(self, turn: Turn | None) -> None:
+        """Have something said."""
         if turn is not None:
             self._lanes.setdefault(turn.lane, deque()).append(iterate(turn.said, self._world))
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ...kernel.dialogue import Conversation, Goodbye, Speaks, converse
+from ...kernel.dialogue import Conversation, Goodbye, Speaks, Unasked, converse
 from ...kernel.http import Headers, Request, Response
 from ...kernel.severed import Severed
 
 if TYPE_CHECKING:
-    from ...kernel.dialogue import Dialogue
+    from ...kernel.dialogue import Dialogue, Turn
     from ...kernel.flow import World
     from ..base import BaseClient
     from .address import Address
@@ -84,28 +85,41 @@ class Peer:
     """A connection whose calls block. Who receives is who the server works for: nothing happens in between."""
 
     def __init__(self, dialogue: Dialogue, world: World) -> None:
-        self._conversation = Conversation(dialogue, world)
         self._changed = threading.Condition()
+        self._hearing = threading.Lock()
+        self._unasked: deque[Turn] = deque()
         self._end: Exception | None = None
+        if isinstance(dialogue, Unasked):
+            dialogue.may_speak(self._speak)
+        self._conversation = Conversation(dialogue, world)
 
     def send(self, message: Message) -> None:
-        with self._changed:
+        # Not while the condition is held: what is heard here may have to be said by another connection.
+        with self._hearing:
             if self._end is not None:
                 raise self._end
             self._conversation.hear(_data(message))
+        with self._changed:
+            self._changed.notify_all()
+
+    def _speak(self, turn: Turn) -> None:
+        with self._changed:
+            self._unasked.append(turn)
             self._changed.notify_all()
 
     def recv(self, timeout: float | None = None, decode: bool | None = None) -> bytes:
         deadline = None if timeout is None else monotonic() + timeout
         while True:
             with self._changed:
-                while self._end is None and not self._conversation.speaking:
+                while self._end is None and not self._conversation.speaking and not self._unasked:
                     left = None if deadline is None else deadline - monotonic()
                     if left is not None and left <= 0:
                         raise TimeoutError(f"nothing was said within {timeout} s")
                     self._changed.wait(left)
                 if self._end is not None:
                     raise self._end
+            while self._unasked:
+                self._conversation.take(self._unasked.popleft())
             try:
                 message = self._conversation.next()
             except Severed as severed:

@@ -26,6 +26,9 @@ ADDRESSES = {
     "/responses": "responses",
     "/realtime": "realtime.opening",
     "/realtime/translations": "realtime.translations",
+    "/live/sessions": "live.session",
+    "/live/sessions/{session_id}/attach": "live.sideband",
+    "/live/sessions/{session_id}/fork": "live.forks",
 }
 """The websockets below `/v1`, and the module that has each."""
 

@@ -114,7 +114,11 @@ class Talk:
     def say(self, kind: str, **fields: Any) -> None:
         """Tell the client, after all that was said before."""
         for event in self.told({"type": kind, "event_id": self.new("event_"), **fields}):
-            self._outbox.append(orjson.dumps(event))
+            self.put(event)
+
+    def put(self, event: JSON) -> None:
+        """Tell the client an event as it is."""
+        self._outbox.append(orjson.dumps(event))
 
     def told(self, event: JSON) -> Iterator[JSON]:
         """An event as this dialect tells it."""

@@ -1,0 +1,1 @@
+"""Live sessions: `/v1/live/sessions`, what watches and steers one, and what goes on from one."""
