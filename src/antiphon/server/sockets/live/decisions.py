@@ -86,8 +86,9 @@ class Decisions:
         session = self._session
         try:
             setting = self._setting()
-            put = list(setting["questions"] if questions is None else questions)
-            body = {"model": setting["model"], "questions": put, "input": [*session.history, *self._items]}
+            wanted = setting["questions"] if questions is None else questions
+            put = [{name: value for name, value in each.items() if value is not None} for each in wanted]
+            body = {"model": setting["model"], "questions": put, "input": [*session.history, *map(_asked, self._items)]}
             answer = yield from session.ask("/v1/decisions", body)
             decision = orjson.loads(answer.content)
             if answer.status >= 400:
@@ -98,3 +99,8 @@ class Decisions:
         else:
             session.say("decision.event", event={"type": "decision.completed", "decision": decision}, **about)
         yield from session.flush()
+
+
+def _asked(item: JSON) -> JSON:
+    """An item as the input of a decision: messages have no ids there."""
+    return {name: value for name, value in item.items() if name != "id" and value is not None}

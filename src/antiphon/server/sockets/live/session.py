@@ -1,7 +1,8 @@
 """`/live/sessions` as a websocket: a session in which both sides may speak at any time.
 
-What the user says is put to the live model when they fall silent, as a Response is asked: rules and scripts answer it. A
-session that delegates offers the model a tool, `delegate`: where it is called, the work goes to whom the session says.
+What the user says is put to the live model when they fall silent, as a Response is asked: rules and scripts answer it.
+A session that delegates offers the model a tool, `delegate`. Where it is called, the work goes to whom the session
+says.
 
 Follows https://platform.openai.com/docs/guides/live
 """
