@@ -10,6 +10,7 @@ import time
 import litellm
 
 litellm.suppress_debug_info = True
+MODEL = "triton/meta-llama/Meta-Llama-3-8B-Instruct"  # its template comes with the package
 MESSAGES = [
     {"role": "system", "content": "You answer in one sentence."},
     {"role": "user", "content": "What is the capital of France?"},
@@ -23,7 +24,7 @@ async def main() -> None:
 
     async def ask() -> None:
         began = time.perf_counter()
-        answer = await litellm.acompletion("triton/chat", MESSAGES, api_base=base)
+        answer = await litellm.acompletion(MODEL, MESSAGES, api_base=base)
         assert answer.choices[0].message.content
         took.append(time.perf_counter() - began)
 
