@@ -198,8 +198,8 @@ class Answer:
     def _body(self) -> Generator[Step[Any], Any, JSON]:
         """The body of the Response."""
         session, settings = self.session, self.settings
-        items = session.given(self.asked["input"]) if self.asked.get("input") is not None else session.conversation
-        items = list(items)
+        own = self.asked.get("input")
+        items: list[JSON] = list(session.conversation if own is None else session.given(own))
         for item in items:
             yield from self._listened(item)
         body: JSON = {

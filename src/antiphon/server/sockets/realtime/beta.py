@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ("BetaSession", "flat", "nested")
 
-_FORMATS: Final = {
+_FORMATS: Final[dict[str, dict[str, Any]]] = {
     "pcm16": {"type": "audio/pcm", "rate": 24_000},
     "g711_ulaw": {"type": "audio/pcmu"},
     "g711_alaw": {"type": "audio/pcma"},

@@ -75,9 +75,9 @@ class Session(Talk):
 
     def _append(self, event: JSON) -> Turn | None:
         data = from_base64(event["audio"], "audio")
-        setting = self._input.get("turn_detection")
+        setting: JSON = self._input.get("turn_detection") or {}
         turns: list[Said] = []
-        for happening in self._buffer.append(data, self._input.get("format"), detection_of(setting)):
+        for happening in self._buffer.append(data, self._input.get("format"), detection_of(setting or None)):
             if happening.sound is None:
                 self._next = self.new("item_")
                 self.say("input_audio_buffer.speech_started", audio_start_ms=happening.at_ms, item_id=self._next)
