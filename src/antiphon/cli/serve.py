@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..version import __version__
@@ -91,7 +90,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--rules",
         action="append",
         metavar="FILE",
-        help="rules and scripts, YAML or JSON, read again when the file changes; repeatable (see antiphon lint)",
+        help="rules and scripts, YAML or JSON, a file, read again when it changes, or an address; repeatable",
     )
     parser.add_argument("--strict", action="store_true", help="what no rule answers is a 404, not the engine's")
     parser.add_argument("--triggers", action="store_true", help="answer phrases in messages, such as: raise error 429")
@@ -157,11 +156,12 @@ def _wrong(paths: Iterable[str]) -> str:
     """What is wrong with rule files, so that it is told before anything is served."""
     told: list[str] = []
     for path in paths:
+        from ..fake.remote import source_of
         from ..fake.rulefile import RuleFileError, load
         from ..fake.rules import Rules
 
         try:
-            load(Rules(), Path(path))
+            load(Rules(), source_of(path))
         except (RuleFileError, ImportError) as error:
             told.append(str(error))
         except OSError as error:
@@ -231,6 +231,7 @@ def _fail(message: str) -> int:
 def _serve(options: argparse.Namespace) -> int:
     def made() -> FakeOpenAI:
         from ..fake import FakeOpenAI
+        from ..fake.remote import is_address
 
         fake = FakeOpenAI(
             engine=options.engine,
@@ -248,13 +249,17 @@ def _serve(options: argparse.Namespace) -> int:
             control=options.control,
         )
         for file in fake.rule_files:
-            file.watch(_note)
+            if not is_address(str(file.path)):
+                file.watch(_note)
         return fake
 
     def ready(url: str, fake: FakeOpenAI) -> None:
-        fake.warm()
         announce(url, "a fake OpenAI", control=fake.door(options.host).control is not False)
 
+    with suppress(ImportError):  # what is missing is told below
+        from ..server import tokens
+
+        tokens.preload()  # on the other core, while this one imports the rest
     return serve_handler(options, made, ready)
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
+from .behaviour import BEHAVIOURS
+from .behaviours import HOMES
 from .endpoint import LEGACY, Tier, endpoints
 
-__all__ = ("PAGE", "page", "tiers")
+__all__ = ("PAGE", "check_homes", "page", "tiers")
 
 PAGE = Path("docs/coverage.md")
 """Where the page is kept, from the root of the repository."""
@@ -51,8 +55,30 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def served() -> dict[str, list[str]]:
+    """The operations that each module of `behaviours` serves, found by importing them all."""
+    package = import_module(".behaviours", __package__)
+    for module in iter_modules(package.__path__):
+        import_module(f".behaviours.{module.name}", __package__)
+    found: dict[str, list[str]] = {}
+    for name, behaviour in sorted(BEHAVIOURS.items()):
+        found.setdefault(behaviour.__module__.rpartition(".")[2], []).append(name)
+    return found
+
+
+def check_homes() -> None:
+    """See that `behaviours.HOMES` says what is so. Raises `ValueError` with how it has to be."""
+    told = {module: sorted(names.split()) for module, names in HOMES.items()}
+    found = served()
+    wrong = [module for module in sorted({*told, *found}) if told.get(module) != found.get(module)]
+    if wrong:
+        lines = [f'"{module}": "{" ".join(found.get(module, ()))}"' for module in wrong]
+        raise ValueError("behaviours.HOMES has to say:\n" + "\n".join(lines))
+
+
 def main() -> None:
     """Write the page; with `--check` only say whether it is up to date."""
+    check_homes()
     text = page()
     if "--check" in sys.argv[1:]:
         if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:

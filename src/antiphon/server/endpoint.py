@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .routes import Routes
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from ..schema import OperationSchema
     from .behaviour import Behaviour, UploadedFile
 
-__all__ = ("LEGACY", "Endpoint", "Tier", "endpoint", "endpoints", "routes")
+__all__ = ("LEGACY", "Endpoint", "Tier", "endpoint", "endpoints", "homes", "routes")
 
 Tier: TypeAlias = Literal["behaves", "generic", "shape"]
 
@@ -98,7 +97,9 @@ class Endpoint:
         from .shape import shape
         from .validation import compile_body, compile_form, compile_query
 
-        _load_behaviours()
+        home = homes().get(self.name)
+        if home is not None:
+            import_module(f".behaviours.{home}", __package__)
         own = BEHAVIOURS.get(self.name)
         generic = kept().get(self.name) if own is None else None
         self.tier = "behaves" if own is not None else "generic" if generic is not None else "shape"
@@ -124,11 +125,11 @@ class Endpoint:
 
 
 @cache
-def _load_behaviours() -> None:
-    """Import every module of `behaviours`; they register themselves."""
-    package = import_module(".behaviours", __package__)
-    for module in iter_modules(package.__path__):
-        import_module(f".behaviours.{module.name}", __package__)
+def homes() -> dict[str, str]:
+    """The modules of `behaviours` that serve operations, by operation: only those that are asked for are imported."""
+    from .behaviours import HOMES
+
+    return {name: module for module, names in HOMES.items() for name in names.split()}
 
 
 @cache

@@ -40,7 +40,8 @@ def page(
 ) -> dict[str, Any]:
     """A page of spans of time with what was used in each. `result` is the `object` of the results.
 
-    `lenient` takes whatever makes no sense for the first page. Raises `BadRequestError` for a span that ends before it begins, a page that there is none of, and too many spans.
+    `lenient` takes whatever makes no sense for the first page. Raises `BadRequestError` for a span that ends before it
+    begins, a page that there is none of, and too many spans.
     """
     width = WIDTHS[query.get("bucket_width") or "1d"]
     usual, most = _MOST[query.get("bucket_width") or "1d"]

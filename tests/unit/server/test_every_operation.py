@@ -15,9 +15,8 @@ from antiphon import FakeOpenAI
 from antiphon.schema import standalone
 from antiphon.server import coverage
 from antiphon.server.app import Server
-from antiphon.server.behaviour import BEHAVIOURS
 from antiphon.server.clock import VirtualClock
-from antiphon.server.endpoint import LEGACY, Endpoint, endpoint, endpoints
+from antiphon.server.endpoint import LEGACY, Endpoint, endpoint, endpoints, homes
 from antiphon.server.instance import instance
 from antiphon.server.kept import Kept, families, family
 from tests.unit.server.door import PNG, Said, ask, fields, form
@@ -181,7 +180,7 @@ def roles(each: Kept) -> dict[str, str]:
 LIVING = [
     each
     for each in KEPT.values()
-    if {"create", "retrieve"} <= roles(each).keys() and roles(each)["create"] not in BEHAVIOURS
+    if {"create", "retrieve"} <= roles(each).keys() and roles(each)["create"] not in homes()
 ]
 """Families that the generic engine keeps alone. Those with a behaviour of their own are in `tests/contract`."""
 
