@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from ._errors import FAILED, USAGE, Problem, clean
 
@@ -17,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Check files of rules and scripts (YAML, or JSON where the name ends in .json) without serving anything. "
         "What is wrong is told as FILE:LINE:COLUMN: what, and the exit code is 1."
     )
-    parser.add_argument("files", type=Path, nargs="*", metavar="FILE", help="a rule file")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="a rule file, or its address")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of rule files, for editors")
 
 
@@ -37,11 +36,12 @@ def run(options: argparse.Namespace) -> int:
     return max([_checked(path) for path in options.files])
 
 
-def _checked(path: Path) -> int:
+def _checked(path: str) -> int:
+    from ..fake.remote import source_of
     from ..fake.rulefile import faults
 
     try:
-        found, told = faults(path)
+        found, told = faults(source_of(path))
     except OSError as error:
         print(clean(f"{path}: {error.strerror or error}"), file=sys.stderr)
         return FAILED

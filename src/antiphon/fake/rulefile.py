@@ -23,6 +23,7 @@ from .schema import ANSWERS, Path, Problem, check
 
 if TYPE_CHECKING:
     from . import FakeOpenAI
+    from .remote import Remote
     from .rules import Rule, Rules
     from .scripts import Script
 
@@ -40,7 +41,7 @@ class RuleError(ValueError):
 class RuleFileError(RuleError):
     """A file that is no rule file. `faults` are what is wrong, with lines and columns."""
 
-    def __init__(self, path: FilePath, faults: Iterable[Fault], problems: Iterable[Problem] = ()) -> None:
+    def __init__(self, path: FilePath | Remote, faults: Iterable[Fault], problems: Iterable[Problem] = ()) -> None:
         super().__init__(problems)
         self.path = path
         self.faults = sorted(faults)
@@ -168,7 +169,7 @@ def _script(
 # Files
 
 
-def load(rules: Rules, path: FilePath) -> list[Rule | Script]:
+def load(rules: Rules, path: FilePath | Remote) -> list[Rule | Script]:
     """What stands in a file, not yet added: YAML, or JSON where its name ends in `.json`.
 
     Raises `RuleFileError` with all that is wrong, `OSError` for a file that cannot be read and `ImportError` where YAML
@@ -184,7 +185,7 @@ def load(rules: Rules, path: FilePath) -> list[Rule | Script]:
         raise RuleFileError(path, faults, error.problems) from None
 
 
-def faults(path: FilePath) -> tuple[list[Fault], str]:
+def faults(path: FilePath | Remote) -> tuple[list[Fault], str]:
     """All that is wrong with a file, and how much is in it. Raises `OSError` and `ImportError`."""
     from .rules import Rule, Rules
 
@@ -222,7 +223,7 @@ def counted(entries: Sequence[Rule | Script]) -> str:
     return f"{told}, {scripts} script{'' if scripts == 1 else 's'}" if scripts else told
 
 
-def _document(path: FilePath) -> Document:
+def _document(path: FilePath | Remote) -> Document:
     data = path.read_bytes()
     try:
         text = data.decode("utf-8-sig")

@@ -11,9 +11,9 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from .remote import Remote, source_of
 from .rulefile import RuleFileError, counted, load, made
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ _STAY: Final = "The rules that were there stay in force."
 _Stamp: TypeAlias = tuple[int, int, int]
 
 Source: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]"
-"""Where rules come from: the path of a file, what stands in one, or a list of paths."""
+"""Where rules come from: the path or the address of a file, what stands in one, or a list of paths."""
 
 
 class RuleFile:
-    """A file and the rules that came from it."""
+    """A file, of this machine or at an address, and the rules that came from it."""
 
     def __init__(self, rules: Rules, path: str | os.PathLike[str], *, kept: bool = False) -> None:
-        self.path = Path(path)
+        self.path = source_of(path)
         self.problem: str | None = None
         """What is wrong with the file since it was changed; `None`: nothing."""
         self._rules = weakref.ref(rules)
@@ -55,6 +55,8 @@ class RuleFile:
         return found
 
     def _now(self) -> _Stamp | None:
+        if isinstance(self.path, Remote):
+            return None
         try:
             found = self.path.stat()
         except OSError:
@@ -90,8 +92,11 @@ class RuleFile:
     def watch(self, report: Callable[[str], object] | None = None, every: float = EVERY) -> RuleFile:
         """Read the file again whenever it has changed, until `stop` or until the fake is gone.
 
-        `report` is told what came of it, in a sentence; without it, what is wrong is written to stderr.
+        `report` is told what came of it, in a sentence; without it, what is wrong is written to stderr. Raises
+        `ValueError` for one at an address, which is read again by `reload` alone.
         """
+        if isinstance(self.path, Remote):
+            raise ValueError(f"files are watched, and {self.path} is an address: `reload` reads it again")
         told = _complain if report is None else report
         threading.Thread(target=self._watch, args=(told, every), name=f"rules of {self.path.name}", daemon=True).start()
         return self

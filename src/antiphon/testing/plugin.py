@@ -177,6 +177,6 @@ def _options(node: Any) -> dict[str, Any]:
         options.update(marker.kwargs)
         if marker.args:
             options["engine"] = marker.args[0]
-    if isinstance(options.get("rules"), (str, PathLike)):
+    if isinstance(options.get("rules"), (str, PathLike)) and "://" not in str(options["rules"]):
         options["rules"] = node.path.parent / options["rules"]  # a file beside the test
     return options
