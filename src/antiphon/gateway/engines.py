@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from .carrying import carried
 from .conventions import Question
 from .conventions._options import VERSION, options_of, tools_of
 from .conventions._vectors import shortened
-from .errors import broken
+from .errors import SENSELESS, broken, senseless
 from .speaking import Mouth
 from .toolcalls import parser
 
@@ -34,11 +33,6 @@ if TYPE_CHECKING:
     from .toolcalls import Parser
 
 __all__ = ("ChatModel", "EmbeddingModel", "ImageModel")
-
-log = logging.getLogger("antiphon.gateway")
-
-_SENSELESS: Final = (ValueError, TypeError, KeyError, IndexError, AttributeError)
-"""What reading an answer raises that is not as the convention says."""
 
 Speech = Generator["Piece | Step[Any]", Any, None]
 
@@ -90,8 +84,8 @@ def _told(
         if not reader.silent:
             yield from reader.end() if mouth is None else mouth.end(reader.end())
             return
-    except _SENSELESS as error:
-        raise _senseless(model.config, error) from error
+    except SENSELESS as error:
+        raise senseless(model.config.name, error) from error
     finally:
         answers.close()
     if question.n > 1:
@@ -121,13 +115,6 @@ def _inferred(model: Model, asked: InferRequest) -> Flow[InferResponse]:
     except APIStatusError as error:
         model.refused(error)
         raise
-
-
-def _senseless(config: ModelConfig, error: Exception) -> Exception:
-    if not isinstance(error, ValueError):
-        log.warning("An answer of the model %s could not be read", config.name, exc_info=error)
-    what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-    return broken(config.name, what)
 
 
 def _carrying(config: ModelConfig, asked: InferRequest, headers: Headers | None) -> InferRequest:
@@ -388,8 +375,8 @@ def _embedded(model: Model, follows: Convention, request: EmbeddingRequest, text
     asked = _carrying(model.config, follows.ask_vectors(request, texts), request.headers)
     try:
         return follows.vectors((yield from _inferred(model, asked)), len(texts))
-    except _SENSELESS as error:
-        raise _senseless(model.config, error) from error
+    except SENSELESS as error:
+        raise senseless(model.config.name, error) from error
 
 
 def _fits(body: dict[str, Any], wanted: int | None) -> bool:
@@ -446,8 +433,8 @@ class ImageModel:
                 answer = yield from _inferred(model, asked)
                 # Pictures may have to be decoded, made larger or smaller, and encoded again.
                 found: Any = yield Call(follows.images, answer, more)
-            except _SENSELESS as error:
-                raise _senseless(config, error) from error
+            except SENSELESS as error:
+                raise senseless(config.name, error) from error
             if isinstance(found, dict):
                 return found
             if not found:

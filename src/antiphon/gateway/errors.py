@@ -6,6 +6,7 @@ model may have run already it must not: an answer costs time and money, and a to
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .oip.messages import ModelMetadata
 
 __all__ = (
+    "SENSELESS",
     "broken",
     "failed",
     "failed_call",
@@ -37,11 +39,14 @@ __all__ = (
     "misconfigured",
     "reason",
     "refused",
+    "senseless",
     "slow",
     "unreachable",
     "untouched",
     "waited",
 )
+
+log = logging.getLogger("antiphon.gateway")
 
 NO_RETRY: Final = {"x-should-retry": "false"}
 _ADDRESS: Final = "model_not_found"
@@ -343,6 +348,18 @@ def broken(model: str, why: str) -> APIStatusError:
     return InternalServerError.because(
         f"The answer of the model `{model}` broke off: {why}", status=502, code="upstream_error", headers=NO_RETRY
     )
+
+
+SENSELESS: Final = (ValueError, TypeError, KeyError, IndexError, AttributeError)
+"""What reading an answer raises that is not as it should be."""
+
+
+def senseless(model: str, error: Exception) -> APIStatusError:
+    """The error for an answer that could not be read, by what reading it raised."""
+    if isinstance(error, ValueError):
+        return broken(model, str(error))
+    log.warning("An answer of the model %s could not be read", model, exc_info=error)
+    return broken(model, f"it cannot be read ({type(error).__name__}: {error})")
 
 
 def misconfigured(config: ModelConfig, metadata: ModelMetadata) -> APIStatusError:

@@ -26,7 +26,7 @@ from ..kernel.errors import APIError, APIStatusError
 from ..kernel.flow import Read, Step, run
 from .errors import broken, full, reason, untouched, waited
 from .patience import hurried
-from .world import leave
+from .world import leave, running
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -120,7 +120,7 @@ class Place(Generic[S]):
 class HeldBody(Generic[S]):
     """The body of a response that is being read, with the place it holds at its server and the patience with it."""
 
-    __slots__ = ("_begun", "_body", "_guard", "_place", "_pool")
+    __slots__ = ("_begun", "_body", "_guard", "_loop", "_place", "_pool")
 
     def __init__(self, body: Any, place: Place[S], guard: Guard, pool: Pool[S]) -> None:
         self._body = body
@@ -128,6 +128,7 @@ class HeldBody(Generic[S]):
         self._guard = guard
         self._pool = pool
         self._begun = False
+        self._loop = running()
 
     def read(self) -> Flow[bytes | None]:
         """The next piece; `None` at the end. Raises an error for a body that breaks off or is too long in coming."""
@@ -151,7 +152,7 @@ class HeldBody(Generic[S]):
     def close(self) -> None:
         """Leave: the server is told at once. After the end it does nothing."""
         self._guard.stop()
-        leave(self._body)
+        leave(self._body, self._loop)
         self._place.leave()
 
     def __del__(self) -> None:

@@ -26,7 +26,7 @@ from ..kernel.spool import IN_MEMORY
 from ..server.limits import RateLimit, drawn
 from ..server.routes import stripped
 from .addresses import beneath
-from .world import leave
+from .world import leave, rest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -125,23 +125,20 @@ class Others:
         if not isinstance(body, bytes):
             length = answer.headers.get("content-length")
             small = length is not None and int(length) <= IN_MEMORY
-            body = b"".join((yield from _gathered(body))) if small else _pieces(body)
+            body = (yield from _whole(body)) if small else _pieces(body)
         return Response(answer.status, Headers.of(pairs), body)
 
 
 _PATIENCE: Final = Timeout(None, connect=5.0)
 
 
-def _gathered(body: Any) -> Flow[list[bytes]]:
-    pieces: list[bytes] = []
+def _whole(body: Any) -> Flow[bytes]:
     try:
-        while (piece := (yield Read(body))) is not None:
-            pieces.append(piece)
+        return (yield from rest_of(body))
     except APIConnectionError as error:
         raise _broken() from error
     finally:
         leave(body)
-    return pieces
 
 
 def _pieces(body: Any) -> Generator[bytes | Step[Any], Any, None]:

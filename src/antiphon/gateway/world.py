@@ -3,39 +3,90 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
-from ..kernel.flow import World
+from ..kernel.errors import APIConnectionError
+from ..kernel.flow import Read, World
 from ..kernel.http import Request, Response
 from ..kernel.loops import in_trio
 from ..server.clock import RealClock
 from ..transports.network import NetworkTransport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from ..kernel.flow import Flow
     from .connections import Connections
 
-__all__ = ("NetworkClock", "NetworkWorld", "leave")
+__all__ = ("NetworkClock", "NetworkWorld", "heard", "leave", "rest_of", "running")
 
 
-def leave(body: Any) -> None:
-    """Let go of a streamed body where nothing can be awaited any more: its server is told, soon at the latest."""
+def running() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs here, which is the one to leave bodies on that are got now; `None` for a blocking caller."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def leave(body: Any, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    """Let go of a streamed body where nothing can be awaited any more: its server is told, soon at the latest.
+
+    `loop` is the one it came on, in case it is left from elsewhere, as by the collector.
+    """
     close = getattr(body, "close", None)
     if close is not None:
         close()
         return
     aclose = getattr(body, "aclose", None)
-    if aclose is None:
+    here = running()
+    if aclose is None or (loop or here) is None:
         return
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:  # the loop is over; with it went its connections
-        return
-    task = loop.create_task(aclose())
+    if loop is None or loop is here:
+        _leave(aclose)
+    elif not loop.is_closed():  # else its connections went with it
+        loop.call_soon_threadsafe(_leave, aclose)
+
+
+def _leave(aclose: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    task = asyncio.get_running_loop().create_task(aclose())
     _LEAVING.add(task)  # a loop keeps no tasks alive
     task.add_done_callback(_LEAVING.discard)
 
 
 _LEAVING: set[asyncio.Task[Any]] = set()
+
+
+def rest_of(body: Any) -> Flow[bytes]:
+    """All of a body, streamed or not. Raises `APIConnectionError` where it breaks off."""
+    if isinstance(body, bytes):
+        return body
+    pieces: list[bytes] = []
+    yield from _read(body, pieces)
+    return b"".join(pieces)
+
+
+def heard(body: Any) -> Flow[bytes]:
+    """What an error says, streamed or not: as much as comes before it breaks off, or is more than anybody reads."""
+    if isinstance(body, bytes):
+        return body
+    pieces: list[bytes] = []
+    with suppress(APIConnectionError):
+        yield from _read(body, pieces, _LONGEST_ERROR)
+    leave(body)
+    return b"".join(pieces)
+
+
+def _read(body: Any, pieces: list[bytes], most: int | None = None) -> Flow[None]:
+    size = 0
+    while (most is None or size < most) and (piece := (yield Read(body))) is not None:
+        pieces.append(piece)
+        size += len(piece)
+
+
+_LONGEST_ERROR: Final = 1 << 20
+"""Bytes of an error that are read."""
 
 
 _KEPT = 1024

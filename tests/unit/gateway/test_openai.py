@@ -160,7 +160,7 @@ CUT = (
 
 
 @contextmanager
-def cut_off() -> Iterator[str]:
+def cut_off(answer: bytes = CUT) -> Iterator[str]:
     """A server that breaks off in the middle of its answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -170,7 +170,7 @@ def cut_off() -> Iterator[str]:
                     connection, _ = listener.accept()
                     with connection:
                         connection.recv(65536)
-                        connection.sendall(CUT)
+                        connection.sendall(answer)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -203,3 +203,49 @@ def test_a_server_that_answers_in_no_envelope() -> None:
         with pytest.raises(InternalServerError, match="out of memory") as failed:
             gateway.client(max_retries=0).chat.completions.create(**ASK)
         assert failed.value.response.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize("backend", ["openai", "oip"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_error_that_breaks_off_is_an_error_of_the_api(backend: str, stream: bool) -> None:
+    half = b'HTTP/1.1 500 Oops\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{"err'
+    with cut_off(half) as url:
+        model = ModelConfig("llama", (url,), backend=backend, convention="triton-vllm", stream="infer_stream")
+        with Gateway(models={"llama": model}).start(0) as ours:
+            client = openai.OpenAI(base_url=ours.base_url, api_key="mine", max_retries=0)
+            with pytest.raises(openai.InternalServerError, match=r"the model `llama`|The model `llama`") as failed:
+                client.chat.completions.create(**ASK, stream=stream)
+            assert failed.value.status_code == 502
+            assert failed.value.response.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize(
+    "said", ["no JSON", None, {}, [], {"choices": [], "data": [], "results": []}, {"choices": [{}], "data": [{}]}]
+)
+def test_an_answer_that_makes_no_sense_is_told_once(said: Any) -> None:
+    def server(request: Request) -> Response:
+        return json_response(200, said)
+
+    with serve_in_background(server) as running:
+        client = Gateway(models={"llama": config(running.base_url)}).client(max_retries=0)
+        from antiphon import InternalServerError
+
+        for stream in (False, True):
+            with pytest.raises(InternalServerError, match="broke off") as failed:
+                client.responses.create(model="llama", input="x", stream=stream)
+            assert failed.value.status_code == 502
+            assert failed.value.response.headers["x-should-retry"] == "false"
+
+
+def test_traces_and_named_headers_reach_its_server_whatever_is_asked(upstream: Running, fake: FakeOpenAI) -> None:
+    model = config(upstream.base_url, forward_headers=("x-tenant",))
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    headers = {"traceparent": parent, "x-tenant": "a", "x-other": "b"}
+    client = Gateway(models={"llama": model}).client()
+    client.chat.completions.create(**ASK, extra_headers=headers)
+    client.responses.create(model="llama", input="x", extra_headers=headers)
+    for call in fake.journal:
+        sent = call.headers
+        assert (sent["traceparent"], sent["x-tenant"]) == (parent, "a")
+        assert "x-other" not in sent
+    assert len(fake.journal) == 2

@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from array import array
 from base64 import b64decode
+from functools import partial
 from sys import byteorder
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
 
 from ...kernel.errors import APIConnectionError, APIStatusError
-from ...kernel.flow import Read, Send
+from ...kernel.flow import Send
 from ...kernel.http import Headers, Request, Response
 from ...kernel.sse import Decoder
 from ...server.renderings.chat import completion_pieces
@@ -24,13 +25,14 @@ from ...server.turns import Whole
 from ..asking import chat_body
 from ..carrying import carried
 from ..chunks import ChunkReader
-from ..errors import broken, lost, message_of, refused
+from ..errors import SENSELESS, broken, lost, message_of, refused, senseless
 from ..passing import PASSED
 from ..patience import Guard, transport_timeout
 from ..pool import HeldBody, Pool
+from ..world import heard
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from ...kernel.flow import Flow, Step
     from ...server.engine import ChatRequest, EmbeddingRequest, ImageRequest, ModerationRequest
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from ..config import ModelConfig
 
 __all__ = ("OpenAIBackend", "serve")
+
+T = TypeVar("T")
 
 _KINDS: Final = {
     "chat": ("/chat/completions", "/completions"),
@@ -168,7 +172,7 @@ class OpenAIBackend:
             raise lost(config.name, error, config.patience) from error
         if answer.status == 200:
             return answer
-        said = answer.body if isinstance(answer.body, bytes) else (yield from _rest(answer.body))
+        said = yield from heard(answer.body)
         wrong = refused(answer.status, message_of(said), config.name, answer.headers)
         if not _is_envelope(said):
             raise wrong
@@ -178,10 +182,12 @@ class OpenAIBackend:
             raise wrong from _Said(whole)
         return whole
 
-    def asked(self, path: str, body: Mapping[str, Any], *, stream: bool = False) -> Flow[Response]:
-        """`ask` with JSON. Raises the error that an answer is."""
-        content = orjson.dumps({**self.config.defaults, **body, "model": self.config.upstream_name})
-        answer = yield from self.ask(path, content, [_JSON], stream=stream)
+    def asked(self, path: str, body: Mapping[str, Any], request: Any, *, stream: bool = False) -> Flow[Response]:
+        """`ask` with JSON, for a request to an engine. Raises the error that an answer is."""
+        config, headers = self.config, getattr(request, "headers", None)
+        content = orjson.dumps({**config.defaults, **body, "model": config.upstream_name})
+        sent = [_JSON, *carried(config, headers)]
+        answer = yield from self.ask(path, content, sent, stream=stream, notes=getattr(headers, "notes", None))
         if answer.status != 200:
             error = orjson.loads(answer.content)["error"]
             kept = {name: value for name, value in answer.headers.pairs if name in _KEPT and name != "content-type"}
@@ -194,6 +200,13 @@ class OpenAIBackend:
                 headers=kept,
             )
         return answer
+
+    def read(self, answer: Response, read: Callable[[Any], T]) -> T:
+        """What is in an answer. Raises an error for one that is not as the API's are."""
+        try:
+            return read(orjson.loads(answer.content))
+        except SENSELESS as error:
+            raise senseless(self.config.name, error) from error
 
     def ready(self) -> Flow[bool]:
         """Whether any of its servers answers."""
@@ -235,13 +248,6 @@ class _Address:
         self.query = parts.query
 
 
-def _rest(body: Any) -> Flow[bytes]:
-    parts: list[bytes] = []
-    while (piece := (yield Read(body))) is not None:
-        parts.append(piece)
-    return b"".join(parts)
-
-
 def _is_envelope(content: bytes) -> bool:
     try:
         value: Any = orjson.loads(content)
@@ -262,16 +268,23 @@ class _Chat:
     def __call__(self, request: ChatRequest) -> Generator[Piece | Step[Any], Any, None]:
         body = chat_body(request)
         if not request.stream:
-            answer = yield from self.backend.asked("/chat/completions", body)
-            said = orjson.loads(answer.content)
-            if request.dialect == "chat" and request.body.get("n") in (None, 1):
-                yield Whole({**said, "model": request.model})
-            else:
-                yield from completion_pieces(said)
+            answer = yield from self.backend.asked("/chat/completions", body, request)
+            whole = request.dialect == "chat" and request.body.get("n") in (None, 1)
+            yield from self.backend.read(answer, partial(_whole, request.model) if whole else _pieces)
             return
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-        answer = yield from self.backend.asked("/chat/completions", body, stream=True)
+        answer = yield from self.backend.asked("/chat/completions", body, request, stream=True)
         yield from _chunks(answer.body, self.backend.config.name)
+
+
+def _whole(model: str, said: Any) -> list[Piece]:
+    if not said["choices"]:
+        raise ValueError("there are no choices in it")
+    return [Whole({**said, "model": model})]
+
+
+def _pieces(said: Any) -> list[Piece]:
+    return list(completion_pieces(said))
 
 
 def _chunks(body: Any, model: str) -> Generator[Piece | Step[Any], Any, None]:
@@ -289,6 +302,8 @@ def _chunks(body: Any, model: str) -> Generator[Piece | Step[Any], Any, None]:
                 yield from reader.feed(chunk)
     except orjson.JSONDecodeError as error:
         raise broken(model, f"there was an event in it that is no JSON ({error})") from error
+    except SENSELESS as error:
+        raise senseless(model, error) from error
     finally:
         body.close()
     if not done and not reader.finished:
@@ -306,9 +321,15 @@ class _Embeddings:
 
     def __call__(self, request: EmbeddingRequest) -> Flow[list[Any]]:
         body = {**request.body, "input": list(request.inputs), "encoding_format": "float"}
-        answer = yield from self.backend.asked("/embeddings", body)
-        found = sorted(orjson.loads(answer.content)["data"], key=lambda each: each["index"])
-        return [_floats(v) if isinstance(v := each["embedding"], str) else v for each in found]
+        answer = yield from self.backend.asked("/embeddings", body, request)
+        return self.backend.read(answer, partial(_vectors, len(request.inputs)))
+
+
+def _vectors(count: int, said: Any) -> list[Any]:
+    found = sorted(said["data"], key=lambda each: each["index"])
+    if len(found) != count:
+        raise ValueError(f"there are {len(found)} vectors in it, for {count} texts")
+    return [_floats(v) if isinstance(v := each["embedding"], str) else v for each in found]
 
 
 def _floats(packed: str) -> array[float]:
@@ -327,14 +348,16 @@ class _Images:
         self.backend = backend
 
     def __call__(self, request: ImageRequest) -> Flow[list[bytes]]:
-        body = {
+        body: dict[str, Any] = {
             "prompt": request.prompt,
             "n": request.n,
             "size": f"{request.width}x{request.height}",
             "response_format": "b64_json",
         }
-        answer = yield from self.backend.asked("/images/generations", {**body, **request.body, "stream": False})
-        return [b64decode(each["b64_json"]) for each in orjson.loads(answer.content)["data"]]
+        answer = yield from self.backend.asked(
+            "/images/generations", {**body, **request.body, "stream": False}, request
+        )
+        return self.backend.read(answer, lambda said: [b64decode(each["b64_json"]) for each in said["data"]])
 
 
 class _Moderations:
@@ -350,9 +373,12 @@ class _Moderations:
         if request.images:
             pictures = [{"type": "image_url", "image_url": {"url": url}} for url in request.images]
             given = [{"type": "text", "text": request.text}, *pictures]
-        answer = yield from self.backend.asked("/moderations", {"input": given})
-        scores: dict[str, float] = orjson.loads(answer.content)["results"][0]["category_scores"]
-        return scores
+        answer = yield from self.backend.asked("/moderations", {"input": given}, request)
+        return self.backend.read(answer, _scores)
+
+
+def _scores(said: Any) -> dict[str, float]:
+    return {**said["results"][0]["category_scores"]}
 
 
 def serve(config: ModelConfig) -> OpenAIBackend:

@@ -5,7 +5,6 @@ Neither marks its end, which is that of the body; so a body that is cut off is a
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -14,6 +13,7 @@ from ...kernel.errors import APIConnectionError, APIStatusError, APITimeoutError
 from ...kernel.flow import Pause, Read
 from ...kernel.sse import Decoder
 from ..errors import broken, failed, lost, message_of, reason
+from ..world import leave, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from ...kernel.http import Response
     from .messages import InferResponse
 
-__all__ = ("Events", "rest_of")
-
-_leaving: set[asyncio.Task[Any]] = set()
+__all__ = ("Events",)
 
 
 class Events:
@@ -41,10 +39,7 @@ class Events:
         self._said = False
         self._failure: APIStatusError | None = None
         self._ahead: list[InferResponse] | None = None
-        try:
-            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
-        except RuntimeError:
-            self._loop = None
+        self._loop = running()
 
     def begin(self) -> Flow[bool]:
         """Wait for the first answer. False where the body ended, or broke off, without one."""
@@ -111,29 +106,4 @@ class Events:
         if self._ended:
             return
         self._ended = True
-        close = getattr(self._pieces, "close", None)
-        if close is not None:
-            close()
-            return
-        leave = getattr(self._pieces, "aclose", None)
-        loop = self._loop
-        if leave is None or loop is None or loop.is_closed():
-            return
-        loop.call_soon_threadsafe(_leave, leave)
-
-
-def _leave(leave: Callable[[], Any]) -> None:
-    task = asyncio.ensure_future(leave())
-    _leaving.add(task)  # a loop holds its tasks weakly
-    task.add_done_callback(_leaving.discard)
-
-
-def rest_of(response: Response) -> Flow[bytes]:
-    """The whole body of a response, whether it was streamed or not."""
-    body: Any = response.body
-    if isinstance(body, bytes):
-        return body
-    parts: list[bytes] = []
-    while (piece := (yield Read(body))) is not None:
-        parts.append(piece)
-    return b"".join(parts)
+        leave(self._pieces, self._loop)

@@ -18,9 +18,10 @@ from ...kernel.errors import APIConnectionError, APIStatusError
 from ...kernel.flow import Send
 from ...kernel.http import Headers, Request
 from ...transports.network import NetworkTransport
-from ..errors import broken, failed, impossible, lost, message_of, refused
+from ..errors import broken, failed, impossible, lost, message_of, reason, refused
+from ..world import heard, rest_of
 from .bodies import LENGTH, answer_of, binary_body, json_body, pays, response_of, scalars, unsayable
-from .events import Events, rest_of
+from .events import Events
 from .generate import generate_body, generated
 from .messages import ModelMetadata, RepositoryEntry, ServerMetadata, TensorSpec
 from .protocol import NOTHING, One, identified, kind_of
@@ -168,7 +169,7 @@ class Rest:
         path = f"{self._model(request.model, request.version)}/infer_stream"
         response = yield from self._post(path, request, body, headers, stream=True)
         if response.status != 200:
-            content = yield from rest_of(response)
+            content = yield from heard(response.body)
             if guess and response.status in _NO_SUCH_CALL:
                 # Nothing has run: there is no such address here, or no such model.
                 answer = yield from self.infer(request)
@@ -176,7 +177,7 @@ class Rest:
                 return One(answer)
             raise self._refusal(response.status, content, request.model, response.headers)
         if (response.headers.get("content-type") or "").startswith("application/json"):
-            content = yield from rest_of(response)  # it took the question for any other
+            content = yield from self._rest(response, request.model)  # it took the question for any other
             return One(self._read(lambda: response_of(content), request.model))
         events = Events(self._called(request.model), response, answer_of)
         if not (yield from events.begin()):
@@ -189,7 +190,7 @@ class Rest:
     def _open_generate(self, request: InferRequest) -> Flow[Answers]:
         response = yield from self._post_flat("generate_stream", request, stream=True)
         if response.status != 200:
-            content = yield from rest_of(response)
+            content = yield from heard(response.body)
             raise self._refusal(response.status, content, request.model, response.headers)
         known = self._outputs.get(request.model)
         events = Events(self._called(request.model), response, lambda said: generated(said, known))
@@ -225,6 +226,12 @@ class Rest:
             raise impossible(self._called(request.model), str(error)) from error
         path = f"{self._model(request.model, request.version)}/{call}"
         return (yield from self._post(path, request, body, self.headers, stream=stream))
+
+    def _rest(self, response: Response, model: str) -> Flow[bytes]:
+        try:
+            return (yield from rest_of(response.body))
+        except APIConnectionError as error:
+            raise broken(self._called(model), reason(error)) from error
 
     def _silence(self, request: InferRequest) -> Flow[APIStatusError]:
         """Why a stream was over before it began. MLServer does not say, but may know of the model."""
