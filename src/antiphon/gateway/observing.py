@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from time import perf_counter
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from ..kernel.errors import APIStatusError
 from ..kernel.flow import Step
@@ -38,6 +38,12 @@ _WRITTEN: Final = re.compile(rb'"(?:completion|output)_tokens":\s*(\d+)')
 _TAIL: Final = 600
 """In so many last bytes of an answer its usage is looked for."""
 _SELDON: Final = re.compile(r"/v2/(?:models|pipelines)/[^/]+(?:/versions/[^/]+)?/infer(?:_stream)?(/.+)")
+
+
+_FIRST: Final[Any] = None
+"""What a generator of ours yields to whoever makes it."""
+
+G = TypeVar("G", bound="Generator[Any, Any, Any]")
 
 
 class Note:
@@ -92,11 +98,12 @@ class Observer:
                 self._over(request, note, 500, began)
                 raise
             if answer.__class__ is GeneratorType:
-                return driven(answer, request, note, began)  # type: ignore[arg-type]
+                return _begun(driven(answer, request, note, began))  # type: ignore[arg-type]
             return answered(answer, request, note, began)  # type: ignore[arg-type]
 
         def driven(flow: Flow[Response], request: Request, note: Note, began: float) -> Flow[Response]:
             try:
+                yield _FIRST
                 answer = yield from flow
             except BaseException as error:
                 self._over(request, note, 500 if isinstance(error, Exception) else 499, began)
@@ -113,12 +120,13 @@ class Observer:
             if not isinstance(body, GeneratorType):
                 self._over(request, note, answer.status, began)  # a file, which hosts send by themselves
                 return answer
-            return answer._replace(body=streamed(body, answer.status, request, note, began))
+            return answer._replace(body=_begun(streamed(body, answer.status, request, note, began)))
 
         def streamed(
             body: Any, status: int, request: Request, note: Note, began: float
         ) -> Generator[bytes | Step[Any], Any, None]:
             try:
+                yield _FIRST
                 yield from body
             except GeneratorExit:
                 status = status if note.over else 499
@@ -186,7 +194,7 @@ class Observer:
                 span.end()
             raise
         if isinstance(answer.body, GeneratorType):
-            return answer._replace(body=self._timed(answer.body, config, note, span, began))
+            return answer._replace(body=_begun(self._timed(answer.body, config, note, span, began)))
         if span is not None:
             span.answered(answer)
             span.end()
@@ -198,6 +206,7 @@ class Observer:
         meters = self.meters(config)
         first = True
         try:
+            yield _FIRST
             item: Any = next(body)
             while True:
                 if isinstance(item, bytes):
@@ -374,6 +383,12 @@ class _SpeakingAtOnce(_Speaking):
             self._spoken(turn, replace(request, choice=place) if place else request, note, None if place else span)
             for place, turn in enumerate(turns)
         ]
+
+
+def _begun(generator: G) -> G:
+    """A generator that stands at its `yield _FIRST`: its `finally` is reached even where nobody ever goes on."""
+    next(generator)
+    return generator
 
 
 def _same(turn: Any, request: Any) -> Any:

@@ -7,14 +7,15 @@ import multiprocessing
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from antiphon.gateway import Gateway, GatewayConfig, ModelConfig
 from antiphon.gateway.metrics import FIRST, QUEUED, REQUESTS, UP, Metrics, ModelMeters
 from antiphon.kernel.errors import APIStatusError
-from antiphon.kernel.http import Request, Response, json_response
+from antiphon.kernel.flow import run
+from antiphon.kernel.http import Headers, Request, Response, json_response
 from tests.unit.gateway.upstream import EVENTS, Upstream, said, serving
 
 ASK: Any = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
@@ -319,3 +320,29 @@ def test_spans_speak_the_conventions_of_generative_ai(spans: Any) -> None:
     assert failed.attributes["error.type"] == "upstream_error"
     assert failed.status.status_code.name == "ERROR"
     assert left.attributes["error.type"] == "cancelled"
+
+
+@pytest.mark.parametrize("backend", ["oip", "openai"])
+def test_who_leaves_before_anything_is_read_is_counted(backend: str) -> None:
+    upstream = Upstream()
+    upstream.pause = 0.02
+    with serving(upstream) as (running,):
+        options: Any = {"convention": "seldon-chat"} if backend == "oip" else {"backend": "openai"}
+        gateway = Gateway(models={"chat": ModelConfig("chat", (running.url,), **options)})
+        if backend == "openai":
+            upstream.answer = lambda request: Response(200, EVENTS, iter([b"data: {}\n\n"]))
+        body = json.dumps({**ASK, "stream": True}).encode()
+        request = Request("POST", "/v1/chat/completions", "", Headers({"authorization": "Bearer x"}), body)
+        answer: Any = gateway(request)
+        answer.close()  # nobody asked anything yet
+        answer = run(cast("Any", gateway(request)), gateway.world)
+        assert answer.status == 200
+        answer.close()  # the answer is there, and nobody has read of it
+        del answer
+        found = numbers(gateway)
+        assert found["antiphon_requests_under_way"] == 0
+        counted = {name: number for name, number in found.items() if name.startswith("antiphon_requests_total")}
+        assert sum(counted.values()) == 2
+        assert all('status="499"' in name for name in counted)
+        server = f'{{model="chat",server="{running.url}"}}'
+        assert found[f"antiphon_upstream_in_flight{server}"] == 0
