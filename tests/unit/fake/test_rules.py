@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import antiphon
 from antiphon import FakeOpenAI
 from antiphon.fake import exactly
-from antiphon.server.turns import Reasoning
+from antiphon.server.turns import Reasoning, Usage
 
 TOOLS: Any = [{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}]
 
@@ -223,6 +223,19 @@ def test_explain() -> None:
         fake.explain(3)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="needs the name of its operation, as in explain"):
         fake.explain({"purpose": "assistants"})
+
+
+def test_an_answer_says_how_many_tokens_came_from_the_cache() -> None:
+    fake = FakeOpenAI()
+    fake.when(text="hello").reply(["Hello.", Usage(cached_tokens=4)])
+    client: Any = fake.client()
+    response = client.responses.create(model="gpt-5", input="hello")
+    assert response.usage.input_tokens_details.cached_tokens == 4
+    messages: Any = [{"role": "user", "content": "hello"}]
+    assert (
+        client.chat.completions.create(model="gpt-5", messages=messages).usage.prompt_tokens_details.cached_tokens == 4
+    )
+    assert [call.tokens.cached for call in fake.journal] == [4, 4]
 
 
 def test_rules_that_answered_nothing_are_told() -> None:
