@@ -217,7 +217,7 @@ class RSGI(Application):
         """Send an answer that is there already. `False`, with nothing done, for any other."""
         if not isinstance(answer, Response) or not isinstance(answer.body, bytes):
             return False
-        protocol.response_bytes(answer.status, sendable(answer.headers.pairs), answer.body)
+        _whole(protocol, method, answer.status, sendable(answer.headers.pairs), answer.body)
         return True
 
     async def unhurried(
@@ -231,7 +231,7 @@ class RSGI(Application):
             pairs = sendable(response.headers.pairs)
             body = response.body
             if isinstance(body, bytes):
-                protocol.response_bytes(response.status, pairs, body)
+                _whole(protocol, method, response.status, pairs, body)
             elif method == "HEAD":
                 discard(body)
                 protocol.response_empty(response.status, pairs)
@@ -257,6 +257,16 @@ class RSGI(Application):
             pass
         finally:
             watch.stop()
+
+
+def _whole(protocol: HTTPProtocol, method: str, status: int, pairs: list[tuple[str, str]], body: bytes) -> None:
+    """Answer with a body that is there; a HEAD with its length, which HTTP/2 does not leave to granian."""
+    if method == "HEAD":
+        if not any(name == "content-length" for name, _ in pairs):
+            pairs = [*pairs, ("content-length", str(len(body)))]
+        protocol.response_empty(status, pairs)
+    else:
+        protocol.response_bytes(status, pairs, body)
 
 
 def _held(body: Spooled) -> None:

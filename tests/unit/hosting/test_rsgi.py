@@ -6,17 +6,21 @@ import asyncio
 import http.client
 import json
 import socket
+import ssl
+import struct
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from antiphon.hosting import embedded
 from antiphon.hosting.access import Entry, logged
-from antiphon.hosting.run import serve_in_background
+from antiphon.hosting.run import TLS, serve_in_background
 from antiphon.kernel.errors import NotFoundError
 from antiphon.kernel.flow import Await, Call, Flow, Pause
 from antiphon.kernel.http import Headers, Request, Response, json_response
@@ -169,6 +173,37 @@ def test_head_has_no_body(closed: Closed, connection: http.client.HTTPConnection
     status, _, body = ask(connection, "HEAD", "/pieces")
     assert (status, body, closed.pieces) == (200, b"", 0)
     assert ask(connection, "GET", "/pieces")[2] == b"abc"
+
+
+def test_head_over_http_2_has_no_body(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = tmp_path / "certificate.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["h2"])
+    authority.configure_trust(context)
+
+    def text(value: bytes) -> bytes:
+        return bytes([len(value)]) + value
+
+    asked = {b":method": b"HEAD", b":scheme": b"https", b":path": b"/echo", b":authority": b"127.0.0.1"}
+    block = b"".join(b"\0" + text(name) + text(value) for name, value in asked.items())
+    with serve_in_background(echo, tls=TLS(certificate, certificate)) as server:
+        plain = socket.create_connection(("127.0.0.1", server.port), 5)
+        with context.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+            assert connection.selected_alpn_protocol() == "h2"
+            frames = struct.pack(">I5x", 4) + struct.pack(">IBI", len(block) << 8 | 1, 0b101, 1) + block
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frames)
+            file = connection.makefile("rb")
+            found: list[tuple[int, int]] = []  # what kind, and how long; to the end of the stream
+            while True:
+                start, flags, stream = struct.unpack(">IBI", file.read(9))
+                file.read(start >> 8)
+                if stream:
+                    found.append((start & 0xFF, start >> 8))
+                    if flags & 1:
+                        break
+    assert [kind for kind, _ in found] == [1]
 
 
 @pytest.mark.parametrize("chunked", [False, True])
