@@ -11,12 +11,13 @@ app.mount("/openai", gateway.asgi())              # within an ASGI application
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from ..kernel.errors import BadRequestError
 from ..server.app import Server
 from ..server.engine import Engines
 from .addresses import protocol, seldon
@@ -303,6 +304,21 @@ def _observer(config: GatewayConfig) -> Observer | None:
     return Observer(config)
 
 
+def _unable(backend: Backend, kind: str) -> Callable[[Any], Any]:
+    """An engine that says that the model does nothing of the kind."""
+    config = backend.config
+    # What a model behind the protocol does is its convention's to say, and may not be known yet.
+    does = config.kinds or (frozenset() if config.backend == "oip" else frozenset(backend.engines))
+    told = f": it does {' and '.join(sorted(does))}" if does else ""
+
+    def refuse(request: Any) -> Any:
+        raise BadRequestError.because(
+            f"The model `{config.name}` does not do {kind}{told}.", param="model", code="model_not_supported"
+        )
+
+    return refuse
+
+
 def _engines(backends: Mapping[str, Backend], observer: Observer | None) -> Engines:
     """The engines of all models, by what they do and by name, with those that stand in for them."""
     kinds = ("chat", "embeddings", "images", "moderations", "speech", "transcriptions")
@@ -317,4 +333,7 @@ def _engines(backends: Mapping[str, Backend], observer: Observer | None) -> Engi
             if others:
                 told = None if observer is None else observer.meters(backends[name].config).fell_back
                 engines[name] = falling_back(engine, others, told, speaks=kind == "chat")
+        for name, each in backends.items():
+            if name not in engines:
+                engines[name] = _unable(each, kind)
     return Engines(*made.values(), bounded=True)

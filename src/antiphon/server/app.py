@@ -69,8 +69,9 @@ class Server:
     `python_graders` lets graders run the Python that callers send, on this machine. `unknown_fields` says whether
     fields of a body that no schema names are refused, as the API does, or passed on to engines. `authentication` is
     the filter that decides who may ask. `published_limits` says whether models are held to what OpenAI publishes about
-    those of their names: how much they read, how long vectors are, which sizes pictures have. `embedder` is the model
-    whose vectors vector stores are searched by; `None`: by words only.
+    those of their names: how much they read, how long vectors are, which sizes pictures have, and whether answers tell
+    rate limits like its own where there are none. `embedder` is the model whose vectors vector stores are searched by;
+    `None`: by words only.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class Server:
         self.derived: dict[str, Any] = {}
         """What was worked out from the state and can be again, such as indexes: gone when the state is another."""
         self.jobs = Jobs(self)
-        self._envelope = Envelope(organization, seed)
+        self._envelope = Envelope(organization, seed, limits=published_limits)
         self._dispatcher = Dispatcher(self)
         handler: Handler = self._dispatcher
         if rate_limits is not None:

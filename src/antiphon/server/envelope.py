@@ -47,9 +47,9 @@ _MILLISECONDS = [("openai-processing-ms", str(number)) for number in range(1000)
 class Envelope:
     """The headers of one server's answers. Most are made once."""
 
-    __slots__ = ("_fixed", "_random")
+    __slots__ = ("_fixed", "_limited", "_random")
 
-    def __init__(self, organization: str, seed: int | str) -> None:
+    def __init__(self, organization: str, seed: int | str, *, limits: bool = True) -> None:
         from .ids import Ids
 
         # A stream of its own: how many requests came before does not change the ids of objects.
@@ -57,11 +57,15 @@ class Envelope:
         self._fixed = [
             ("openai-version", "2020-10-01"),
             ("openai-organization", organization),
-            ("x-ratelimit-limit-requests", str(REQUESTS_PER_MINUTE)),
-            ("x-ratelimit-limit-tokens", str(TOKENS_PER_MINUTE)),
-            ("x-ratelimit-remaining-requests", str(REQUESTS_PER_MINUTE - 1)),
-            ("x-ratelimit-reset-requests", f"{60_000 // REQUESTS_PER_MINUTE}ms"),
         ]
+        self._limited = limits
+        if limits:
+            self._fixed += [
+                ("x-ratelimit-limit-requests", str(REQUESTS_PER_MINUTE)),
+                ("x-ratelimit-limit-tokens", str(TOKENS_PER_MINUTE)),
+                ("x-ratelimit-remaining-requests", str(REQUESTS_PER_MINUTE - 1)),
+                ("x-ratelimit-reset-requests", f"{60_000 // REQUESTS_PER_MINUTE}ms"),
+            ]
 
     def new_id(self) -> str:
         """A request id."""
@@ -79,16 +83,17 @@ class Envelope:
     def sealed(self, response: Response, request: Request, request_id: str, seconds: float) -> Response:
         """The response with the headers every answer has. Those it has already stay as they are."""
         own = response.headers.pairs
-        body = request.body
-        tokens = (len(body) if body.__class__ is bytes else body.length or 0) >> 2  # type: ignore[arg-type, union-attr]
         milliseconds = int(seconds * 1000)
         pairs = [
             *own,
             ("x-request-id", request_id),
             _MILLISECONDS[milliseconds] if milliseconds < 1000 else ("openai-processing-ms", str(milliseconds)),
             *self._fixed,
-            *(_LEFT[tokens] if tokens in _LEFT else _left(tokens)),
         ]
+        if self._limited:
+            body = request.body
+            tokens = (len(body) if body.__class__ is bytes else body.length or 0) >> 2  # type: ignore[arg-type, union-attr]
+            pairs += _LEFT[tokens] if tokens in _LEFT else _left(tokens)
         if len(own) > 1:
             pairs = _first(pairs)
         if request.headers.get("origin") is not None:

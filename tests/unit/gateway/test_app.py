@@ -12,7 +12,7 @@ import httpx2
 import openai
 import pytest
 
-from antiphon import Gateway
+from antiphon import APIStatusError, BadRequestError, Gateway, NotFoundError
 from antiphon.gateway import ConfigError, GatewayConfig, KeyConfig, ModelConfig
 from antiphon.gateway.keys import hashed, new_key
 from antiphon.hosting.run import serve_in_background
@@ -203,6 +203,33 @@ def test_models_are_found_in_repositories(monkeypatch: pytest.MonkeyPatch) -> No
         assert run(ready, fresh.world).status == 200  # type: ignore[arg-type]
     lost = Gateway({"discover": [one.url]})
     assert [each.id for each in lost.client().models.list()] == []
+
+
+def test_answers_tell_limits_only_where_there_are_some() -> None:
+    key = new_key()
+    model = ModelConfig("chat", ("http://127.0.0.1:9",), backend="openai")
+    open_to_all = Gateway(GatewayConfig({"chat": model})).client().models.with_raw_response.list()
+    assert not [name for name in open_to_all.headers if "ratelimit" in name]
+    config = GatewayConfig({"chat": model}, keys=(KeyConfig("a", hashed(key), requests_per_minute=2),))
+    with pytest.raises(APIStatusError) as caught:
+        Gateway(config).client(api_key=key, max_retries=0).chat.completions.create(model="chat", messages=HELLO)
+    headers = caught.value.response.headers
+    assert headers["x-ratelimit-remaining-requests"] == "1"
+    assert "x-ratelimit-limit-tokens" not in headers
+
+
+def test_what_a_model_does_not_do_is_told() -> None:
+    gateway = Gateway(
+        {"models": {"chat": {"url": "http://x/v1", "backend": "openai", "kinds": ["chat"]}, "any": {"url": "http://x"}}}
+    )
+    client = gateway.client(max_retries=0)
+    with pytest.raises(BadRequestError, match="The model `chat` does not do embeddings: it does chat") as caught:
+        client.embeddings.create(model="chat", input="x")
+    assert caught.value.code == "model_not_supported"
+    with pytest.raises(BadRequestError, match="The model `any` does not do speech"):
+        client.audio.speech.create(model="any", input="x", voice="alloy")
+    with pytest.raises(NotFoundError, match="does not exist"):
+        client.embeddings.create(model="none", input="x")
 
 
 def test_a_request_that_is_too_large_is_refused() -> None:
