@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import orjson
 
@@ -22,7 +22,7 @@ from ..kernel.flow import Call
 from ..kernel.http import Headers, Request, Response, json_response
 from ..kernel.spool import spooled
 from ..version import __version__
-from .conventions._options import VERSION
+from .conventions._options import VERSION, sound
 from .errors import lost
 from .patience import Guard
 from .pool import HeldBody
@@ -44,7 +44,7 @@ _SELDON: Final = re.compile(
     r"/v2/(?:models|pipelines)/(?P<model>.+?)(?:/versions/(?P<version>[^/]+))?/infer(?:_stream)?/(?P<rest>.+?)/?"
 )
 _MODEL: Final = re.compile(
-    r"/v2/(?:models|pipelines)/(?P<model>.+?)(?P<version>/versions/[^/]+)?"
+    r"/v2/(?:models|pipelines)/(?P<model>.+?)(?:/versions/(?P<version>[^/]+))?"
     r"(?P<call>(?:/(?:ready|config|stats|infer|infer_stream|generate|generate_stream))?)"
 )
 _SUFFIX: Final = re.compile(r"_\d+")
@@ -247,15 +247,14 @@ def _forwarded(request: Request, found: re.Match[str], config: ModelConfig, serv
     """Pass a request on as it is, and the answer back as it comes."""
     body = request.body
     content: bytes = body if isinstance(body, bytes) else (yield Call(body.read))
+    version = None if found["version"] is None else sound(unquote(found["version"]))
     if any(urlsplit(url).scheme.startswith("grpc") for url in config.urls):
-        version = found["version"]
-        told = None if version is None else unquote(version.removeprefix("/versions/"))
-        return (yield from translated(servers, config, found["call"], request, content, told))
+        return (yield from translated(servers, config, found["call"], request, content, version))
 
     def ask(server: Rest) -> Flow[tuple[Response, Guard]]:
         guard = Guard(config.name, config.patience)
         try:
-            return (yield from guard.over(_sent(server, request, found, config, content))), guard
+            return (yield from guard.over(_sent(server, request, found["call"], version, config, content))), guard
         except BaseException:
             guard.stop()
             raise
@@ -266,16 +265,14 @@ def _forwarded(request: Request, found: re.Match[str], config: ModelConfig, serv
     return Response(answer.status, headers, _pieces(held))
 
 
-def _sent(server: Rest, request: Request, found: re.Match[str], config: ModelConfig, content: bytes) -> Flow[Response]:
-    family = "pipelines" if config.pipeline else "models"
-    version = found["version"]
-    if version is None:
-        version = "" if config.version is None else f"/versions/{quote(config.version, safe='')}"
-    path = f"{server.prefix}/v2/{family}/{quote(config.upstream_name, safe='')}{version}"
+def _sent(
+    server: Rest, request: Request, call: str, version: str | None, config: ModelConfig, content: bytes
+) -> Flow[Response]:
+    path = server.prefix + server.path_of(config.upstream_name, version or config.version) + call
     told = [pair for pair in request.headers.pairs if pair[0] in _PASSED]
     kept = [pair for pair in server.headers.pairs if pair[0] not in _PASSED]
     headers = Headers.of([*told, *kept])
-    sent = Request(request.method, f"{path}{found['call']}", request.query, headers, content, server.origin)
+    sent = Request(request.method, path, request.query, headers, content, server.origin)
     try:
         answer: Response = yield server.sending(sent, stream=True)
     except APIConnectionError as error:

@@ -12,7 +12,7 @@ from ..kernel.flow import Call, Together
 from ..server.engine import Vectors
 from .carrying import carried
 from .conventions import Question
-from .conventions._options import VERSION, options_of, tools_of
+from .conventions._options import options_of, tools_of, version_of
 from .conventions._vectors import shortened
 from .errors import SENSELESS, broken, senseless
 from .speaking import Mouth
@@ -54,7 +54,7 @@ class ChatModel:
         return [shared.turn(place) for place in range(n)]
 
     def _turn(self, request: ChatRequest, *, whole: bool = False) -> Speech:
-        model = self.model.at(request.body.get(VERSION))
+        model = self.model.at(version_of(request.body))
         follows = model.known or (yield from model.follows())
         question, read = _question(model, follows, request, 1, whole=whole)
         answers = yield from _asked(model, follows, question)
@@ -154,7 +154,7 @@ class _Shared:
 
     def turn(self, place: int) -> Speech:
         """The turn of one choice."""
-        model = self.engine.model.at(self.request.body.get(VERSION))
+        model = self.engine.model.at(version_of(self.request.body))
         follows = model.known or (yield from model.follows())
         if not follows.several:
             yield from self.engine._turn(replace(self.request, choice=place))
@@ -335,7 +335,7 @@ class EmbeddingModel:
         self.model = model
 
     def __call__(self, request: EmbeddingRequest) -> Flow[Any]:
-        model = self.model.at(request.body.get(VERSION))
+        model = self.model.at(version_of(request.body))
         follows = model.known or (yield from model.follows())
         config = model.config
         _check_kind(config, follows, "embeddings")
@@ -417,7 +417,7 @@ class ImageModel:
         self.model = model
 
     def __call__(self, request: ImageRequest) -> Flow[Any]:
-        model = self.model.at(request.body.get(VERSION))
+        model = self.model.at(version_of(request.body))
         follows = model.known or (yield from model.follows())
         config = model.config
         _check_kind(config, follows, "images")

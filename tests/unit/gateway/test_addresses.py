@@ -16,6 +16,7 @@ from antiphon import Gateway
 from antiphon.gateway import GatewayConfig, KeyConfig, ModelConfig
 from antiphon.gateway.keys import hashed, new_key
 from antiphon.hosting.run import serve_in_background
+from antiphon.kernel.flow import run
 from antiphon.kernel.http import Headers, Request, Response, json_response
 from tests.unit.gateway.double import Double, tensor
 
@@ -87,6 +88,32 @@ def test_versions_are_asked() -> None:
         assert "model_version" not in json.dumps(double.bodies)
         client(f"{url}/v1").chat.completions.create(model="chatgpt", messages=ASKED, extra_body={"model_version": "8"})
         assert double.paths[-1] == "/v2/models/chatgpt/versions/8/infer"
+
+
+@pytest.mark.parametrize(
+    "version", ["..", ".", "../../other", "..\\x", "1/2", "a?b", "1\r\nx: y", "", "x" * 200, {}, [1], True]
+)
+def test_a_version_leads_to_no_other_place(version: Any) -> None:
+    upstream = chatting()
+    with serve_in_background(upstream) as server:
+        gateway = Gateway(GatewayConfig(models={"chatgpt": ModelConfig("chatgpt", (server.url,))}, protocol=True))
+        asked: list[tuple[str, dict[str, Any]]] = [
+            ("/v1/chat/completions", {"model": "chatgpt", "messages": ASKED, "model_version": version}),
+            ("/v1/responses", {"model": "chatgpt", "input": "x", "model_version": version}),
+        ]
+        if isinstance(version, str) and version:
+            at = f"/v2/models/chatgpt/versions/{quote(version, safe='')}/infer"
+            asked.append((f"{at}/chat/completions", {"model": "chatgpt", "messages": ASKED}))
+            asked.append((at, {"inputs": []}))
+            asked.append((at.replace(".", "%2e"), {"inputs": []}))
+        headers = Headers({"authorization": "Bearer x", "content-type": "application/json"})
+        for path, body in asked:
+            request = Request("POST", path, "", headers, json.dumps(body).encode())
+            answer: Any = gateway(request)
+            answer = answer if isinstance(answer, Response) else run(answer, gateway.world)
+            assert answer.status == 400, path
+            assert answer.json()["error"]["param"] == "model_version"
+    assert upstream.paths == []
 
 
 def test_pipelines() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from ...kernel.errors import BadRequestError
 from ...server.facts import properties
 
 if TYPE_CHECKING:
@@ -13,10 +15,34 @@ if TYPE_CHECKING:
     from ...server.engine import ChatRequest, Tool
     from ..config import ModelConfig
 
-__all__ = ("VERSION", "options_of", "tool_choice_of", "tools_of")
+__all__ = ("VERSION", "options_of", "sound", "tool_choice_of", "tools_of", "version_of")
 
 VERSION: Final = "model_version"
 """A field of bodies that no schema names: the version of a model that is asked."""
+
+_VERSION: Final = re.compile(r"(?!\.{1,2}$)[\w.:+~=@-]{1,128}")
+
+
+def version_of(body: Mapping[str, Any]) -> str | None:
+    """The version that a body asks for. Raises `BadRequestError` for what can be none."""
+    version = body.get(VERSION)
+    return None if version is None else sound(version)
+
+
+def sound(version: Any) -> str:
+    """A version that is one: it goes into addresses of servers, where slashes and dots alone lead elsewhere."""
+    if isinstance(version, int) and not isinstance(version, bool):
+        version = str(version)
+    if not isinstance(version, str) or _VERSION.fullmatch(version) is None:
+        shown = repr(version)[:100]
+        raise BadRequestError.because(
+            f'Invalid \'{VERSION}\': {shown}. A version is a string such as "1" or "v1.2.0", of letters, digits and '
+            "`._:+~=@-`.",
+            param=VERSION,
+            code="invalid_value",
+        )
+    return version
+
 
 _ASKED: Final = frozenset(
     (

@@ -43,6 +43,7 @@ _STRICT: Final = frozenset({"triton", "ovms", "kserve"})
 _STREAMLESS: Final = frozenset({"ovms", "kserve"})
 """Servers that do not stream over HTTP."""
 _NO_SUCH_CALL: Final = frozenset({404, 405, 501})
+_MOST_WAYS: Final = 256
 _SILENT: Final = (
     "the server broke off before the beginning of an answer and did not say why, as MLServer does where a model fails; "
     "its log has the reason"
@@ -90,11 +91,11 @@ class Rest:
         if self._ways.get((request.model, request.version)) == "generate":
             return (yield from self._generate(identified(request)))
         body, headers = yield from self._body(identified(request))
-        path = f"{self._model(request.model, request.version)}/infer"
+        path = f"{self.path_of(request.model, request.version)}/infer"
         response = yield from self._post(path, request, body, headers)
         if response.status == 501 and b"decoupled" in response.content:
             # Triton says so before it asks the model.
-            self._ways[request.model, request.version] = "generate"
+            self._learned(request.model, request.version, "generate")
             return (yield from self._generate(request))
         if response.status != 200:
             raise self._refusal(response.status, response.content, request.model, response.headers)
@@ -109,14 +110,14 @@ class Rest:
         return (yield from self._is("/v2/health/live"))
 
     def ready(self, model: str | None = None, version: str | None = None) -> Flow[bool]:
-        return (yield from self._is("/v2/health/ready" if model is None else f"{self._model(model, version)}/ready"))
+        return (yield from self._is("/v2/health/ready" if model is None else f"{self.path_of(model, version)}/ready"))
 
     def server(self) -> Flow[ServerMetadata]:
         said = yield from self._ask("GET", "/v2")
         return self._read(lambda: self._known(said))
 
     def metadata(self, model: str, version: str | None = None) -> Flow[ModelMetadata]:
-        path = self._model(model, version)
+        path = self.path_of(model, version)
         said = yield from self._ask("GET", path, model)
         found = self._read(lambda: _metadata(said, model), model)
         self._outputs[model] = {each.name: each for each in found.outputs}
@@ -161,19 +162,19 @@ class Rest:
             if kind == "triton":
                 said = yield from self.metadata(request.model, request.version)
                 way = "generate" if said.decoupled else "infer"
-        self._ways[request.model, request.version] = way
+        self._learned(request.model, request.version, way)
         return way
 
     def _open_infer_stream(self, request: InferRequest, *, guess: bool = False) -> Flow[Answers]:
         body, headers = yield from self._body(request)
-        path = f"{self._model(request.model, request.version)}/infer_stream"
+        path = f"{self.path_of(request.model, request.version)}/infer_stream"
         response = yield from self._post(path, request, body, headers, stream=True)
         if response.status != 200:
             content = yield from heard(response.body)
             if guess and response.status in _NO_SUCH_CALL:
                 # Nothing has run: there is no such address here, or no such model.
                 answer = yield from self.infer(request)
-                self._ways[request.model, request.version] = "infer"
+                self._learned(request.model, request.version, "infer")
                 return One(answer)
             raise self._refusal(response.status, content, request.model, response.headers)
         if (response.headers.get("content-type") or "").startswith("application/json"):
@@ -224,7 +225,7 @@ class Rest:
             body = generate_body(request)
         except ValueError as error:
             raise impossible(self._called(request.model), str(error)) from error
-        path = f"{self._model(request.model, request.version)}/{call}"
+        path = f"{self.path_of(request.model, request.version)}/{call}"
         return (yield from self._post(path, request, body, self.headers, stream=stream))
 
     def _rest(self, response: Response, model: str) -> Flow[bytes]:
@@ -236,7 +237,7 @@ class Rest:
     def _silence(self, request: InferRequest) -> Flow[APIStatusError]:
         """Why a stream was over before it began. MLServer does not say, but may know of the model."""
         model = request.model
-        response = yield from self._send("GET", f"{self._model(model, request.version)}/ready")
+        response = yield from self._send("GET", f"{self.path_of(model, request.version)}/ready")
         if response.status in (400, 404, 503):
             return self._refusal(response.status, response.content, model, response.headers)
         return broken(self._called(model), _SILENT)
@@ -272,6 +273,11 @@ class Rest:
     def _forget(self, model: str) -> None:
         self._ways = {known: way for known, way in self._ways.items() if known[0] != model}
         self._outputs.pop(model, None)
+
+    def _learned(self, model: str, version: str | None, way: str) -> None:
+        if len(self._ways) >= _MOST_WAYS:  # versions come from callers
+            self._ways.clear()
+        self._ways[model, version] = way
 
     def _called(self, model: str | None) -> str:
         return self._name or model or "of no name"
@@ -355,7 +361,8 @@ class Rest:
     def _refusal(self, status: int, content: bytes, model: str | None, headers: Mapping[str, str]) -> APIStatusError:
         return refused(status, message_of(content), self._called(model), headers)
 
-    def _model(self, name: str, version: str | None) -> str:
+    def path_of(self, name: str, version: str | None) -> str:
+        """The address of a model, below that of its server."""
         return _path(self._family, name, version)
 
 
