@@ -66,8 +66,13 @@ class Default:
         refuse_when: str = "please refuse",
         refusal: str = "I'm sorry, but I can't help with that request.",
         calls: int = 1,
+        optional: float = 1.0,
     ) -> None:
+        told: Any = optional
+        if isinstance(told, bool) or not isinstance(told, (int, float)) or not 0 <= told <= 1:
+            raise ValueError(f"optional is how likely optional arguments are, from 0 to 1, not {optional!r}")
         self.seed = seed
+        self.optional = optional
         self.text: ChatEngine = LoremIpsum(seed) if text is None else text
         self.refuse_when = refuse_when.lower()
         self.refusal = refusal
@@ -184,9 +189,17 @@ class Default:
         for place, tool in enumerate(tools):
             random = self._random(request, tool.name, place)
             yield ToolCall(None, tool.name, tool.custom)
-            text = _input(tool, random, request) if tool.custom else _arguments(tool, random, request)
+            text = _input(tool, random, request) if tool.custom else self._arguments(tool, random, request)
             for part in _deltas(text, request):
                 yield ToolArguments(part)
+
+    def _arguments(self, tool: Tool, random: Random, request: ChatRequest) -> str:
+        if not tool.parameters:
+            return "{}"
+        place = list(request.tools).index(tool)
+        param = f"tools[{place}].function.parameters" if request.dialect == "chat" else f"tools[{place}].parameters"
+        schema = {"type": "object", **tool.parameters}
+        return _instance(schema, random, request.user_text, f"function '{tool.name}'", param, self.optional)
 
     # Forms
 
@@ -320,14 +333,6 @@ def _about(tool: Tool) -> str:
     return f"{_spaced(tool.name)} {tool.description}".lower()
 
 
-def _arguments(tool: Tool, random: Random, request: ChatRequest) -> str:
-    if not tool.parameters:
-        return "{}"
-    place = list(request.tools).index(tool)
-    param = f"tools[{place}].function.parameters" if request.dialect == "chat" else f"tools[{place}].parameters"
-    return _instance({"type": "object", **tool.parameters}, random, request.user_text, f"function '{tool.name}'", param)
-
-
 def _input(tool: Tool, random: Random, request: ChatRequest) -> str:
     """Text for a custom tool, by its grammar where that is a regular expression."""
     grammar = tool.grammar or {}
@@ -340,14 +345,16 @@ def _input(tool: Tool, random: Random, request: ChatRequest) -> str:
     return str(orjson.loads(made))
 
 
-def _instance(schema: Mapping[str, Any], random: Random, hints: str, what: str, param: str) -> str:
+def _instance(
+    schema: Mapping[str, Any], random: Random, hints: str, what: str, param: str, optional: float = 1.0
+) -> str:
     """A valid instance of a schema as JSON. Raises `BadRequestError` where it has none."""
     import orjson
 
     from ..server.examples import ImpossibleSchema, example
 
     try:
-        return orjson.dumps(example(schema, random, hints=hints)).decode()
+        return orjson.dumps(example(schema, random, hints=hints, optional=optional)).decode()
     except ImpossibleSchema as error:
         raise BadRequestError.because(f"Invalid schema for {what}: {error}", param=param) from error
 

@@ -48,14 +48,16 @@ class ImpossibleSchema(ValueError):
     """No valid instance was found: the schema contradicts itself, contains itself without an end, or is not one."""
 
 
-def example(schema: JSONSchema, rng: Random, *, hints: str = "") -> Any:
+def example(schema: JSONSchema, rng: Random, *, hints: str = "", optional: float = 1.0) -> Any:
     """A valid instance of a JSON Schema, the same for the same schema, state of `rng` and hints.
 
     Strings draw their words, numbers their values and enumerations their choice from `hints` where it has some that
-    fit. Optional properties are filled near the top and left out deep down. Raises `ImpossibleSchema`.
+    fit. Optional properties are filled near the top and left out deep down; `optional` is how likely one is that could
+    be filled, from 0 to 1. Raises `ImpossibleSchema`.
     """
     try:
-        return _attempted(_plan(json.dumps(schema, sort_keys=False, separators=(",", ":"))), rng, Hints(hints))
+        plan = _plan(json.dumps(schema, sort_keys=False, separators=(",", ":")))
+        return _attempted(plan, rng, Hints(hints), optional)
     except ImpossibleSchema:
         raise
     except (NoSuchReference, InvalidPattern) as error:
@@ -64,10 +66,10 @@ def example(schema: JSONSchema, rng: Random, *, hints: str = "") -> Any:
         raise ImpossibleSchema(f"this is not a usable JSON Schema: {error!r}") from None
 
 
-def _attempted(plan: _Plan, rng: Random, hints: Hints) -> Any:
+def _attempted(plan: _Plan, rng: Random, hints: Hints, optional: float) -> Any:
     try:
         for _ in range(_ATTEMPTS):
-            value = _Maker(plan, rng, hints).make((plan.root,), "", 0)
+            value = _Maker(plan, rng, hints, optional).make((plan.root,), "", 0)
             if fits(value, plan.root):
                 return value
     except _Exhausted:
@@ -150,11 +152,12 @@ def _nodes(node: Any) -> Iterator[Mapping[str, Any]]:
 class _Maker:
     """Makes one instance."""
 
-    def __init__(self, plan: _Plan, rng: Random, hints: Hints) -> None:
+    def __init__(self, plan: _Plan, rng: Random, hints: Hints, optional: float) -> None:
         self.plan = plan
         self.root = plan.root
         self.rng = rng
         self.hints = hints
+        self.optional = optional
         self.steps = 0
 
     def make(self, schemas: tuple[JSONSchema, ...], name: str, depth: int) -> Any:
@@ -488,6 +491,8 @@ class _Maker:
         for key in listed:
             enough = len(made) >= least
             if key in made or len(made) >= most or (enough and depth > _SOFT_DEPTH) or _needs(parts, key):
+                continue
+            if enough and self.optional < 1 and self.rng.random() >= self.optional:
                 continue
             schemas = self.member(parts, extra, key)
             if enough and depth + max(map(self.plan.height, schemas), default=0) > _SOFT_DEPTH + 1:

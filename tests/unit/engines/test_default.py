@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -51,6 +52,27 @@ def test_the_number_of_calls_can_be_raised() -> None:
 def test_a_tool_without_parameters_gets_an_empty_object() -> None:
     turn = Default()(ChatRequest("m", [{"role": "user", "content": "x"}], tools=TOOLS))
     assert [piece.text for piece in turn if isinstance(piece, ToolArguments)] == ["{}"]
+
+
+def test_optional_arguments_are_as_likely_as_told() -> None:
+    properties = {"city": {"type": "string"}, "unit": {"enum": ["C", "F"]}, "days": {"type": "integer"}}
+    tool = Tool("weather", "", {"properties": properties, "required": ["city"]})
+
+    def made(optional: float) -> list[tuple[str, ...]]:
+        maker = Default(optional=optional)
+        turns = [maker(ChatRequest("m", [{"role": "user", "content": f"{n}"}], tools=[tool])) for n in range(60)]
+        texts = ["".join(each.text for each in turn if isinstance(each, ToolArguments)) for turn in turns]
+        return [tuple(json.loads(text)) for text in texts]
+
+    assert set(made(0)) == {("city",)}
+    assert set(made(1)) == {("city", "unit", "days")}
+    half = made(0.5)
+    assert set(half) == {("city",), ("city", "unit"), ("city", "days"), ("city", "unit", "days")}
+    assert 30 < sum(len(names) - 1 for names in half) < 90
+    assert half == made(0.5)
+    for wrong in (-0.1, 1.1, True, "0.5"):
+        with pytest.raises(ValueError, match="optional is how likely optional arguments are"):
+            Default(optional=wrong)  # type: ignore[arg-type]
 
 
 def test_after_a_result_it_speaks_until_the_user_asks_again() -> None:
