@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import httpx2
 import openai
@@ -12,11 +14,10 @@ import pytest
 import yaml
 
 from antiphon import FakeOpenAI
-from antiphon.fake.cassettes import cassette
 
 pytest_plugins = ["pytester"]
 
-_IMPORTED = (httpx2, openai, yaml, cassette)  # here, for runs within this process to find
+_IMPORTED = (httpx2, openai, yaml)  # here: what is written in C does not take it well to be imported twice
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "testing" / "record-and-replay.md").read_text()
 SHOWN = re.findall(r"<!-- test: (\w+\.py) -->\n```py\n(.*?)```", GUIDE, re.DOTALL)
@@ -40,9 +41,29 @@ def run(pytester: pytest.Pytester, real: str, monkeypatch: pytest.MonkeyPatch) -
         # By its module, for installations that are older than the entry point.
         plugins = ("-p", "no:antiphon", "-p", "antiphon.testing.plugin", "-p", "no:cacheprovider")
         plugins += ("-p", "no:cov", "-p", "no:asyncio", "-p", "no:xdist")
-        return pytester.runpytest_inprocess(*plugins, "-q", "-o", f"antiphon_upstream={real}", *args)
+        kept = Kept(pytester.path)
+        result = pytester.runpytest_inprocess(*plugins, "-q", "-o", f"antiphon_upstream={real}", *args, plugins=[kept])
+        for name, module in kept.modules.items():
+            sys.modules.setdefault(name, module)
+        return result
 
     return run
+
+
+class Kept:
+    """What a run within this process imports, but for its tests.
+
+    Otherwise it is imported again by the tests after these, and then there are two of each class.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.modules: dict[str, ModuleType] = {}
+
+    def pytest_unconfigure(self) -> None:
+        for name, module in list(sys.modules.items()):
+            if not str(getattr(module, "__file__", None) or "").startswith(str(self.path)):
+                self.modules[name] = module
 
 
 KEY = "sk-proj-of-somebody-who-records"
