@@ -119,3 +119,36 @@ def test_any_text_split_anyhow(key: str, bits: list[str], data: st.DataObject) -
 def test_unknown_parsers_are_told() -> None:
     with pytest.raises(ValueError, match="there are functions, hermes, json, llama3, mistral, pythonic"):
         parser("nope")
+
+
+@pytest.mark.parametrize(
+    ("key", "before", "after"),
+    [
+        ("hermes", '<tool_call>{"name": "weather", "arguments": {"a": [', "[]]}}</tool_call>"),
+        ("llama3", '{"name": "weather", "parameters": {"a": [', "[]]}}"),
+        ("mistral", '[TOOL_CALLS][{"name": "weather", "arguments": {"a": [', "[]]}}]"),
+        ("pythonic", "[weather(a=[", "[]])]"),
+    ],
+)
+def test_long_calls_and_many_beginnings_are_not_read_again_and_again(key: str, before: str, after: str) -> None:
+    cls = type(parser(key)(TOOLS))
+    looked = 0
+
+    class Counting(cls):  # type: ignore[misc, valid-type]
+        def read(self, text: str, *, last: bool) -> Any:
+            nonlocal looked
+            looked += len(text)
+            return super().read(text, last=last)
+
+    def told(*texts: str) -> list[Any]:
+        made = Counting(TOOLS)
+        return [piece for text in texts for piece in made.feed(text)] + made.end()
+
+    call, arguments = told(before, *["[],"] * 3000, after)
+    assert (call.name, len(json.loads(arguments.text)["a"])) == ("weather", 3001)
+    assert looked < 200 * 3000 * 3
+    looked = 0
+    mark = (cls.marks or ("",))[0] + "{["
+    pieces = told(*[mark] * 1000)
+    assert "".join(pieces) == mark * 1000
+    assert looked < 100 * 1000 * len(mark)

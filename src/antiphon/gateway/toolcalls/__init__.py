@@ -41,6 +41,10 @@ class Read(NamedTuple):
 
 MORE: Final = Read((), -1)
 """What comes next is needed to tell."""
+_SELDOM: Final = 64
+"""A call is looked at again when it has grown by one part in so many."""
+_MISTAKES: Final = 16
+"""So often is something in an answer taken for a call that is none; what else looks like one is text."""
 
 
 class Parser:
@@ -62,6 +66,10 @@ class Parser:
         self._called = False
         self._before = ""
         """What stands before the mark that is being looked at, and goes with a call."""
+        self._due = 0
+        """How long the text has to be before it is looked at again."""
+        self._mistaken = 0
+        """How often what began like a call was none."""
 
     def read(self, text: str, *, last: bool) -> Read | None:
         """The calls at the beginning of a text, which begins with a mark; `MORE`, or `None` where there are none.
@@ -73,7 +81,7 @@ class Parser:
     def feed(self, text: str) -> list[Piece]:
         """What a piece of the text adds."""
         self._text += text
-        if self._calling and not any(each in text for each in "}])>"):
+        if self._calling and (len(self._text) < self._due or not any(each in text for each in "}])>")):
             return []  # nothing that ends a call
         return self._pieces(last=False)
 
@@ -95,10 +103,14 @@ class Parser:
         """Read calls. Whether there is something left to be done."""
         found = self.read(self._text, last=last)
         if found is MORE and not last:
+            # A call is read from its beginning each time: of a long one not with every bracket that comes.
+            self._due = len(self._text) + len(self._text) // _SELDOM
             return False
         self._calling = False
+        self._due = 0
         if found is None or found is MORE:  # it was none: its first character is text, and what follows is looked at
             self._leading = False
+            self._mistaken += 1
             pieces.append(self._before + self._text[0])
             self._text = self._text[1:]
             return True
@@ -122,7 +134,8 @@ class Parser:
                 self._before, self._text, self._calling = before, rest, True
                 return True
             text = self._text = before + rest
-        at = min((place for mark in self.marks if (place := text.find(mark)) >= 0), default=-1)
+        marks = self.marks if self._mistaken < _MISTAKES else ()
+        at = min((place for mark in marks if (place := text.find(mark)) >= 0), default=-1)
         if at >= 0:
             said = text[:at].rstrip()
             if said:
