@@ -11,6 +11,7 @@ app.mount("/openai", gateway.asgi())              # within an ASGI application
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,7 @@ class Gateway:
         self._buckets: Buckets = LocalBuckets() if buckets is None else buckets
         self._inner: Handler | None = None
         self._door: Handler
+        self._changing = threading.Lock()
         self.observer = _observer(self.config)
         """What watches it, for `/metrics` and for traces; `None` where neither is wanted."""
         self.backends: dict[str, Backend] = {}
@@ -131,13 +133,13 @@ class Gateway:
             made.pool.told_to(self.observer.meters(config))
         return made
 
-    def _furnish(self) -> None:
+    def _furnish(self, before: Discovery | None = None) -> None:
         """Make what follows from the configuration, and let it take the place of what was there."""
         config = self.config
         self.keys = Keys(config, self._buckets)
         self.keys.store = self.server.store
         self.server.embedder = config.embedder
-        self.discovery = Discovery(config, self._discovered, self._through)
+        self.discovery = Discovery(config, self._discovered, self._through, before)
         self._build()
 
     def _serve(self, models: Mapping[str, ModelConfig]) -> None:
@@ -152,9 +154,11 @@ class Gateway:
             if name not in kept:
                 each.close()
 
-    def _discovered(self, found: Mapping[str, ModelConfig]) -> None:
-        self._serve({**self.config.models, **found})
-        self._build()
+    def _discovered(self, by: Discovery) -> None:
+        with self._changing:
+            if by is self.discovery:  # else it looked for what is no longer wanted
+                self._serve({**self.config.models, **by.models})
+                self._build()
 
     def reload(self, config: GatewayConfig | Mapping[str, Any] | str | os.PathLike[str]) -> None:
         """Be told something else: models, keys and their settings, from the next request on.
@@ -165,10 +169,12 @@ class Gateway:
         """
         config = _config(config, None)
         Keys(config)  # raises what is wrong with them before anything is changed
-        found = self.discovery.models if config.discover == self.config.discover else {}
-        self._serve({**config.models, **{name: each for name, each in found.items() if name not in config.models}})
-        self.config = config
-        self._furnish()
+        with self._changing:
+            found = self.discovery.models if config.discover == self.config.discover else {}
+            others = {name: each for name, each in found.items() if name not in config.models}
+            self._serve({**config.models, **others})
+            self.config = config
+            self._furnish(self.discovery)
 
     def close(self) -> None:
         """Let go of every connection, once nothing is under way any more. Twice does nothing."""

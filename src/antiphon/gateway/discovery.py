@@ -30,16 +30,26 @@ log = logging.getLogger("antiphon.gateway")
 class Discovery:
     """Knows the models of some servers, and tells `found` when they are others. `ask` is how a gateway is asked then.
 
+    It goes on with what the one `before` it knew of the same servers.
+
     A server is asked with the first request that comes, and again with one that comes when that is a while ago; where
     it does not answer, its models stay those they were.
     """
 
-    def __init__(self, config: GatewayConfig, found: Callable[[dict[str, ModelConfig]], object], ask: Handler) -> None:
+    def __init__(
+        self,
+        config: GatewayConfig,
+        found: Callable[[Discovery], object],
+        ask: Handler,
+        before: Discovery | None = None,
+    ) -> None:
         self.config = config
         self.found = found
         self.ask = ask
         self.models: dict[str, ModelConfig] = {}
         self._names: dict[str, list[str]] = {}
+        if before is not None and before.config.discover == config.discover:
+            self.models, self._names = before.models, before._names
         self._due = 0.0
         self._lock = threading.Lock()
 
@@ -75,7 +85,7 @@ class Discovery:
                     models[name] = replace(self.config.discovered, name=name, urls=urls)
         if models != self.models:
             self.models = models
-            self.found(models)
+            self.found(self)
 
     def _ask(self, url: str) -> Flow[None]:
         from .oip.connect import connect

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from antiphon.gateway import ConfigError, GatewayConfig, KeyConfig, ModelConfig
 from antiphon.gateway.keys import hashed, new_key
 from antiphon.hosting.run import serve_in_background
 from antiphon.kernel.flow import arun, run
-from antiphon.kernel.http import Request, Response
+from antiphon.kernel.http import Request, Response, json_response
 from tests.unit.gateway.repeating import Repeating
 
 HELLO: Any = [{"role": "user", "content": "hello there"}]
@@ -203,6 +204,43 @@ def test_models_are_found_in_repositories(monkeypatch: pytest.MonkeyPatch) -> No
         assert run(ready, fresh.world).status == 200  # type: ignore[arg-type]
     lost = Gateway({"discover": [one.url]})
     assert [each.id for each in lost.client().models.list()] == []
+
+
+class Repository:
+    """A transport to servers that all have the models `x` and `y`; `meanwhile` is done before they say so."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self.meanwhile = [meanwhile]
+        self.away = False
+
+    def send(self, request: Request, timeout: Any, stream: bool) -> Response:
+        if self.away:
+            return json_response(503, {"error": "away"})
+        if request.path != "/v2/repository/index":
+            return json_response(200, {"name": "s", "version": "1", "extensions": []})
+        if self.meanwhile:
+            self.meanwhile.pop()()
+        return json_response(200, [{"name": name, "state": "READY"} for name in "xy"])
+
+
+def test_what_was_looked_for_before_a_reload_is_not_served_after_it() -> None:
+    own = ModelConfig("x", ("http://own.test",))
+    server = Repository(lambda: gateway.reload(GatewayConfig({"x": own})))
+    gateway = Gateway({"discover": ["http://servers.test"]}, transport=server)
+    assert [each.id for each in gateway.client().models.list()] == ["x"]
+    assert gateway.backends["x"].config == own
+
+
+def test_what_was_found_is_kept_however_often_a_gateway_is_told_the_same() -> None:
+    server = Repository(lambda: None)
+    gateway = Gateway({"discover": ["http://servers.test"]}, transport=server)
+    assert [each.id for each in gateway.client().models.list()] == ["x", "y"]
+    server.away = True
+    for _ in range(3):
+        gateway.reload({"discover": ["http://servers.test"]})
+    assert [each.id for each in gateway.client().models.list()] == ["x", "y"]
+    gateway.reload({"discover": ["http://others.test"]})
+    assert [each.id for each in gateway.client().models.list()] == []
 
 
 def test_answers_tell_limits_only_where_there_are_some() -> None:
