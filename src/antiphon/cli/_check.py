@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ("check",)
 
 QUESTION = "Say hello."
+PATIENCE = 5.0
+"""How many seconds a server has to say something of itself."""
 
 
 class Found(NamedTuple):
@@ -81,8 +83,12 @@ def _at(gateway: Gateway, config: ModelConfig, url: str) -> Found:
     name, version = config.upstream_name, config.version
     try:
         live, words, code = _yes(gateway, server.live)
+        told = None
         if code != UNREACHED:
-            told, _, _ = _tried(gateway, server.server)
+            told, why, worse = _tried(gateway, server.server)
+            if worse == UNREACHED:
+                words, code = words or why, worse
+        if code != UNREACHED:
             software = "" if told is None else f"{told.name} {told.version}".strip()
             ready, why, worse = _yes(gateway, lambda: server.ready(name, version))
             words, code = words or why, max(code, worse)
@@ -113,17 +119,20 @@ def _elsewhere(gateway: Gateway, config: ModelConfig, url: str) -> Found:
 
 def _tried(gateway: Gateway, ask: Callable[[], Any]) -> tuple[Any, str, int]:
     """What a flow gives, or what went wrong with it and the exit code for that."""
+    from ..gateway.patience import hurried
     from ..kernel.errors import APIError
     from ..kernel.flow import run
 
     try:
-        return run(ask(), gateway.world), "", 0
+        return run(hurried(ask(), PATIENCE), gateway.world), "", 0
+    except TimeoutError:
+        return None, f"it says nothing for {PATIENCE:g} seconds", UNREACHED
     except APIError as error:
         words, code = said(error)
         return None, words, UNREACHED if getattr(error, "code", None) in _UNREACHED else code
 
 
-_UNREACHED = frozenset({"upstream_unreachable", "upstream_connect_timeout"})
+_UNREACHED = frozenset({"upstream_unreachable", "upstream_connect_timeout", "upstream_timeout"})
 
 
 def _yes(gateway: Gateway, ask: Callable[[], Any]) -> tuple[str, str, int]:

@@ -244,6 +244,8 @@ class Pool(Generic[S]):
                 return (yield from ask(replica.server))
             except APIStatusError as error:
                 failure = failure or error
+                if self.failed(replica, error) or (error.code == "upstream_timeout" and self._silent(replica)):
+                    yield Watch(self)
         assert failure is not None
         raise failure
 
@@ -395,6 +397,10 @@ class Pool(Generic[S]):
                 return False
             self._out(replica)
             return True
+
+    def _silent(self, replica: Replica[S]) -> bool:
+        """It says nothing, not even of itself."""
+        return len(self.replicas) > 1 and self.doubt((replica,))
 
     def doubt(self, tried: Collection[Replica[S]]) -> bool:
         """These did not know the model, and another does: they are out until they do."""

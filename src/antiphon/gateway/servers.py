@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..kernel.errors import APIStatusError
-from .errors import untouched
-from .patience import Guard
+from ..kernel.flow import Together
+from .errors import slow, untouched
+from .patience import Guard, hurried
 from .pool import Pool, Watch
 
 if TYPE_CHECKING:
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
     from .pool import Place
 
 __all__ = ("Servers",)
+
+T = TypeVar("T")
+
+TELLING: Final = 10.0
+"""For at most so many seconds a server is waited for that tells of itself."""
+SAYING: Final = 2.0
+"""And for so many one of several that says whether it is ready."""
 
 
 class Servers:
@@ -71,20 +80,20 @@ class Servers:
         return _Held(answers, guard, place, self.pool)
 
     def live(self) -> Flow[bool]:
-        return (yield from self._one_of(lambda server: server.live()))
+        return (yield from self._any(lambda server: server.live()))
 
     def ready(self, model: str | None = None, version: str | None = None) -> Flow[bool]:
         """Whether any of them is."""
-        return (yield from self._one_of(lambda server: server.ready(model, version)))
+        return (yield from self._any(lambda server: server.ready(model, version)))
 
     def server(self) -> Flow[ServerMetadata]:
-        return (yield from self.pool.anyone(lambda server: server.server()))
+        return (yield from self._told(lambda server: server.server()))
 
     def metadata(self, model: str, version: str | None = None) -> Flow[ModelMetadata]:
-        return (yield from self.pool.anyone(lambda server: server.metadata(model, version)))
+        return (yield from self._told(lambda server: server.metadata(model, version)))
 
     def index(self) -> Flow[list[RepositoryEntry]]:
-        return (yield from self.pool.anyone(lambda server: server.index()))
+        return (yield from self._told(lambda server: server.index()))
 
     def load(self, model: str) -> Flow[None]:
         """Load it at every one of them."""
@@ -104,17 +113,43 @@ class Servers:
         for server in self._servers:
             server.close()
 
-    def _one_of(self, ask: Callable[[Oip], Flow[bool]]) -> Flow[bool]:
-        failure: APIStatusError | None = None
-        for server in self._servers:
+    def _told(self, ask: Callable[[Oip], Flow[T]]) -> Flow[T]:
+        """What any of them tells of itself, for which nobody is waited for as long as for an answer."""
+        first = self.config.patience.first
+        patience = replace(self.config.patience, first=TELLING if first is None else min(first, TELLING))
+        seconds = patience.first or TELLING
+
+        def hurry(server: Oip) -> Flow[T]:
+            guard = Guard(self.config.name, patience)
             try:
-                if (yield from ask(server)):
-                    return True
-            except APIStatusError as error:
-                failure = error
-        if failure is not None and not untouched(failure):
+                # The guard is the first to lose its patience, where it can.
+                return (yield from guard.over(hurried(ask(server), seconds + 0.5)))
+            finally:
+                guard.stop()
+
+        return self.pool.anyone(hurry)
+
+    def _any(self, ask: Callable[[Oip], Flow[bool]]) -> Flow[bool]:
+        """Whether any of them says yes. Where there are several, one that says nothing holds nobody up."""
+        servers = self._servers
+        if len(servers) == 1:
+            said = [(yield from self._yes(ask(servers[0])))]
+        else:
+            said = yield Together([self._yes(hurried(ask(each), SAYING)) for each in servers], len(servers))
+        if True in said:
+            return True
+        failure = next((each for each in said if isinstance(each, APIStatusError) and not untouched(each)), None)
+        if failure is not None:
             raise failure
         return False
+
+    def _yes(self, flow: Flow[bool]) -> Flow[bool | APIStatusError]:
+        try:
+            return (yield from flow)
+        except APIStatusError as error:
+            return error
+        except TimeoutError:
+            return slow(self.config.name, "the beginning of an answer", SAYING)
 
     def _probe(self, server: Oip) -> Flow[bool]:
         return (yield from server.ready(self.config.upstream_name, self.config.version))

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -354,6 +355,18 @@ def test_keys_are_made_and_hashed(tmp_path: Path) -> None:
     assert run("hash-key", input="short\n").returncode == 2
     assert run("hash-key", input="").returncode == 2
     assert "[models.chatgpt]" in run("example").stdout
+
+
+def test_a_check_waits_for_no_server_that_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("antiphon.cli._check.PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        at = f"127.0.0.1:{silent.getsockname()[1]}"
+        for url in (f"http://{at}", f"grpc://{at}"):
+            assert main(["gateway", "check", "--json", "--model", f"chat={url}"]) == 4
+            (line,) = capsys.readouterr().out.splitlines()
+            assert json.loads(line)["answer"]
 
 
 @pytest.mark.parametrize(

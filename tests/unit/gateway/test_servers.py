@@ -7,14 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import openai
 import pytest
 
 from antiphon.gateway import Gateway, ModelConfig, Patience
-from antiphon.hosting.run import serve_in_background
+from antiphon.hosting.run import Running, serve_in_background
 from antiphon.kernel.errors import APIConnectionError, APIStatusError, APITimeoutError
+from antiphon.kernel.flow import Pause, run
 from antiphon.kernel.http import Request, Response, json_response
 from tests.unit.gateway.upstream import EVENTS, Upstream, said, serving
 
@@ -264,6 +266,46 @@ async def test_patience_ends_in_a_504_that_is_not_tried_again(patience: Patience
         assert await asyncio.to_thread(upstream.left.wait, 10)
         assert pool.in_flight == 0
         assert len(upstream.asked) == 2
+
+
+class Hung(Upstream):
+    """It takes connections, and says nothing."""
+
+    def __call__(self, request: Request) -> Any:
+        yield Pause(30.0)
+        return Response(200)
+
+
+@pytest.mark.parametrize("port", [False, True])
+def test_a_server_that_tells_nothing_of_itself_holds_nobody_up(port: bool) -> None:
+    with serving(Hung(), Upstream("well")) as running, ExitStack() as stack:
+
+        def client(*servers: Running) -> tuple[Gateway, Any]:
+            gateway = gateway_to(*servers, patience=Patience(first=0.3, between=0.3))
+            if not port:
+                return gateway, gateway.client(max_retries=0)
+            return gateway, official(stack.enter_context(gateway.start(port=0)))
+
+        gateway, both = client(*running)
+        assert both.chat.completions.create(**ASK).choices[0].message.content == "one two three"
+        pool: Any = gateway.backends["chat"].pool
+        assert [each.out for each in pool.replicas] == [True, False]
+        assert run(gateway.backends["chat"].ready(), gateway.world)
+        alone: Any = client(running[0])[1]
+        with pytest.raises((APIStatusError, openai.APIStatusError)) as caught:
+            alone.chat.completions.create(**ASK)
+        assert caught.value.status_code == 504
+
+
+def test_what_a_server_does_not_tell_of_itself_is_counted() -> None:
+    with serving(Upstream()) as (running,):
+        pass
+    gateway = gateway_to(running)
+    with pytest.raises(APIStatusError):
+        gateway.client(max_retries=0).chat.completions.create(**ASK)
+    page: Any = gateway(Request("GET", "/metrics"))
+    assert 'antiphon_upstream_errors_total{model="chat",kind="upstream_unreachable"} 1' in page.text
+    assert f'antiphon_upstream_up{{model="chat",server="{running.url}"}} 0' in page.text
 
 
 def test_blocking_callers_wait_as_long_as_the_transport_does() -> None:
