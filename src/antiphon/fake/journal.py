@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..server.clock import Clock
     from .rules import Rule
 
-__all__ = ("Exchange", "Journal", "Tokens", "asked_of", "under_way")
+__all__ = ("LAST", "Exchange", "Journal", "Tokens", "asked_of", "under_way")
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Bytes of bodies that a journal keeps; the oldest exchanges make room."""
@@ -50,7 +50,7 @@ _LIGHT: Final = 16 * 1024
 _ROOM: Final = 4096
 """Bytes that encoders of JSON take for whatever is shorter. A copy takes what it needs, and makes room for the next."""
 
-_LAST: Final = frozenset(
+LAST: Final = frozenset(
     """
     response.completed response.failed response.incomplete error image_generation.completed image_edit.completed
     speech.audio.done transcript.text.done
@@ -228,7 +228,7 @@ class Exchange(_Record):
         events = self.events
         last: Any = events[-1] if events else None
         if isinstance(last, dict):
-            return str(last.get("type")) in _LAST or (bool(last.get("error")) and "type" not in last)
+            return str(last.get("type")) in LAST or (bool(last.get("error")) and "type" not in last)
         return bool(last == "[DONE]")
 
     @property
@@ -376,7 +376,7 @@ class Journal:
         self._kept: deque[Exchange] = deque(maxlen=size)
         self._heavy: dict[Exchange, int] = {}
         """Large ones with their bytes; some may not be kept any more."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a stream that the collector of garbage ends may come in between
 
     # Reading
 

@@ -6,10 +6,12 @@ several `data` lines are joined with a line feed; comments are passed over. No s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
-__all__ = ("Decoder", "Event", "encode")
+__all__ = ("Blocks", "Decoder", "Event", "encode")
 
 
 class Event(NamedTuple):
@@ -19,6 +21,37 @@ class Event(NamedTuple):
     event: str | None = None
     id: str | None = None
     retry: int | None = None
+
+
+_END = re.compile(b"\n\n|\r\n\r\n")
+
+
+class Blocks:
+    """Cuts a byte stream behind the blank line of each event, and leaves the events as they are."""
+
+    __slots__ = ("_looked", "_rest")
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._looked = 0  # bytes of it in which there is no end
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The events that `piece` completes, each with its blank line."""
+        rest = self._rest
+        rest += piece
+        ends = [found.end() for found in _END.finditer(rest, max(0, self._looked - 3))]
+        blocks = [bytes(rest[start:end]) for start, end in pairwise((0, *ends))]
+        if ends:
+            del rest[: ends[-1]]
+        self._looked = len(rest)
+        return blocks
+
+    def close(self) -> bytes:
+        """What is left: an event that was begun and not ended."""
+        left = bytes(self._rest)
+        self._rest.clear()
+        self._looked = 0
+        return left
 
 
 class Decoder:

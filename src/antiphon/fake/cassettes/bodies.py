@@ -18,6 +18,7 @@ import orjson
 
 from ...kernel.multipart import decode
 from ...kernel.spool import Spooled, pieces_of, size_of
+from ...kernel.sse import Blocks
 
 __all__ = ("Framed", "body_of", "bytes_of", "events_of", "form_of", "pieces_of_events", "request_body")
 
@@ -186,24 +187,13 @@ class Framed:
     def __init__(self, pieces: Iterable[tuple[float, bytes]]) -> None:
         self.blocks: list[tuple[float, bytes]] = []
         """When each block was complete, and its bytes; what is left at the end is a block, too."""
-        pending = bytearray()
+        cut = Blocks()
         at = 0.0
         for at, piece in pieces:
-            pending += piece
-            for block in _complete(pending):
-                self.blocks.append((at, block))
-        if pending:
-            self.blocks.append((at, bytes(pending)))
-
-
-def _complete(pending: bytearray) -> Iterator[bytes]:
-    """The blocks that are complete, taken off."""
-    while True:
-        ends = [at + len(end) for end in (b"\n\n", b"\r\n\r\n") if (at := pending.find(end)) >= 0]
-        if not ends:
-            return
-        yield bytes(pending[: min(ends)])
-        del pending[: min(ends)]
+            self.blocks += [(at, block) for block in cut.feed(piece)]
+        left = cut.close()
+        if left:
+            self.blocks.append((at, left))
 
 
 def events_of(pieces: Iterable[tuple[float, bytes]], clean: Callable[[Any], Any]) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from ...kernel.spool import Spooled
 from ...kernel.sse import Decoder
 from ...server.clock import RealClock
 from .. import asserts
-from ..journal import Journal, under_way
+from ..faults.behaviours import relayed
+from ..journal import LAST, Journal, under_way
 from .bodies import body_of, events_of, request_body
 from .comparing import differences
 from .files import CassetteError, Mark, lines_of, load, save
@@ -59,13 +60,6 @@ MODES: Final[Mapping[str, str]] = {
 """The modes, and what each does."""
 
 _MOST_SHOWN: Final = 12
-_LAST: Final = frozenset(
-    """
-    response.completed response.failed response.incomplete error image_generation.completed image_edit.completed
-    speech.audio.done transcript.text.done
-    """.split()
-)
-"""Events after which a stream has no other."""
 
 
 class Miss(NamedTuple):
@@ -287,37 +281,21 @@ class Cassette:
     def _copied(self, asked: dict[str, Any], answer: Response, after: float) -> Generator[bytes | Step[Any], Any, None]:
         """The body of an answer, which is recorded once it is over."""
         pieces: list[tuple[float, bytes]] = []
-        body: Any = iter(answer.body)  # type: ignore[arg-type]
-        send = getattr(body, "send", None)
         now, began = self.clock.now, self.clock.now()
+
+        def feed(piece: bytes) -> Iterable[bytes]:
+            pieces.append((now() - began, piece))
+            return (piece,)
+
+        def end() -> Iterable[bytes]:
+            self._keep(asked, answer, pieces, after)
+            return ()
+
         try:
-            item = next(body, None)
-            while item is not None:
-                if isinstance(item, bytes):
-                    pieces.append((now() - began, item))
-                    yield item
-                    item = next(body, None)
-                    continue
-                try:
-                    result = yield item
-                except GeneratorExit:
-                    raise
-                except BaseException as error:
-                    if not hasattr(body, "throw"):
-                        raise
-                    item = body.throw(error)
-                else:
-                    item = next(body, None) if send is None else send(result)
-            self._keep(asked, answer, pieces, after)
-        except StopIteration:
-            self._keep(asked, answer, pieces, after)
+            yield from relayed(answer.body, feed, end=end)
         except GeneratorExit:
             self._keep(asked, answer, pieces, after, left=True)
             raise
-        finally:
-            close = getattr(body, "close", None)
-            if close is not None:
-                close()
 
     def _keep(
         self,
@@ -586,7 +564,7 @@ def _is_over(pieces: list[tuple[float, bytes]]) -> bool:
         last = orjson.loads(events[-1][0])
     except ValueError:
         return False
-    return isinstance(last, dict) and last.get("type") in _LAST
+    return isinstance(last, dict) and last.get("type") in LAST
 
 
 def _is_ours(answer: Response, pieces: list[tuple[float, bytes]]) -> bool:

@@ -8,7 +8,7 @@ from math import ceil
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
-from ...kernel.flow import Pause
+from ...kernel.flow import Pause, Step
 from ...kernel.http import Headers, Response
 from .parts import Part, choice, integer, number, seconds, text
 
@@ -344,12 +344,12 @@ def first_answer(several: Iterable[tuple[Behaviour, Scene]]) -> Flow[Response | 
 
 def relayed(
     body: Any,
-    feed: Callable[[bytes], Iterable[Any]],
+    feed: Callable[[Any], Iterable[Any]],
     *,
     over: Callable[[], bool] = lambda: False,
     end: Callable[[], Iterable[Any]] = tuple,
 ) -> Generator[Any, Any, None]:
-    """A streamed body of which each piece becomes what `feed` makes of it, until it is `over`; then what `end` says.
+    """A streamed body, or a turn: each piece becomes what `feed` makes of it, until it is `over`; then what `end` says.
 
     Steps are passed on, what they give or raise goes back to the body, and the body is closed in the end.
     """
@@ -359,7 +359,7 @@ def relayed(
     try:
         piece = next(pieces)
         while True:
-            if piece.__class__ is bytes:
+            if not isinstance(piece, Step):
                 yield from feed(piece)
                 if over():
                     return

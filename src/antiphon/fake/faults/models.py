@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ...kernel.flow import Step
 from ...server.engine import Tool, ToolChoice
 from ...server.turns import Finish, Refusal, Text, ToolArguments, ToolCall
-from .behaviours import Behaviour
+from .behaviours import Behaviour, relayed
 from .parts import choice, integer, text
 
 if TYPE_CHECKING:
@@ -41,35 +41,14 @@ class _Misled(Behaviour):
 
 def _gathered(turn: Turn) -> Generator[Step[Any], Any, list[Any]]:
     """The pieces of a turn."""
-    if isinstance(turn, str):
-        return [turn]
     found: list[Any] = []
-    pieces: Any = iter(turn)
-    send = getattr(pieces, "send", None)
-    try:
-        piece = next(pieces)
-        while True:
-            if not isinstance(piece, Step):
-                found.append(piece)
-                piece = next(pieces)
-                continue
-            try:
-                result = yield piece
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                throw = getattr(pieces, "throw", None)
-                if throw is None:
-                    raise
-                piece = throw(error)
-            else:
-                piece = next(pieces) if send is None else send(result)
-    except StopIteration:
-        return found
-    finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            close()
+
+    def feed(piece: Any) -> Iterable[Any]:
+        found.append(piece)
+        return ()
+
+    yield from relayed([turn] if isinstance(turn, str) else turn, feed)
+    return found
 
 
 def _left(turn: Turn) -> None:

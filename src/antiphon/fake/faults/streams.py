@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from ...kernel.flow import Pause, Step
 from ...kernel.http import Response
 from ...kernel.spool import Spooled
+from ...kernel.sse import Blocks
 from .behaviours import MESSAGES, Behaviour, relayed
 from .parts import integer, seconds, text
 
@@ -51,14 +52,13 @@ def whole(answer: Response) -> bytes | None:
 
 def events(body: Any) -> Generator[Any, Any, None]:
     """A stream event by event, each whole with its blank line, and the steps between them."""
-    left = b""
+    blocks = Blocks()
 
-    def feed(piece: bytes) -> Iterable[bytes]:
-        nonlocal left
-        *found, left = (left + piece).split(b"\n\n")
-        return [each + b"\n\n" for each in found]
+    def end() -> Iterable[bytes]:
+        left = blocks.close()
+        return (left,) if left else ()
 
-    return relayed([body] if body.__class__ is bytes else body, feed, end=lambda: (left,) if left else ())
+    return relayed([body] if body.__class__ is bytes else body, blocks.feed, end=end)
 
 
 def data_of(event: bytes) -> Any:
@@ -205,25 +205,22 @@ class Reorder(_Stream):
     def __post_init__(self) -> None:
         integer(self, "within", 2)
 
-    def altered(self, answer: Response, scene: Scene) -> Response:
-        scene.memory["held"] = []
-        return super().altered(answer, scene)
+    def edited(self, stream: Generator[Any, Any, None], scene: Scene) -> Generator[Any, Any, None]:
+        held: list[bytes] = []  # of this stream: there may be others at the same time
 
-    def event(self, event: bytes, place: int, scene: Scene) -> Iterable[bytes | Step[Any]]:
-        held: list[bytes] = scene.memory["held"]
-        if event.startswith(DONE):
-            return (*self._mixed(held, scene), event)
-        held.append(event)
-        return self._mixed(held, scene) if len(held) == self.within else ()
+        def mixed() -> list[bytes]:
+            found = held[:]
+            held.clear()
+            scene.random.shuffle(found)
+            return found
 
-    def end(self, scene: Scene) -> Iterable[bytes | Step[Any]]:
-        return self._mixed(scene.memory["held"], scene)
+        def feed(event: bytes) -> Iterable[bytes]:
+            if event.startswith(DONE):
+                return (*mixed(), event)
+            held.append(event)
+            return mixed() if len(held) == self.within else ()
 
-    def _mixed(self, held: list[bytes], scene: Scene) -> list[bytes]:
-        mixed = held[:]
-        held.clear()
-        scene.random.shuffle(mixed)
-        return mixed
+        return relayed(stream, feed, end=mixed)
 
 
 class Apart(Step[None]):
