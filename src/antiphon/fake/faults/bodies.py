@@ -168,7 +168,11 @@ class UnknownFields(_Stream):
         body = whole(answer)
         if body is None or "json" not in (answer.headers.get("content-type") or ""):
             return answer
-        return _with(answer, orjson.dumps(_surprising(orjson.loads(body), scene.random)))
+        try:
+            told = orjson.loads(body)
+        except ValueError:  # another fault has broken it
+            return answer
+        return _with(answer, orjson.dumps(_surprising(told, scene.random)))
 
     def event(self, event: bytes, place: int, scene: Scene) -> Iterable[bytes | Step[Any]]:
         told = data_of(event)

@@ -9,6 +9,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ...kernel.errors import BadRequestError
+from ...kernel.severed import Severed
 from ..journal import under_way
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Faults:
         self._server = server
         self._control = control
         self._given = [_fault(each) for each in _several(given)]
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # conditions may be functions, and these may change what is set
         self._set: tuple[AtWork, ...] = ()
         self._asked: dict[str, AtWork] = {}
         """Faults that clients asked for, by the lines they were told in."""
@@ -139,9 +140,13 @@ class Faults:
             if exchange is None or request.method == "OPTIONS":  # whether a browser may ask is another question
                 return handler(request)
             try:
-                struck = self._struck(request, exchange, line)
+                faults = self._set if line is None else (*self._set, self._asked_for(line))
             except (TypeError, ValueError) as error:
                 return self._server.answer(partial(_refused, error), request)
+            try:
+                struck = self._struck(faults, request, exchange)
+            except Exception as error:  # of a condition that is a function
+                return self._failed(error, request)
             varied = None if fuzzing is None else fuzzing.draw(exchange.operation)
             if not struck and varied is None:
                 return handler(request)
@@ -149,31 +154,53 @@ class Faults:
 
         return faulty
 
-    def _struck(self, request: Request, exchange: Exchange, line: str | None) -> list[Strike]:
+    def _asked_for(self, line: str) -> AtWork:
+        """The fault that a header tells. Raises `TypeError` or `ValueError` where it tells none."""
+        with self._lock:
+            asked = self._asked.get(line)
+            if asked is None:
+                if len(self._asked) >= _REMEMBERED:
+                    self._asked.pop(next(iter(self._asked)))
+                asked = self._asked[line] = self._begun(_fault(line), line)
+            return asked
+
+    def _struck(self, faults: Iterable[AtWork], request: Request, exchange: Exchange) -> list[Strike]:
         from .triggers import Seen
 
         seen = Seen(request, exchange, self._server.clock.now())
         with self._lock:
-            faults = self._set
-            if line is not None:
-                asked = self._asked.get(line)
-                if asked is None:
-                    if len(self._asked) >= _REMEMBERED:
-                        self._asked.pop(next(iter(self._asked)))
-                    asked = self._asked[line] = self._begun(_fault(line), line)
-                faults = (*faults, asked)
             return [strike for each in faults if (strike := each.strike(seen)) is not None]
+
+    def _failed(self, error: Exception, request: Request) -> Response | Flow[Response]:
+        """The answer where a fault or a function of somebody's own fails: the server's own error."""
+
+        def failing(request: Request) -> Response:
+            raise error
+
+        return self._server.answer(failing, request)
 
     def _strike(
         self, struck: list[Strike], varied: Varied | None, request: Request, exchange: Exchange, handler: Handler
     ) -> Flow[Response]:
-        from .behaviours import first_answer
         from .fault import Struck
 
         if struck:
             exchange.fault = Struck(each.stage for each in struck)
         for each in struck:
             each.scene.seal = partial(self._sealed, request)
+        try:
+            return (yield from self._answered(struck, varied, request, exchange, handler))
+        except Severed:
+            raise
+        except Exception as error:  # of a behaviour of somebody's own
+            failed: Any = self._failed(error, request)
+            return failed  # type: ignore[no-any-return]
+
+    def _answered(
+        self, struck: list[Strike], varied: Varied | None, request: Request, exchange: Exchange, handler: Handler
+    ) -> Flow[Response]:
+        from .behaviours import first_answer
+
         answer: Any = yield from first_answer((each.behaviour, each.scene) for each in struck)
         if answer is None:
             for each in struck:

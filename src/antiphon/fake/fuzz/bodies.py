@@ -42,13 +42,25 @@ def looks_otherwise(answer: Response, name: str, liberties: Liberties) -> Respon
         answer = answer._replace(body=_told(answer.body, name, liberties))
     elif (answer.headers.get("content-type") or "").startswith("application/json"):
         body = whole(answer)
-        if body:
+        read = _read(body) if body else _BROKEN
+        if read is not _BROKEN:
             schema = None if answer.status >= 400 else _answer_of(name)
-            told = _varied(json.loads(body), schema, liberties)
+            told = _varied(read, schema, liberties)
             answer = answer._replace(body=_written(told, liberties, stream=False))
             if answer.headers.get("content-length") is not None:
                 answer = answer._replace(headers=answer.headers.replaced({"content-length": str(len(answer.content))}))
     return _in_pieces(answer, liberties.bytes) if liberties.bytes else answer
+
+
+_BROKEN: Final[Any] = object()
+
+
+def _read(data: bytes) -> Any:
+    """JSON, decoded; `_BROKEN` for what a fault has made of it."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return _BROKEN
 
 
 def _headed(headers: Headers) -> Headers:
@@ -91,9 +103,9 @@ def _event(event: bytes, place: int, schema: Schema | None, liberties: Liberties
     end = b"\r\n" if liberties.endings else b"\n"
     lines = event.rstrip(b"\n").split(b"\n")
     data = next((line[6:] for line in lines if line.startswith(b"data: ")), b"")
-    if data[:1] != b"{":  # such as [DONE]
+    told: Any = _read(data) if data[:1] == b"{" else _BROKEN
+    if told is _BROKEN:  # such as [DONE]
         return [event.replace(b"\n", end)]
-    told: dict[str, Any] = json.loads(data)
     kind = [line for line in lines if line.startswith(b"event: ")]
     text = _written(_varied(told, schema, liberties), liberties, stream=True)
     out = [end.join([*kind, b"data: " + text, b"", b""])]
