@@ -506,9 +506,19 @@ def error(
     retry_after: float | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Callable[[], APIStatusError]:
-    """What makes an error of the API. Raises `ValueError` for no error's status."""
+    """What makes an error of the API. Raises `ValueError` for no error's status, `TypeError` for what is no text."""
     if status.__class__ is not int or not 400 <= status <= 599:
         raise ValueError(f"the status of an error is a number from 400 to 599, not {status!r}")
+    texts: dict[str, Any] = {"message": message, "code": code, "type": type, "param": param}
+    seconds: Any = retry_after
+    pairs: Any = headers
+    for name, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name} of an error is a text, not {value!r}")
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, (int, float))):
+        raise TypeError(f"retry_after is a number of seconds, not {seconds!r}")
+    if pairs is not None and not isinstance(pairs, Mapping):
+        raise TypeError(f"headers of an error are a mapping of names to values, not {pairs!r}")
     kind = ERRORS.get(status, InternalServerError if status >= 500 else APIStatusError)
     told = {str(name): str(value) for name, value in (headers or {}).items()}
     if retry_after is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..kernel.http import Request, Response
     from . import FakeOpenAI
 
-__all__ = ("HEALTH", "PREFIX", "Door", "controlled", "health", "is_loopback")
+__all__ = ("HEALTH", "PREFIX", "Door", "controlled", "health", "host_of", "is_loopback")
 
 PREFIX: Final = "/_antiphon"
 """Below which the control API is."""
@@ -39,13 +39,21 @@ def is_loopback(host: str) -> bool:
         return name == "localhost" or name.endswith(".localhost")
 
 
+def host_of(origin: str) -> str:
+    """The host of an origin; empty for what is none, as clients may name themselves."""
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
+
+
 def controlled(
     fake: FakeOpenAI, request: Request, control: bool | None, door: Door | None = None
 ) -> Response | Flow[Response]:
     """Answer a request to the control API, or refuse to. `control` is as `Door` has it."""
     if request.path == HEALTH:
         return health()
-    host = urlsplit(request.origin).hostname or ""
+    host = host_of(request.origin)
     if control or (control is None and is_loopback(host)):
         from .control import answer
 

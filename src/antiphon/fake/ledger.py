@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from ..server.usage import Used
+from .said import mapping, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,13 +58,12 @@ def _completions(exchange: Exchange) -> Iterator[tuple[str, Mapping[str, float],
                 yield kind, dict.fromkeys(names, 1), {}
 
 
-def _output(exchange: Exchange) -> list[dict[str, Any]]:
-    answer: Any = exchange.answer
+def _output(exchange: Exchange) -> list[Mapping[str, Any]]:
+    answer = exchange.answer
     if answer is None:
         events = exchange.events
-        answer = events[-1].get("response") if events and isinstance(events[-1], dict) else None
-    found: Any = answer.get("output") if isinstance(answer, dict) else None
-    return found or []
+        answer = mapping(events[-1]).get("response") if events else None
+    return mappings(mapping(answer).get("output"))
 
 
 def _embeddings(exchange: Exchange) -> Iterator[tuple[str, Mapping[str, float], Mapping[str, Any]]]:
@@ -75,10 +75,9 @@ def _moderations(exchange: Exchange) -> Iterator[tuple[str, Mapping[str, float],
 
 
 def _images(exchange: Exchange) -> Iterator[tuple[str, Mapping[str, float], Mapping[str, Any]]]:
-    answer: Any = exchange.answer
-    body: Any = exchange.body
-    made = len(answer["data"]) if isinstance(answer, dict) and isinstance(answer.get("data"), list) else 1
-    asked = body if isinstance(body, dict) else {}
+    data: Any = mapping(exchange.answer).get("data")
+    made = len(data) if isinstance(data, list) else 1
+    asked = mapping(exchange.body)
     source = f"image.{exchange.operation.partition('.')[2].replace('create_', '').replace('generate', 'generation')}"
     yield "images", {"images": made, "num_model_requests": 1}, {"size": asked.get("size"), "source": source}
 
@@ -88,11 +87,10 @@ def _speeches(exchange: Exchange) -> Iterator[tuple[str, Mapping[str, float], Ma
 
 
 def _transcriptions(exchange: Exchange) -> Iterator[tuple[str, Mapping[str, float], Mapping[str, Any]]]:
-    answer: Any = exchange.answer
-    told: Any = answer if isinstance(answer, dict) else {}
-    used: Any = told.get("usage") or {}
-    seconds = used.get("seconds") or told.get("duration") or 0
-    yield "audio_transcriptions", {"seconds": round(float(seconds)), "num_model_requests": 1}, {}
+    told = mapping(exchange.answer)
+    known = (mapping(told.get("usage")).get("seconds"), told.get("duration"))
+    seconds = next((each for each in known if isinstance(each, (int, float))), 0)
+    yield "audio_transcriptions", {"seconds": round(seconds), "num_model_requests": 1}, {}
 
 
 if TYPE_CHECKING:

@@ -73,6 +73,9 @@ class _Json(_Reader):
         except json.JSONDecodeError as error:
             self.faults.append(Fault(error.lineno, error.colno, f"this is not JSON: {error.msg}"))
             return self.found(None)
+        except ValueError as error:  # a number of very many digits
+            self.faults.append(Fault(1, 1, f"this is not JSON: {error}"))
+            return self.found(None)
         self._lines = [0, *(at.end() for at in re.finditer("\n", self.text))]
         self._scalar = json.JSONDecoder().raw_decode
         self._walk(0, ())
@@ -119,6 +122,9 @@ class _Yaml(_Reader):
             self.faults.append(Fault(line, column, f"this is not YAML: {told}"))
             return self.found(None)
         self._above: list[Any] = []
+        if _size(node, {}) > max(_MOST, len(self.text)):
+            self.faults.append(Fault(1, 1, f"with all its aliases this is more than {_MOST} values"))
+            return self.found(None)
         return self.found(None if node is None else self._value(node, ()))
 
     def _value(self, node: Any, path: Path) -> Any:
@@ -173,6 +179,22 @@ class _Yaml(_Reader):
         except ValueError:
             self.faults.append(Fault(*at, f"{node.value!r} is not what its tag {node.tag!r} says"))
             return None
+
+
+_MOST: Final = 100_000
+"""Values that aliases may come to. Without them a file has fewer values than letters."""
+
+
+def _size(node: Any, known: dict[int, int]) -> int:
+    """How many values a node has in it, those behind aliases counted again and again."""
+    if node is None or isinstance(node.value, str):
+        return 1
+    size = known.get(id(node))
+    if size is None:
+        known[id(node)] = 1  # where it contains itself
+        inner = node.value if node.id == "sequence" else [part for pair in node.value for part in pair]
+        size = known[id(node)] = 1 + sum(_size(each, known) for each in inner)
+    return size
 
 
 def _parts(node: Any) -> Iterator[Any]:

@@ -23,6 +23,7 @@ from ..kernel.errors import NotFoundError
 from . import answers
 from .answers import CONVERSATIONS, FAMILIES, OTHERS, Answer, State, Stateful, family_of
 from .asked import Asked, Conditions
+from .schema import MOST_TIMES
 
 if TYPE_CHECKING:
     from . import FakeOpenAI
@@ -108,8 +109,8 @@ class Answering:
         """
         if not values:
             raise TypeError("reply needs an answer")
-        if times.__class__ is not int or times < 1:
-            raise ValueError(f"times is how often each is given, at least 1, not {times!r}")
+        if times.__class__ is not int or not 1 <= times <= MOST_TIMES:
+            raise ValueError(f"times is how often each is given, from 1 to {MOST_TIMES}, not {times!r}")
         for each in values:
             answer = answers.reply(each, self.families, self.pinned)
             for _ in range(times):

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..engines.moderation import CATEGORIES
 
-__all__ = ("ANSWERS", "SCHEMA", "Path", "Problem", "check", "schema")
+__all__ = ("ANSWERS", "MOST_TIMES", "SCHEMA", "Path", "Problem", "as_component", "check", "schema")
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where something is: names of fields and places in lists, from the outermost."""
@@ -142,6 +142,11 @@ _ANY_ANSWER: Final = [*_ONE_ANSWER, {"required": ["answers"]}]
 _COMMENT: Final = {"comment": _text("a text for whoever reads the file")}
 _TIMES: Final = {"type": "integer", "minimum": 1, "description": "a number of requests, at least 1"}
 
+MOST_TIMES: Final = 10_000
+"""How often an answer is given at most before the next. The last is given again and again."""
+
+_OFTEN: Final = {**_TIMES, "maximum": MOST_TIMES, "description": f"how often it is given, from 1 to {MOST_TIMES}"}
+
 _CONDITIONS: Final[dict[str, Any]] = {
     "operation": _words("the name of an operation, a pattern such as 'files.*', or {matches: …}"),
     "model": _words("the name of a model, a pattern such as 'gpt-4o*', or {matches: …}"),
@@ -204,7 +209,7 @@ SCHEMA: Final[dict[str, Any]] = {
         },
         "answer": {
             "type": "object",
-            "properties": {**ANSWERS, "times": {**_TIMES, "description": "how often it is given, at least 1"}},
+            "properties": {**ANSWERS, "times": _OFTEN},
             "oneOf": _ONE_ANSWER,
             "additionalProperties": False,
         },
@@ -254,6 +259,16 @@ SCHEMA: Final[dict[str, Any]] = {
 def schema() -> dict[str, Any]:
     """The JSON Schema of rule files, to be published."""
     return SCHEMA
+
+
+def as_component(value: Any) -> Any:
+    """A schema at home in a document of OpenAPI, where definitions have a place of their own."""
+    if isinstance(value, Mapping):
+        return {
+            name: each.replace("#/$defs/", "#/components/schemas/") if name == "$ref" else as_component(each)
+            for name, each in value.items()
+        }
+    return [as_component(each) for each in value] if isinstance(value, list) else value
 
 
 _TYPES: Final[dict[str, tuple[type, ...]]] = {

@@ -44,6 +44,9 @@ _ERROR: Final = re.compile(
 )
 
 
+_LONGEST: Final = 86_400
+
+
 class Trigger(Rule):
     """A phrase that answered."""
 
@@ -182,7 +185,10 @@ def _wait(rest: str, phrase: str) -> Pause:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:s|seconds?)?", rest)
     if found is None:
         raise _wrong(phrase, "write: wait SECONDS")
-    return Pause(float(found[1]))
+    seconds = float(found[1])
+    if seconds > _LONGEST:
+        raise _wrong(phrase, f"write: wait SECONDS, at most {_LONGEST}")
+    return Pause(seconds)
 
 
 _VERBS: Final[dict[str, Callable[[str, str], Any]]] = {

@@ -249,6 +249,8 @@ class _Check:
                 Scrubber([each], environment=False)
             except ValueError as error:
                 self._wrong(("scrub", number), str(error))
+        if _size(value, {}) > max(_MOST, len(self._text)):
+            self._wrong((), f"with all its aliases this is more than {_MOST} values")
         exchanges = value.get("exchanges")
         if not isinstance(exchanges, list):
             self._wrong(("exchanges",), f"a list of exchanges was expected, not {_kind(exchanges)}")
@@ -397,6 +399,23 @@ class _Check:
             orjson.dumps(value.get(name))
         except TypeError as error:
             self._wrong((*place, name), f"this cannot be JSON: {error}; put what is a name in quotes")
+
+
+_MOST: Final = 100_000
+"""Values that aliases may come to. Without them a file has fewer values than letters."""
+
+
+def _size(value: Any, known: dict[int, int]) -> int:
+    """How many values are in a value, those behind aliases counted again and again."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    size = known.get(id(value))
+    if size is None:
+        known[id(value)] = 1  # where it contains itself
+        size = known[id(value)] = 1 + sum(
+            _size(each, known) for each in (value.values() if isinstance(value, dict) else value)
+        )
+    return size
 
 
 def is_address(url: Any) -> bool:

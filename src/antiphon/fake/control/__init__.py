@@ -15,9 +15,8 @@ import logging
 from importlib import import_module
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
-from ...kernel.errors import APIStatusError, InternalServerError, PermissionDeniedError
+from ...kernel.errors import APIStatusError, BadRequestError, InternalServerError, PermissionDeniedError
 from ...kernel.http import Headers, Response
 from ..door import PREFIX
 from .operations import answer_of, found
@@ -73,6 +72,8 @@ def _finished(flow: Flow[Response], request: Request) -> Flow[Response]:
 
 
 def _failure(error: Exception, request: Request) -> Response:
+    if isinstance(error, RecursionError):
+        error = BadRequestError.because("The body is nested too deeply.", code="invalid_value")
     if isinstance(error, APIStatusError):
         answer = error.to_response()
     else:
@@ -87,7 +88,7 @@ def _failure(error: Exception, request: Request) -> Response:
 def _check_origin(request: Request) -> None:
     """Refuse pages of other origins, which browsers let send requests to this machine."""
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin)[:2] != urlsplit(request.origin)[:2]:
+    if origin is not None and origin != request.origin:
         raise PermissionDeniedError.because(
             f"The control API does not answer pages of {origin}.", code="foreign_origin"
         )

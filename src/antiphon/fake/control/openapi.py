@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from ...version import __version__
 from ..door import PREFIX
-from ..schema import schema
+from ..schema import as_component, schema
 from ..sessions import HEADER
 from .operations import OPERATIONS, Operation
 
@@ -102,13 +101,4 @@ def _rule_schemas() -> dict[str, Any]:
     """The schemas of rule files, at home in this document."""
     rules = schema()
     whole = {name: value for name, value in rules.items() if name not in ("$defs", "$schema")}
-    return {name: _moved(each) for name, each in {**rules["$defs"], "document": whole}.items()}
-
-
-def _moved(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            name: each.replace("#/$defs/", "#/components/schemas/") if name == "$ref" else _moved(each)
-            for name, each in value.items()
-        }
-    return [_moved(each) for each in value] if isinstance(value, list) else value
+    return {name: as_component(each) for name, each in {**rules["$defs"], "document": whole}.items()}

@@ -13,13 +13,13 @@ this machine as such, unless told otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from ...kernel.errors import APIStatusError, BadRequestError, NotFoundError, PermissionDeniedError
 from ...kernel.http import Headers, Response, json_response
-from ..door import is_loopback
+from ..door import host_of, is_loopback
+from ..schema import as_component
 from .described import fault_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def chaos(faults: Faults, control: bool | None = True) -> Handler:
             return error.to_response()
 
     def answered(request: Request) -> Response:
-        host = urlsplit(request.origin).hostname or ""
+        host = host_of(request.origin)
         if control is False or (control is None and host != _IN_PROCESS and not is_loopback(host)):
             raise PermissionDeniedError.because(
                 "The chaos API is switched off here, or for those who address this machine as another: "
@@ -120,7 +120,7 @@ def _described(faults: Faults, request: Request) -> dict[str, Any]:
     }
     refused = {**answer, "400": {"description": "The body tells no fault; the message says why."}}
     # Pages of OpenAPI have definitions in a place of their own.
-    told: Any = _moved(schema())
+    told: Any = as_component(schema())
     body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/fault"}}}}
     return {
         "openapi": "3.1.0",
@@ -151,15 +151,6 @@ def _described(faults: Faults, request: Request) -> dict[str, Any]:
         },
         "components": {"schemas": told["$defs"]},
     }
-
-
-def _moved(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            name: each.replace("#/$defs/", "#/components/schemas/") if name == "$ref" else _moved(each)
-            for name, each in value.items()
-        }
-    return [_moved(each) for each in value] if isinstance(value, list) else value
 
 
 _ADDRESSES: Final[dict[str, tuple[str, Callable[[Faults, Request], dict[str, Any]]]]] = {

@@ -69,13 +69,19 @@ def fault_of(data: Mapping[str, Any] | Sequence[Any] | str) -> Fault:
     all have to hold) and `until`. A list is one fault after the other. Raises `ValueError` or `TypeError`, which say
     what is wrong and what would be right.
     """
-    given: Any = data
+    try:
+        return _fault_of(data)
+    except RecursionError:
+        raise ValueError("a fault is not nested as deeply as this") from None
+
+
+def _fault_of(given: Any) -> Fault:
     if isinstance(given, str):
         return _line(given)
     if isinstance(given, Sequence):
         if not given:
             raise ValueError("a list of faults, one after the other, is empty")
-        return reduce(Fault.then, (fault_of(each) for each in given))
+        return reduce(Fault.then, (_fault_of(each) for each in given))
     if not isinstance(given, Mapping):
         raise TypeError(f"a fault is an object with a type, a list of them, or a text, not {given!r}")
     return _FORMS.get(str(given.get("type")), _simple)(given)
@@ -179,7 +185,7 @@ def _stages(data: JSON) -> Fault:
     several: Any = data.get("stages")
     if not isinstance(several, Sequence) or isinstance(several, str):
         raise ValueError(f"stages are a list of faults, not {several!r}")
-    return fault_of(several)
+    return _fault_of(several)
 
 
 # What http4k has other words for
@@ -358,6 +364,8 @@ def _parts(line: str, what: str, *, behaviours: bool = True) -> tuple[list[Behav
     for part in parts:
         turned = part.startswith("not ")
         items = _split(part[4:] if turned else part, ",")
+        if not items:
+            raise ValueError(f"{what} has nothing but commas in its part {part!r}")
         name = _name(items[0])
         if not turned and behaviours and (name in BEHAVIOURS or name in _BEHAVIOURS):
             found.append(_behaviour({"type": name, **_settings(BEHAVIOURS.get(name), items)}))

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
+from ..door import host_of
 from ..journal import Exchange
 from ..said import mappings
 
@@ -27,9 +28,9 @@ def exposures(exchange: Exchange) -> Iterator[str]:
     """Where a request has a key that others may read. The key itself is not told."""
     _, path, query, headers, body, origin = exchange._sent
     key = _key(headers.get("authorization") or "") or headers.get("api-key") or ""
-    parts = urlsplit(origin)
-    if key and parts.scheme == "http" and _is_elsewhere(parts.hostname or ""):
-        yield f"over http to {parts.hostname}: everybody on the way can read it"
+    host = host_of(origin)
+    if key and origin.startswith("http:") and _is_elsewhere(host):
+        yield f"over http to {host}: everybody on the way can read it"
     if query and any(
         (name.lower() in _NAMES and value) or _has(value, key)
         for name, value in parse_qsl(query, keep_blank_values=True)
