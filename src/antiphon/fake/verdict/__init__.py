@@ -19,7 +19,7 @@ from ..journal import Exchange, differences
 from .attempts import Attempts, calls_of, final, gap, quota, wait_asked
 from .history import histories, loops
 from .keys import exposures
-from .whole import ERROR, asks_for_more, cut_off, goes_on, length_cut, went_on_with
+from .whole import ERROR, asks_for_more, asks_the_same, cut_off, goes_on, known_by, length_cut, refers_to
 
 __all__ = ("CODES", "Finding", "Verdict", "verdict", "well_behaved")
 
@@ -161,11 +161,30 @@ class Seen:
         """What each conversation had before it, by place."""
         return histories(self.exchanges)
 
-    def after(self, exchange: Exchange) -> Iterator[Exchange]:
-        """The requests that came once an exchange was over."""
-        for each in self.exchanges[self.place[id(exchange)] + 1 :]:
-            if exchange.ended is not None and each.began >= exchange.ended:
+    @cached_property
+    def _referring(self) -> dict[Any, list[int]]:
+        return _placed((refers_to(each), place) for place, each in enumerate(self.exchanges))
+
+    @cached_property
+    def _asking(self) -> dict[Any, list[int]]:
+        return _placed(([asks_the_same(each)], place) for place, each in enumerate(self.exchanges))
+
+    def _after(self, exchange: Exchange, places: Iterable[int]) -> Iterator[Exchange]:
+        """Those at some places that came once an exchange was over, in order."""
+        for place in sorted(set(places)):
+            each = self.exchanges[place]
+            if place > self.place[id(exchange)] and exchange.ended is not None and each.began >= exchange.ended:
                 yield each
+
+    def went_on_with(self, exchange: Exchange) -> Exchange | None:
+        """The first request that has the answer of an exchange in it."""
+        places = (place for key in known_by(exchange) for place in self._referring.get(key, ()))
+        return next(self._after(exchange, places), None)
+
+    def asked_for_more(self, exchange: Exchange) -> bool:
+        """Whether the same was asked later, and more was let be said."""
+        same = self._after(exchange, self._asking.get(asks_the_same(exchange), ()))
+        return any(asks_for_more(exchange, each) for each in same)
 
     def asked_again(self, exchange: Exchange) -> bool:
         """Whether there was a further attempt."""
@@ -174,6 +193,16 @@ class Seen:
     def finding(self, code: str, severity: Severity, sentence: str, exchanges: Iterable[Exchange]) -> Finding:
         found = tuple(exchanges)
         return Finding(code, severity, sentence, found, tuple(self.place[id(each)] for each in found))
+
+
+def _placed(several: Iterable[tuple[Iterable[Any], int]]) -> dict[Any, list[int]]:
+    """Where each key is, those of `None` left out."""
+    found: dict[Any, list[int]] = {}
+    for keys, place in several:
+        for key in keys:
+            if key is not None:
+                found.setdefault(key, []).append(place)
+    return found
 
 
 Check = Callable[[Seen], Iterator[Finding]]
@@ -227,7 +256,7 @@ def _accepted_truncated_stream(seen: Seen) -> Iterator[Finding]:
         why = cut_off(each)
         if why is None:
             continue
-        later = next((other for other in seen.after(each) if went_on_with(each, other)), None)
+        later = seen.went_on_with(each)
         if later is not None:
             told = f"the stream {why}, and it went on with what had come"
             yield seen.finding("accepted_truncated_stream", "error", told, (each, later))
@@ -261,12 +290,12 @@ def _ignored_length(seen: Seen) -> Iterator[Finding]:
     for each in seen.exchanges:
         if not length_cut(each):
             continue
-        later = next((other for other in seen.after(each) if went_on_with(each, other)), None)
+        later = seen.went_on_with(each)
         if later is not None:
             if not goes_on(each, later):
                 told = "the answer was cut off at its token limit, and it went on as if it were whole"
                 yield seen.finding("ignored_length", "error", told, (each, later))
-        elif not any(asks_for_more(each, other) for other in seen.after(each)):
+        elif not seen.asked_for_more(each):
             told = (
                 "the answer was cut off at its token limit, and it neither asked for the rest nor for more: whether it "
                 "noticed cannot be seen from here"

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ...server.engine import text_of
 from ..journal import Exchange
 from ..said import mapping, mappings
 
-__all__ = ("ERROR", "asks_for_more", "cut_off", "goes_on", "ids_of", "length_cut", "went_on_with")
+__all__ = (
+    "ERROR",
+    "asks_for_more",
+    "asks_the_same",
+    "cut_off",
+    "goes_on",
+    "ids_of",
+    "known_by",
+    "length_cut",
+    "refers_to",
+)
 
 _TOLD: Final = frozenset(
     """
@@ -73,24 +84,30 @@ def _is_length(body: Mapping[str, Any]) -> bool:
     return response.get("status") == "incomplete" and details.get("reason") == "max_output_tokens"
 
 
-def went_on_with(exchange: Exchange, later: Exchange) -> bool:
-    """Whether a later request has an answer in it: by its id, its calls of tools, or its text as the assistant's."""
-    body: Any = later.body
+Reference: TypeAlias = tuple[str, str]
+"""By what a request says which answer it goes on with: the kind (`response`, `call`, `text`), and which."""
+
+
+def known_by(exchange: Exchange) -> set[Reference]:
+    """By what later requests may go on with an answer: its id, its calls of tools, its text as the assistant's."""
+    told, said = ids_of(exchange), exchange.output_text.strip()
+    found = {("response", each) for each in told.responses} | {("call", each) for each in told.calls}
+    return found | {("text", said)} if said else found
+
+
+def refers_to(exchange: Exchange) -> set[Reference]:
+    """What a request goes on with."""
+    body: Any = exchange.body
     if not isinstance(body, Mapping):
-        return False
-    told = ids_of(exchange)
-    if str(body.get("previous_response_id")) in told.responses:
-        return True
-    chat = later.asked.chat
-    if chat is None:
-        return False
-    said = exchange.output_text.strip()
-    for message in chat.messages:
-        if message.get("role") == "tool" and str(message.get("tool_call_id")) in told.calls:
-            return True
-        if message.get("role") == "assistant" and said and text_of(message).strip() == said:
-            return True
-    return False
+        return set()
+    found = {("response", str(body.get("previous_response_id")))}
+    chat = exchange.asked.chat
+    for message in () if chat is None else chat.messages:
+        if message.get("role") == "tool":
+            found.add(("call", str(message.get("tool_call_id"))))
+        elif message.get("role") == "assistant":
+            found.add(("text", text_of(message).strip()))
+    return found
 
 
 class Ids(NamedTuple):
@@ -132,13 +149,20 @@ def goes_on(exchange: Exchange, later: Exchange) -> bool:
     return last.get("role") == "user" and _GO_ON.search(text_of(last)) is not None
 
 
+def asks_the_same(exchange: Exchange) -> bytes | None:
+    """What is the same in requests that ask the same; `None` where nothing can be told."""
+    import orjson
+
+    body = exchange.body
+    if not isinstance(body, Mapping):
+        return None
+    asked = [body.get(name) for name in ("messages", "input", "prompt", "instructions")]
+    return blake2b(orjson.dumps(asked, default=repr, option=orjson.OPT_SORT_KEYS)).digest()
+
+
 def asks_for_more(exchange: Exchange, later: Exchange) -> bool:
-    """Whether a request asks the same again with a higher limit, or with none."""
-    before, after = exchange.body, later.body
-    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
-        return False
-    same = all(before.get(name) == after.get(name) for name in ("messages", "input", "prompt", "instructions"))
-    return same and _limit(after) > _limit(before)
+    """Whether a request that asks the same has a higher limit, or none."""
+    return _limit(mapping(later.body)) > _limit(mapping(exchange.body))
 
 
 def _limit(body: Mapping[str, Any]) -> float:
