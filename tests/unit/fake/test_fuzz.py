@@ -18,6 +18,7 @@ from antiphon import FakeOpenAI
 from antiphon.fake.fuzz import Liberties
 from antiphon.kernel.http import Headers, Request
 from antiphon.schema import operation, standalone
+from antiphon.server.clock import VirtualClock
 from antiphon.testing import liberties
 from antiphon.transports.handler import HandlerTransport
 
@@ -77,7 +78,7 @@ def raw(fake: FakeOpenAI, path: str, body: Any) -> Any:
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_liberty_is_taken(kind: str) -> None:
     default = next(each.default for each in fields(Liberties) if each.name == kind)
-    plain, varied = FakeOpenAI("echo"), FakeOpenAI("echo")
+    plain, varied = (FakeOpenAI("echo", clock=VirtualClock(0)) for _ in range(2))
     varied.fuzz(Liberties(**{kind: 3 if default.__class__ is int else True}))
     ask = {**ASK, "stream": True, "tools": TOOLS, "stream_options": {"include_usage": True}}
     for each in (plain, varied):
