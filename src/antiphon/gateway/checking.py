@@ -98,8 +98,10 @@ def _named(model: ModelConfig, way: Way, wrong: Wrong) -> None:
         (*way, "convention"),
         wrong,
     )
+    # Only another server of the API has Responses of its own.
+    known = (*KINDS, "responses") if model.backend == "openai" else KINDS
     for kind in sorted(model.kinds):
-        _one_of(kind, KINDS, "kind of model", (*way, "kinds"), wrong)
+        _one_of(kind, known, "kind of model", (*way, "kinds"), wrong)
     for name in model.price:
         _one_of(name, ("input", "output"), "kind of price", (*way, "price", name), wrong)
     for field in ("inputs", "outputs"):

@@ -172,6 +172,8 @@ class Span:
 
     def failed(self, error: BaseException) -> None:
         """It went wrong, or the caller left."""
+        if isinstance(error, GeneratorExit) and self._reasons:
+            return  # it has said that this is the end, and nobody waited for more
         if isinstance(error, GeneratorExit) or not isinstance(error, Exception):
             self._span.set_attribute("error.type", "cancelled")
             return

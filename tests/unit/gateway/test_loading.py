@@ -197,6 +197,13 @@ def test_mistakes(text: str, expected: str) -> None:
     assert told.startswith(expected)
 
 
+def test_only_servers_of_the_api_have_responses_of_their_own() -> None:
+    text = "[models.x]\nurl='http://a'\nkinds=['chat', 'responses']\n"
+    assert loads(text + "backend='openai'").models["x"].kinds == {"chat", "responses"}
+    (told,) = problems(text)
+    assert told.startswith("gateway.toml:3: models.x.kinds: there is no kind of model 'responses'")
+
+
 def test_two_keys_of_one_name_or_hash() -> None:
     key = f"[[keys]]\nname = 'a'\nhash = '{HASH}'\n"
     assert problems("[models.m]\nurl='http://x'\n" + key + key) == [

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from antiphon.gateway import Gateway, GatewayConfig, ModelConfig
+from antiphon.gateway.config import TensorConfig
 from antiphon.gateway.metrics import FIRST, QUEUED, REQUESTS, UP, Metrics, ModelMeters
 from antiphon.kernel.errors import APIStatusError
 from antiphon.kernel.flow import run
@@ -320,6 +321,27 @@ def test_spans_speak_the_conventions_of_generative_ai(spans: Any) -> None:
     assert failed.attributes["error.type"] == "upstream_error"
     assert failed.status.status_code.name == "ERROR"
     assert left.attributes["error.type"] == "cancelled"
+
+
+def test_a_stream_that_has_said_that_it_ends_is_not_cancelled(spans: Any) -> None:
+    upstream = Upstream()
+    answer = said("hello")
+    answer["outputs"].append({"name": "reason", "shape": [1], "datatype": "BYTES", "data": ["length"]})
+    upstream.answer = lambda request: json_response(200, answer)
+    with serving(upstream) as (running,):
+        custom = ModelConfig(
+            "chat",
+            (running.url,),
+            convention="custom",
+            inputs=(TensorConfig("content", path="$text"),),
+            outputs=(TensorConfig("content", path="text"), TensorConfig("reason", path="finish_reason")),
+            stream="infer",
+        )
+        client = Gateway(GatewayConfig(traces=True), models={"chat": custom}).client(max_retries=0)
+        assert [each.choices[0].finish_reason for each in client.chat.completions.create(**ASK, stream=True)][-1]
+    (span,) = spans()
+    assert span.attributes["gen_ai.response.finish_reasons"] == ("length",)
+    assert "error.type" not in span.attributes
 
 
 @pytest.mark.parametrize("backend", ["oip", "openai"])
