@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..kernel.errors import APIConnectionError
-from ..kernel.flow import Read, World
+from ..kernel.flow import Read, Send, World
 from ..kernel.http import Request, Response
 from ..kernel.loops import in_trio
 from ..server.clock import RealClock
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..kernel.flow import Flow
     from .connections import Connections
 
-__all__ = ("NetworkClock", "NetworkWorld", "heard", "leave", "rest_of", "running")
+__all__ = ("NetworkClock", "NetworkWorld", "Sender", "heard", "leave", "rest_of", "running")
 
 
 def running() -> asyncio.AbstractEventLoop | None:
@@ -100,10 +101,11 @@ dropped is lost, and nobody can tell whether a model has run for it.
 class NetworkWorld(World):
     """A world that sends over HTTP: with `transport`, or over connections of its own.
 
-    Those of an event loop are ours (`connections`), and those of blocking callers pyreqwest's.
+    Those of an event loop are ours (`connections`), and those of blocking callers pyreqwest's. `roots` is the path of a
+    PEM file with more to trust. Raises `OSError` for one that cannot be read.
     """
 
-    def __init__(self, transport: Any = None) -> None:
+    def __init__(self, transport: Any = None, roots: str | None = None) -> None:
         self.connections: Connections | None = None
         if transport is None:
             transport = NetworkTransport(
@@ -112,8 +114,9 @@ class NetworkWorld(World):
                 max_connections=None,
                 max_keepalive_connections=_KEPT,
                 keepalive_expiry=_IDLE,
+                **({} if roots is None else {"verify": roots}),
             )
-            self.connections = _connections()
+            self.connections = _connections(roots)
         self.transport = transport
 
     def send(self, request: Request, timeout: Any, stream: bool) -> Response:
@@ -126,13 +129,65 @@ class NetworkWorld(World):
         answer: Response = await self.transport.asend(request, timeout, stream)
         return answer
 
+    def close(self) -> None:
+        """Let go of connections that nobody uses."""
+        self.transport.close()
+        if self.connections is not None:
+            self.connections.close()
 
-def _connections() -> Connections | None:
+
+def _connections(roots: str | None) -> Connections | None:
     try:
         from .connections import Connections
     except ImportError:  # without httptools
         return None
-    return Connections(_KEPT, _IDLE)
+    if roots is None:
+        return Connections(_KEPT, _IDLE)
+    from ssl import create_default_context
+
+    trusted = create_default_context()
+    trusted.load_verify_locations(roots)
+    return Connections(_KEPT, _IDLE, trusted)
+
+
+class Sender:
+    """Makes the steps that send requests to the servers of a model.
+
+    They go over the connections of whoever drives them; where a model has `roots` of its own, over its own.
+    """
+
+    def __init__(self, timeout: Any, roots: str | None) -> None:
+        self.timeout = timeout
+        self._world = None
+        if roots is not None:
+            Path(roots).read_bytes()  # it is read when it is needed, and should be missed now
+            self._world = NetworkWorld(roots=roots)
+
+    def __call__(self, request: Request, *, stream: bool = False) -> Send:
+        if self._world is None:
+            return Send(request, self.timeout, stream=stream)
+        return _Elsewhere(self._world, request, self.timeout, stream=stream)
+
+    def close(self) -> None:
+        """Let go of its own connections."""
+        if self._world is not None:
+            self._world.close()
+
+
+class _Elsewhere(Send):
+    """A request that is sent in another world than the one it is driven in."""
+
+    __slots__ = ("world",)
+
+    def __init__(self, world: World, request: Request, timeout: Any, *, stream: bool) -> None:
+        super().__init__(request, timeout, stream=stream)
+        self.world = world
+
+    def perform(self, world: World) -> Response:
+        return super().perform(self.world)
+
+    async def aperform(self, world: World) -> Response:
+        return await super().aperform(self.world)
 
 
 class NetworkClock(RealClock):

@@ -8,14 +8,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
+import trustme
 
-from antiphon import FakeOpenAI
+from antiphon import APIStatusError, FakeOpenAI
 from antiphon.gateway import Gateway, ModelConfig
-from antiphon.hosting.run import Running, serve_in_background
+from antiphon.hosting.run import TLS, Running, serve_in_background
 from antiphon.kernel.http import Headers, Request, Response, json_response
 
 ASK: Any = {"model": "llama", "messages": [{"role": "user", "content": "one two three"}]}
@@ -211,8 +213,10 @@ def test_an_error_that_breaks_off_is_an_error_of_the_api(backend: str, stream: b
     half = b'HTTP/1.1 500 Oops\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{"err'
     with cut_off(half) as url:
         model = ModelConfig("llama", (url,), backend=backend, convention="triton-vllm", stream="infer_stream")
-        with Gateway(models={"llama": model}).start(0) as ours:
-            client = openai.OpenAI(base_url=ours.base_url, api_key="mine", max_retries=0)
+        with (
+            Gateway(models={"llama": model}).start(0) as ours,
+            openai.OpenAI(base_url=ours.base_url, api_key="mine", max_retries=0) as client,
+        ):
             with pytest.raises(openai.InternalServerError, match=r"the model `llama`|The model `llama`") as failed:
                 client.chat.completions.create(**ASK, stream=stream)
             assert failed.value.status_code == 502
@@ -249,3 +253,23 @@ def test_traces_and_named_headers_reach_its_server_whatever_is_asked(upstream: R
         assert (sent["traceparent"], sent["x-tenant"]) == (parent, "a")
         assert "x-other" not in sent
     assert len(fake.journal) == 2
+
+
+def test_a_server_whose_certificate_is_told(fake: FakeOpenAI, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost", "127.0.0.1")
+    roots, certificate, key = (tmp_path / name for name in ("roots.pem", "certificate.pem", "key.pem"))
+    authority.cert_pem.write_to_path(str(roots))
+    issued.cert_chain_pems[0].write_to_path(str(certificate))
+    issued.private_key_pem.write_to_path(str(key))
+    with serve_in_background(fake, tls=TLS(certificate, key)) as running:
+        models = {"llama": config(running.base_url, roots=str(roots))}
+        with Gateway(models=models) as gateway, gateway.start(0) as ours:
+            with openai.OpenAI(base_url=ours.base_url, api_key="mine", max_retries=0) as client:
+                chunks = list(client.chat.completions.create(**ASK, stream=True))
+                assert "".join(c.choices[0].delta.content or "" for c in chunks) == "one two three"
+                assert client.responses.create(model="llama", input="one").output_text == "one"
+            assert gateway.client().chat.completions.create(**ASK).choices[0].message.content == "one two three"
+        lost = Gateway(models={"llama": config(running.base_url)}).client(max_retries=0)
+        with pytest.raises(APIStatusError, match="cannot be reached"):
+            lost.chat.completions.create(**ASK)

@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 import orjson
 
 from ...kernel.errors import APIConnectionError, APIStatusError
-from ...kernel.flow import Send
 from ...kernel.http import Headers, Request, Response
 from ...kernel.sse import Decoder
 from ...server.renderings.chat import completion_pieces
@@ -29,7 +28,7 @@ from ..errors import SENSELESS, broken, lost, message_of, refused, senseless
 from ..passing import PASSED
 from ..patience import Guard, transport_timeout
 from ..pool import HeldBody, Pool
-from ..world import heard
+from ..world import Sender, heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -68,7 +67,7 @@ class OpenAIBackend:
     def __init__(self, config: ModelConfig) -> None:
         self.config = config
         self.pool = Pool(config, [(url, _Address(url)) for url in config.urls], self._is_ready)
-        self._timeout = transport_timeout(config.patience)
+        self._send = Sender(transport_timeout(config.patience), config.roots)
         kinds = config.kinds or _UNTOLD
         self._paths = PASSED & {path for kind in kinds for path in _KINDS.get(kind, ())}
         made = {"chat": _Chat(self), "embeddings": _Embeddings(self), "images": _Images(self)}
@@ -167,7 +166,7 @@ class OpenAIBackend:
         config = self.config
         answer: Response
         try:
-            answer = yield Send(request, self._timeout, stream=stream)
+            answer = yield self._send(request, stream=stream)
         except APIConnectionError as error:
             raise lost(config.name, error, config.patience) from error
         if answer.status == 200:
@@ -219,15 +218,15 @@ class OpenAIBackend:
         pairs = [(name.lower(), value) for name, value in self.config.headers.items()]
         request = Request("GET", f"{address.prefix}/models", address.query, Headers.of(pairs), b"", address.origin)
         try:
-            answer = yield Send(request, self._timeout)
+            answer = yield self._send(request)
         except APIConnectionError:
             return False
         good: bool = answer.status < 500
         return good
 
     def close(self) -> None:
-        """Nothing is held here, once nothing is under way any more."""
-        self.pool.close(lambda: None)
+        """Let go of connections, once nothing is under way any more."""
+        self.pool.close(self._send.close)
 
 
 class _Said(Exception):

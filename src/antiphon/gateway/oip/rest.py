@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
 import orjson
 
 from ...kernel.errors import APIConnectionError, APIStatusError
-from ...kernel.flow import Send
 from ...kernel.http import Headers, Request
-from ...transports.network import NetworkTransport
 from ..errors import broken, failed, impossible, lost, message_of, reason, refused
-from ..world import heard, rest_of
+from ..world import Sender, heard, rest_of
 from .bodies import LENGTH, answer_of, binary_body, json_body, pays, response_of, scalars, unsayable
 from .events import Events
 from .generate import generate_body, generated
@@ -29,7 +26,7 @@ from .protocol import NOTHING, One, identified, kind_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ...kernel.flow import Flow, World
+    from ...kernel.flow import Flow
     from ...kernel.http import Response
     from .messages import InferRequest, InferResponse
     from .protocol import Answers
@@ -73,11 +70,9 @@ class Rest:
         parts = urlsplit(url)
         self.origin = f"{parts.scheme}://{parts.netloc}"
         self.prefix = parts.path.rstrip("/")
-        self.timeout = timeout
+        self.sending = Sender(timeout, roots)
+        """Makes the steps that send requests to it."""
         self.headers = Headers({"content-type": "application/json", **(headers or {})})
-        self._over = None if roots is None else NetworkTransport(trust_env=False, follow_redirects=False, verify=roots)
-        if roots is not None:
-            Path(roots).read_bytes()  # it is read when it is needed, and should be missed now
         self._name = name
         self._stream = "infer" if pipeline else stream
         self._family = "pipelines" if pipeline else "models"
@@ -148,8 +143,7 @@ class Rest:
 
     def close(self) -> None:
         """Connections are those of whoever sends, mostly."""
-        if self._over is not None:
-            self._over.close()
+        self.sending.close()
 
     # Streams
 
@@ -319,12 +313,6 @@ class Rest:
             raise lost(self._called(asked.model), error) from error
         return response
 
-    def sending(self, request: Request, *, stream: bool = False) -> Send:
-        """The step that sends a request to this server."""
-        if self._over is None:
-            return Send(request, self.timeout, stream=stream)
-        return _Over(self._over, request, self.timeout, stream=stream)
-
     def _send(self, method: str, path: str, body: bytes = b"", model: str | None = None) -> Flow[Response]:
         request = Request(method, self.prefix + path, "", self.headers, body, self.origin)
         again = method == "GET"  # a connection that was kept may turn out to be closed; to ask twice changes nothing
@@ -370,22 +358,6 @@ class Rest:
 def _path(family: str, name: str, version: str | None) -> str:
     path = f"/v2/{family}/{quote(name, safe='')}"
     return path if version is None else f"{path}/versions/{quote(version, safe='')}"
-
-
-class _Over(Send):
-    """A request that goes over connections of its own."""
-
-    __slots__ = ("transport",)
-
-    def __init__(self, transport: NetworkTransport, request: Request, timeout: Any, *, stream: bool) -> None:
-        super().__init__(request, timeout, stream=stream)
-        self.transport = transport
-
-    def perform(self, world: World) -> Response:
-        return self.transport.send(self.request, self.timeout, self.stream)
-
-    async def aperform(self, world: World) -> Response:
-        return await self.transport.asend(self.request, self.timeout, self.stream)
 
 
 def _metadata(said: Mapping[str, Any], model: str) -> ModelMetadata:
