@@ -15,7 +15,20 @@ from ...kernel.http import Response
 from ...server.tokens import message_tokens
 from ...server.vocabulary import model_ids
 from ..faults.streams import is_events
-from .translating import EVENTS, asked, body_of, json_answer, member, relayed_events, status_error
+from .translating import (
+    EVENTS,
+    OBJECT,
+    TEXT,
+    asked,
+    body_of,
+    checked,
+    having,
+    json_answer,
+    member,
+    relayed_events,
+    several,
+    status_error,
+)
 
 if TYPE_CHECKING:
     from ...kernel.flow import Flow
@@ -40,7 +53,7 @@ def answer(server: Server, request: Request) -> Response | Flow[Response]:
         if request.method != "POST" or request.path not in ("/v1/messages", "/v1/messages/count_tokens"):
             raise NotFoundError.because(f"There is no {request.method} {request.path}.")
         body = body_of(request)
-        chat = _chat(body)
+        chat = _chat(checked(body, _BODY, dotted=True))
         if request.path.endswith("count_tokens"):
             counted = message_tokens(chat["messages"], chat["model"], chat.get("tools"))
             return json_answer(Response(200), 200, {"input_tokens": counted})
@@ -71,6 +84,17 @@ def _models(server: Server, request: Request) -> Response:
 
 
 # What is asked
+
+_SAID: Final = {"anyOf": [TEXT, several(having(text=TEXT))]}
+_BLOCK: Final = having(type=TEXT, text=TEXT, source=OBJECT, content=_SAID)
+_BODY: Final = having(
+    system=_SAID,
+    messages=several({"properties": {"role": TEXT, "content": {"anyOf": [TEXT, several(_BLOCK)]}}}),
+    tools=several({"type": "object"}),
+    tool_choice=having(type=TEXT, name=TEXT),
+    stop_sequences=several({"type": "string"}),
+)
+"""What is read of a body, by its kinds."""
 
 
 def _chat(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,7 +133,11 @@ def _chat(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    function = {"name": tool["name"], "description": tool.get("description") or "", "parameters": tool["input_schema"]}
+    function = {
+        "name": member(tool, "name", str, required=True),
+        "description": tool.get("description") or "",
+        "parameters": tool["input_schema"],
+    }
     return {"type": "function", "function": function}
 
 

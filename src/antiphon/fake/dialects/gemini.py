@@ -17,7 +17,20 @@ from ...kernel.http import Headers, Response
 from ...server.tokens import message_tokens
 from ...server.vocabulary import model_ids
 from ..faults.streams import is_events
-from .translating import EVENTS, asked, body_of, json_answer, member, relayed_events, status_error
+from .translating import (
+    EVENTS,
+    OBJECT,
+    TEXT,
+    asked,
+    body_of,
+    checked,
+    having,
+    json_answer,
+    member,
+    relayed_events,
+    several,
+    status_error,
+)
 
 if TYPE_CHECKING:
     from ...kernel.flow import Flow
@@ -133,7 +146,35 @@ _METHODS: Final[dict[str, Callable[..., Any]]] = {
 }
 
 
+_NAMED: Final = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+_PARTS: Final = several(
+    {
+        "type": "object",
+        "properties": {
+            "text": TEXT,
+            "inlineData": OBJECT,
+            "fileData": OBJECT,
+            "functionCall": _NAMED,
+            "functionResponse": OBJECT,
+        },
+    }
+)
+_CONFIG: Final = having(stopSequences=several({"type": "string"}), responseMimeType=TEXT)
+_BODY: Final = having(
+    contents=several({"properties": {"role": TEXT, "parts": _PARTS}}),
+    systemInstruction=having(parts=_PARTS),
+    system_instruction=having(parts=_PARTS),
+    generationConfig=_CONFIG,
+    tools=several({"type": "object", "properties": {"functionDeclarations": several(_NAMED)}}),
+    toolConfig=having(
+        functionCallingConfig=having(mode=TEXT, allowedFunctionNames=several({"type": "string"})),
+    ),
+)
+"""What is read of a body, by its kinds."""
+
+
 def _chat(model: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    checked(body, _BODY)
     messages: list[dict[str, Any]] = []
     system: Any = body.get("systemInstruction") or body.get("system_instruction")
     if system:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,7 @@ import orjson
 
 from ...kernel.errors import APIStatusError, BadRequestError
 from ...kernel.http import Headers, Request, Response
+from ...server.faults import first_fault
 from ..faults.behaviours import relayed
 from ..faults.streams import data_of, events, is_events
 
@@ -17,7 +19,20 @@ if TYPE_CHECKING:
     from ...kernel.flow import Flow
     from ...server.app import Server
 
-__all__ = ("EVENTS", "Talk", "asked", "body_of", "json_answer", "member", "relayed_events")
+__all__ = (
+    "EVENTS",
+    "OBJECT",
+    "TEXT",
+    "Talk",
+    "asked",
+    "body_of",
+    "checked",
+    "having",
+    "json_answer",
+    "member",
+    "relayed_events",
+    "several",
+)
 
 EVENTS: Final = Headers.of([("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")])
 _JSON: Final = ("content-type", "application/json")
@@ -35,6 +50,32 @@ def body_of(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadRequestError.because("The body has to be a JSON object.")
     return value
+
+
+TEXT: Final = {"type": ["string", "null"]}
+OBJECT: Final = {"type": ["object", "null"]}
+
+
+def several(items: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a list of such, or of none."""
+    return {"type": ["array", "null"], "items": items}
+
+
+def having(**properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of an object with such members, or of none."""
+    return {**OBJECT, "properties": properties}
+
+
+def checked(body: Mapping[str, Any], schema: Mapping[str, Any], *, dotted: bool = False) -> Mapping[str, Any]:
+    """A body in which everything that is read is of the kind it is read as. Raises `BadRequestError` for another.
+
+    `dotted` says places as `messages.0.content`, and not as `messages[0].content`.
+    """
+    fault = first_fault("", dict(schema), body, unknown="pass")
+    if fault is not None:
+        message = re.sub(r"\[(\d+)\]", r".\1", fault.message) if dotted else fault.message
+        raise BadRequestError.because(message, param=fault.param, code=fault.code)
+    return body
 
 
 def member(body: Mapping[str, Any], name: str, kind: type[Any], *, required: bool = False) -> Any:
