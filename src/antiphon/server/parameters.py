@@ -19,7 +19,9 @@ __all__ = ("parse_pairs", "parse_query", "read_values")
 _MOST_FIELDS = 10_000
 _DEEPEST = 32
 _KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)$")
-_INTEGER = re.compile(r"[+-]?\d{1,300}$")
+_INTEGER = re.compile(r"[+-]?\d{1,18}$")
+"""As large as JSON can tell it again, with a digit to spare; a longer one is read as the number it is about."""
+_DIGITS = re.compile(r"[+-]?\d{1,300}$")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$")
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
@@ -140,7 +142,7 @@ def _read_string(schema: Schema, value: str, form: bool) -> Any:
         return _BOOLEANS.get(value.lower(), value)
     if "integer" in kinds and _INTEGER.match(value):
         return int(value)
-    if "number" in kinds and _NUMBER.match(value):
+    if ("number" in kinds or ("integer" in kinds and _DIGITS.match(value))) and _NUMBER.match(value):
         return int(value) if _INTEGER.match(value) else float(value)
     return None if "null" in kinds and value in ("null", "") else value
 

@@ -31,6 +31,7 @@ class Used(NamedTuple):
 WIDTHS: Final = {"1m": 60, "1h": 3600, "1d": 86_400}
 _MOST: Final = {"1m": (60, 1440), "1h": (24, 168), "1d": (7, 180)}
 """How many spans a page has: unless told, and at most."""
+_END_OF_TIME: Final = 2**40
 _FILTERS: Final = {"models": "model", "api_key_ids": "api_key_id", "project_ids": "project_id", "user_ids": "user_id",
                    "line_items": "line_item", "sizes": "size", "sources": "source"}  # fmt: skip
 
@@ -53,6 +54,9 @@ def page(
         )
     began: int = query["start_time"]
     ended: int = query.get("end_time") or int(now) + 1
+    for name, moment in (("start_time", began), ("end_time", ended)):
+        if not 0 <= moment < _END_OF_TIME:
+            raise BadRequestError.because(f"Invalid '{name}': {moment} is no Unix time in seconds.", param=name)
     if ended <= began and not lenient:
         raise BadRequestError.because("Invalid 'end_time': it has to be after 'start_time'.", param="end_time")
     first = began - began % width + _skipped(query.get("page"), lenient) * width
