@@ -114,7 +114,7 @@ class NetworkWorld(World):
                 max_connections=None,
                 max_keepalive_connections=_KEPT,
                 keepalive_expiry=_IDLE,
-                **({} if roots is None else {"verify": roots}),
+                verify=True if roots is None else roots,
             )
             self.connections = _connections(roots)
         self.transport = transport

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -42,8 +42,20 @@ def served(upstream: Any, *names: str, **options: Any) -> Generator[str]:
             yield running.url
 
 
+CLIENTS: list[openai.OpenAI] = []
+
+
 def client(url: str) -> openai.OpenAI:
-    return openai.OpenAI(base_url=url, api_key="none", max_retries=0)
+    CLIENTS.append(openai.OpenAI(base_url=url, api_key="none", max_retries=0))
+    return CLIENTS[-1]
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Whoever asked lets go of their connections."""
+    yield
+    while CLIENTS:
+        CLIENTS.pop().close()
 
 
 @pytest.mark.parametrize("name", ["chatgpt", "my_model", "gpt-4.1", "a.b_c-d_2", "org/model v2", "infer"])

@@ -49,7 +49,8 @@ def config(url: str, **more: Any) -> ModelConfig:
 @pytest.fixture
 def client(upstream: Running) -> Iterator[openai.OpenAI]:
     with Gateway(models={"llama": config(upstream.base_url)}).start(port=0) as running:
-        yield openai.OpenAI(base_url=running.base_url, api_key="mine", max_retries=0)
+        with openai.OpenAI(base_url=running.base_url, api_key="mine", max_retries=0) as made:
+            yield made
 
 
 def test_what_its_server_understands_is_passed_on_untouched(client: openai.OpenAI, fake: FakeOpenAI) -> None:
@@ -133,8 +134,10 @@ def test_tools_come_one_after_the_other_however_their_chunks_do() -> None:
 
 def test_errors_of_its_server_are_its_own_words(upstream: Running, fake: FakeOpenAI) -> None:
     gateway = Gateway(models={"llama": config(upstream.base_url), "gone": config("http://127.0.0.1:9/v1")})
-    with gateway.start(port=0) as running:
-        client = openai.OpenAI(base_url=running.base_url, api_key="mine", max_retries=0)
+    with (
+        gateway.start(port=0) as running,
+        openai.OpenAI(base_url=running.base_url, api_key="mine", max_retries=0) as client,
+    ):
         with pytest.raises(openai.BadRequestError, match="temperature") as refused:
             client.chat.completions.create(**ASK, temperature=7)
         assert refused.value.param == "temperature"
@@ -183,8 +186,11 @@ def cut_off(answer: bytes = CUT) -> Iterator[str]:
 
 @pytest.mark.parametrize("way", ["chat", "responses"])
 def test_a_stream_that_breaks_off_is_an_error(way: str) -> None:
-    with cut_off() as url, Gateway(models={"llama": config(url)}).start(0) as ours:
-        client = openai.OpenAI(base_url=ours.base_url, api_key="mine", max_retries=0)
+    with (
+        cut_off() as url,
+        Gateway(models={"llama": config(url)}).start(0) as ours,
+        openai.OpenAI(base_url=ours.base_url, api_key="mine", max_retries=0) as client,
+    ):
         if way == "chat":
             with pytest.raises(openai.APIError, match="broke off"):
                 list(client.chat.completions.create(**ASK, stream=True))
