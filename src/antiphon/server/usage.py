@@ -47,7 +47,9 @@ def page(
     width = WIDTHS[query.get("bucket_width") or "1d"]
     usual, most = _MOST[query.get("bucket_width") or "1d"]
     limit = query.get("limit") or usual
-    if limit > most and not lenient and kind != "costs":
+    if lenient:
+        limit = min(limit, most)
+    elif limit > most:
         raise BadRequestError.because(
             f"Invalid 'limit': {limit} is more than the {most} that a page may have with this 'bucket_width'.",
             param="limit",

@@ -95,7 +95,8 @@ def test_costs_are_those_of_the_journal(usage: Any, fake: FakeOpenAI) -> None:
     ("query", "words"),
     [
         ({"end_time": BEGAN - 1}, "end_time"),
-        ({"end_time": 10**30}, "no Unix time"),
+        ({"end_time": 10**30}, "end_time"),
+        ({"end_time": 10**15}, "no Unix time"),
         ({"page": "page_x"}, "there is no page"),
         ({"limit": 181}, "more than the 180"),
     ],
