@@ -148,6 +148,9 @@ def _url(url: str, backend: str, way: Way, wrong: Wrong) -> None:
         wrong(way, f"an address begins with {begins}; {url!r} does not{would}")
     elif not parts.hostname:
         wrong(way, f"there is no host in {url!r}")
+    elif parts.username is not None:
+        # The address is told in metrics and logs, so it is not repeated either.
+        wrong(way, 'an address has no name and password; headers = { Authorization = "Basic …" } sends them')
     elif parts.query or parts.fragment:
         wrong(way, f"an address of a server has no {'query' if parts.query else 'fragment'}: {url!r}")
     elif parts.scheme.startswith("grpc"):

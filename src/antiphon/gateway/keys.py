@@ -109,12 +109,21 @@ class _Key:
     """Of its models; `None`: all of them."""
 
     def may(self, model: str) -> bool:
-        return self.patterns is None or _fits(model, self.patterns)
+        if self.patterns is None:
+            return True
+        # Names come from callers: what is long is not remembered.
+        return (_known if len(model) <= _LONGEST else _fits)(model, self.patterns)
 
 
-@lru_cache(maxsize=4096)
+_LONGEST: Final = 200
+"""Characters of a name that is remembered."""
+
+
 def _fits(model: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(model, pattern) for pattern in patterns)
+
+
+_known: Final = lru_cache(maxsize=4096)(_fits)
 
 
 class Keys:

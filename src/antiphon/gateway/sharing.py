@@ -109,8 +109,8 @@ class Others:
         return self._passed(request)
 
     def _passed(self, request: Request) -> Flow[Response]:
-        headers = Headers.of([*request.headers.pairs, (_ORIGIN, request.origin)])
-        asked = request._replace(origin=self.origin, headers=headers.replaced({"host": None}))
+        headers = request.headers.replaced({"host": None, _ORIGIN: request.origin})
+        asked = request._replace(origin=self.origin, headers=headers)
         try:
             answer: Response = yield Send(asked, _PATIENCE, stream=True)
         except APIConnectionError as error:

@@ -13,7 +13,7 @@ import httpx2
 import openai
 import pytest
 
-from antiphon.gateway import Gateway, GatewayConfig, KeyConfig, ModelConfig
+from antiphon.gateway import Gateway, GatewayConfig, KeyConfig, ModelConfig, keys
 from antiphon.gateway.keys import LocalBuckets, guarded, hashed, is_loopback, new_key
 from antiphon.gateway.sharing import SharedBuckets
 from antiphon.hosting.run import serve_in_background
@@ -256,3 +256,13 @@ def test_no_way_of_naming_a_model_is_overlooked(url: str, backend: str) -> None:
             answer = made(Request("POST", "/v1/audio/transcriptions", "", headers, form("chat")))
             answer = run(answer, made.world) if isinstance(answer, GeneratorType) else answer
         assert answer.status == 429, kind
+
+
+def test_long_names_of_models_are_not_remembered(url: str) -> None:
+    made = gateway(url)
+    before = keys._known.cache_info().currsize
+    for number in range(20):
+        body = json.dumps({"model": f"secret{number}" + "x" * 100_000, "messages": HELLO}).encode()
+        answer: Any = made(Request("POST", "/v1/chat/completions", "", Headers({"api-key": SOME}), body))
+        assert answer.status == 403
+    assert keys._known.cache_info().currsize == before

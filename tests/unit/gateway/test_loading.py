@@ -170,6 +170,10 @@ hash = 3
         ),
         ("[models.'*']\nconvention='nope'", "gateway.toml:2: models.\"*\".convention: there is no convention 'nope'"),
         (
+            "[models.x]\nurl='http://me:secret@a'",
+            "gateway.toml:2: models.x.urls[0]: an address has no name and password",
+        ),
+        (
             "[models.x]\nurl='https://a'\nroots='nothing.pem'",
             "gateway.toml:3: models.x.roots: there is no file nothing.pem",
         ),

@@ -121,7 +121,7 @@ def test_links_begin_where_the_caller_is() -> None:
             "GET",
             "/v1/files",
             "limit=2",
-            Headers({"host": "gateway.example", "a": "1"}),
+            Headers({"host": "gateway.example", "a": "1", "x-antiphon-origin": "https://elsewhere.example"}),
             b"",
             "https://gateway.example",
         )
