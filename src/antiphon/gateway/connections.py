@@ -336,6 +336,10 @@ class _Connection(asyncio.Protocol):
 
     # What the parser calls
 
+    def on_message_begin(self) -> None:
+        if self._ended:  # whatever it is, nobody asked for it
+            raise ReadError("there is another answer behind this one")
+
     def on_header(self, name: bytes, value: bytes) -> None:
         key = name.decode("latin-1").lower()
         if key in ("content-length", "transfer-encoding"):

@@ -311,3 +311,19 @@ def test_over_tls_and_in_one_loop_after_another(tmp_path: Any) -> None:
     asyncio.run(main(connections, False))
     asyncio.run(main(connections, False))
     asyncio.run(main(Connections(), True))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_second_answer_is_nobodys(stream: bool, apart: bool) -> None:
+    second = b"HTTP/1.1 500 No\r\ncontent-length: 4\r\nx: 1\r\n\r\nevil"
+    pieces = (WHOLE[:-2], WHOLE[-2:] + second) if apart else (WHOLE + second,)
+    async with serving(answering(*pieces)) as server:
+        connections = Connections()
+        for asked in (1, 2):
+            answer = await connections.send(asking(server.origin), PATIENT, stream)
+            assert (answer.status, answer.headers.get("x")) == (200, None)
+            body: Any = answer.body
+            assert (b"".join([piece async for piece in body]) if stream else body) == b"hello"
+            assert server.connections == asked  # one that says too much is not asked again
+        connections.close()
