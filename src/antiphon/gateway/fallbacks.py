@@ -92,24 +92,14 @@ class _Speaking(FallingBack):
                 failure = failure or error
                 continue
             # Something was said: from here on it is this model that speaks.
-            yield from _rest(turn, item)
+            try:
+                yield item
+                yield from turn
+            finally:
+                turn.close()
             return
         if failure is not None:
             raise failure
-
-
-def _rest(turn: Any, item: Any) -> Generator[Any, Any, None]:
-    """A turn from a piece on that has been taken from it already."""
-    try:
-        while True:
-            try:
-                result = yield item
-            except BaseException as error:
-                item = turn.throw(error)
-            else:
-                item = turn.send(result)
-    except StopIteration:
-        return
 
 
 def _found(engine: Any, request: Any) -> Flow[Any]:
