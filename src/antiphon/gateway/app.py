@@ -182,6 +182,8 @@ class Gateway:
             self.closed = True
             for each in self.backends.values():
                 each.close()
+            if self._world.connections is not None:
+                self._world.connections.close()
 
     def __enter__(self) -> Self:
         return self

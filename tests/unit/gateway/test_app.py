@@ -281,3 +281,17 @@ def test_a_request_that_is_too_large_is_refused() -> None:
                 client.chat.completions.create(model="chat", messages=long)
             assert (caught.value.status_code, caught.value.code) == (413, "content_too_large")
             assert client.chat.completions.create(model="chat", messages=HELLO).choices
+
+
+async def test_a_gateway_that_is_closed_holds_no_connections() -> None:
+    with serve_in_background(Repeating("chat")) as upstream:
+        gateway = Gateway(models={"chat": upstream.url})
+        answer = await gateway.async_client().chat.completions.create(model="chat", messages=HELLO)
+        assert answer.choices[0].message.content == "hello there"
+        connections = gateway._world.connections
+        assert connections is not None
+        kept = [each for origins in connections._idle.values() for idle in origins.values() for each in idle]
+        assert kept
+        gateway.close()
+        assert all(each.transport.is_closing() for each in kept)
+        assert not any(idle for origins in connections._idle.values() for idle in origins.values())
