@@ -66,7 +66,16 @@ def create_key(call: Call) -> Reply:
         {**asked, "type": kind, **({"model": model} if kind == "realtime" else {})},
         call.body.get("expires_after"),
     )
-    return {"value": value, "expires_at": expires, "session": {**session, "expires_at": 0}}
+    return {"value": value, "expires_at": expires, "session": {**_voiced(session), "expires_at": 0}}
+
+
+def _voiced(session: dict[str, Any]) -> dict[str, Any]:
+    """Settings as answers tell them: a voice that was made is told by its id."""
+    output: Any = (session.get("audio") or {}).get("output") or {}
+    voice = output.get("voice")
+    if not isinstance(voice, dict):
+        return session
+    return {**session, "audio": {**session["audio"], "output": {**output, "voice": voice.get("id")}}}
 
 
 @serves(TranslationSecrets.create)
