@@ -124,7 +124,7 @@ def exchange_json(exchange: Exchange, place: int, *, whole: bool = False) -> dic
         "left_early": exchange.left_early,
         "answered_by": exchange.answered_by,
         "rule": None if rule is None or script is not None else rule.number,
-        "script": None if script is None else {"number": script.number, "leg": rule.number},
+        "script": None if rule is None or script is None else {"number": script.number, "leg": rule.number},
         "fault": None if exchange.fault is None else str(exchange.fault),
         "body": plain(exchange.body) if whole or len(exchange._sent[4]) <= _WHOLE else None,
         "answer": plain(answer) if whole or not isinstance(answer, bytes) or len(answer) <= _WHOLE else None,
