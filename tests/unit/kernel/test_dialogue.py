@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterable
+import threading
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import pytest
 
-from antiphon.kernel.dialogue import Conversation, Speaks, Turn, converse, messages_of
+from antiphon.kernel.dialogue import Conversation, Goodbye, Speaks, Turn, _soon, converse, messages_of
 from antiphon.kernel.flow import Await, Pause, Step, World, iterate
 from antiphon.kernel.http import Request, Response
 
@@ -228,3 +229,52 @@ def test_a_body_may_end_with_a_step() -> None:
         yield Pause(1)
 
     assert told(body()) == told(Body(b"data: a\n\n", Pause(1))) == [b"A"]
+
+
+class Talker(Echo):
+    """Says what it is told to from outside, too."""
+
+    def may_speak(self, speak: Callable[[Turn], None]) -> None:
+        self.speak = speak
+
+
+def test_something_is_said_unasked_from_another_thread() -> None:
+    talker = Talker()
+
+    async def told() -> list[bytes]:
+        said: list[bytes] = []
+        enough = asyncio.Event()
+
+        async def receive() -> bytes | None:
+            threading.Thread(target=talker.speak, args=(Turn("news", [b"rain"]),)).start()
+            await enough.wait()
+            return None
+
+        async def send(message: bytes) -> None:
+            said.append(message)
+            enough.set()
+
+        await converse(talker, Still(), receive, send)
+        return said
+
+    assert asyncio.run(told()) == [b"rain"]
+    talker.speak(Turn("news", [b"too late"]))  # nobody is there any more, which is no error
+    assert talker.left == 1
+
+
+def test_a_loop_that_closes_in_this_moment_is_no_error() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    _soon(loop, lambda turn: None, Turn("", []))
+
+
+def test_a_goodbye_ends_a_dialogue_in_order() -> None:
+    class Leaving(Echo):
+        def heard(self, message: bytes) -> Turn | None:
+            def said() -> Generator[bytes | Step[Any], Any, None]:
+                yield b"bye"
+                raise Goodbye
+
+            return Turn("", said())
+
+    assert asyncio.run(aspoken(Leaving(), "x", count=9)) == ["bye"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from openai._streaming import SSEDecoder
 
-from antiphon.kernel.sse import Decoder, Event, encode
+from antiphon.kernel.sse import Blocks, Decoder, Event, encode
 
 Block = tuple[bytes, list[Event]]
 
@@ -179,3 +180,18 @@ def test_encode() -> None:
     for wrong in ({"event": "a\nb"}, {"id": "a\rb"}, {"id": "a\0"}):
         with pytest.raises(ValueError, match="cannot be"):
             encode(b"", **wrong)
+
+
+@given(
+    st.lists(st.sampled_from([b"data: a\n\n", b"data: b\r\n\r\n", b": c\n\n", b"data: d\ndata: e\n\n"])),
+    st.lists(st.integers(0, 60)),
+    st.sampled_from([b"", b"data: f", b"data: f\n"]),
+)
+def test_blocks_are_the_events_as_they_are_in_any_split(events: list[bytes], cuts: list[int], left: bytes) -> None:
+    whole = b"".join(events) + left
+    places = sorted({0, *(cut for cut in cuts if cut < len(whole)), len(whole)})
+    blocks = Blocks()
+    found = [block for start, end in pairwise(places) for block in blocks.feed(whole[start:end])]
+    assert found == events
+    assert blocks.close() == left
+    assert blocks.close() == b""
