@@ -95,10 +95,10 @@ def test_a_transport_of_a_handler_has_its_websockets() -> None:
 
 def test_what_is_refused_is_refused_as_over_the_network() -> None:
     with pytest.raises(InvalidStatus) as refused:
-        FakeOpenAI().client().live.connect().enter()
+        FakeOpenAI().client().live.sideband.connect(session_id="none").enter()
     response = refused.value.response
     assert (response.status_code, response.reason_phrase) == (404, "Not Found")
-    assert b"no websocket" in (response.body or b"")
+    assert b"No active session" in (response.body or b"")
     assert response.headers["x-request-id"].startswith("req_")
 
 

@@ -224,7 +224,7 @@ class Traffic(RuleBasedStateMachine):
 
 
 TestTraffic = Traffic.TestCase
-TestTraffic.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTraffic.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 
 
 def test_the_one_with_least_to_do_is_asked_and_equals_take_turns() -> None:

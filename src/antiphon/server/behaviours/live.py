@@ -45,7 +45,9 @@ def accept(call: Call) -> Reply:
 
 @serves(Sessions.hangup)
 def hang_up(call: Call) -> Reply:
-    """End a session."""
+    """End a session. A server that conjures takes any for one that has ended."""
+    if call.server.conjures and call.params["session_id"] not in running(call.server):
+        return None
     _found(call).end("remote_hangup")
     return None
 
