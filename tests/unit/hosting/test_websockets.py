@@ -147,6 +147,8 @@ def test_a_server_stops_with_dialogues_open() -> None:
     try:
         headers = {"authorization": "Bearer x"}
         with connect(f"{server.url.replace('http', 'ws')}/v1/responses", additional_headers=headers) as socket:
+            socket.send("{}")
+            socket.recv(timeout=15)  # what is wrong with it: so it is open on the server's side, too
             socket.send(json.dumps({"type": "response.create", "model": "gpt-5", "input": "x"}))
             begun = time.monotonic()
             server.stop(patience=0.2)
