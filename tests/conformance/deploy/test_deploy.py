@@ -15,8 +15,8 @@ import yaml
 
 from antiphon.gateway.loading import loads
 from antiphon.version import __version__
+from tests.conformance.environments import environment
 from tests.conformance.official import ROOT
-from tests.conformance.oip.environments import environment
 
 DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "helm" / "antiphon-gateway"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.environments import environment
 from tests.conformance.official import ROOT
-from tests.conformance.oip.environments import environment
 
 HERE = Path(__file__).parent
 PASSED = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.oip.environments import skip_if_told
+from tests.conformance.environments import skip_if_told
 from tests.conformance.oip.servers import Server, shared
 
 

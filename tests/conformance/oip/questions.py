@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import pytest
+
 from antiphon.gateway import ModelConfig
 from antiphon.gateway.oip.connect import connect
 from antiphon.gateway.oip.messages import InferRequest, InferResponse, Tensor
 from antiphon.gateway.oip.protocol import Oip
 from antiphon.gateway.world import NetworkWorld
+from antiphon.kernel.errors import APIStatusError
 from antiphon.kernel.flow import Flow, arun, run
 from antiphon.kernel.portal import wait_for
 from tests.conformance.oip.servers import Server
@@ -26,6 +29,18 @@ def blocking(flow: Flow[T]) -> T:
 
 def awaiting(flow: Flow[T]) -> T:
     return wait_for(arun(flow, WORLD))
+
+
+def refusing(drive: Drive) -> Callable[[Flow[Any]], APIStatusError]:
+    """What tells the error that a question ends in, which says nothing of where the server is."""
+
+    def refused(flow: Flow[Any]) -> APIStatusError:
+        with pytest.raises(APIStatusError) as refusal:
+            drive(flow)
+        assert "127.0.0.1" not in refusal.value.message
+        return refusal.value
+
+    return refused
 
 
 def of(server: Server, way: str, **config: Any) -> Oip:

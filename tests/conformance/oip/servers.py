@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.conformance.oip.environments import HERE, environment, locked
+from tests.conformance.environments import HERE, environment, locked
 
 PATIENCE = 90.0
 UNLOADED = {"smol", "spare"}

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from antiphon.gateway import Gateway, ModelConfig
+from tests.conformance.environments import HERE, environment, skip_if_told
 from tests.conformance.frameworks.test_frameworks import HERE as FRAMEWORKS
 from tests.conformance.official import ROOT
-from tests.conformance.oip.environments import HERE, environment, skip_if_told
 from tests.conformance.oip.questions import blocking, of
 from tests.conformance.oip.servers import Server
 from tests.conformance.oip.test_local import SOURCE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,9 +54,7 @@ def test_leaving_reaches_the_model(behind: tuple[Server, str, str, str]) -> None
             for chunk in stream:
                 if chunk.choices[0].delta.content:
                     break
-    left = time.monotonic()
     assert server.saw(f"cancelled {mark}")
-    assert time.monotonic() - left < 5
 
     async def leave() -> str:
         mark = f"mark-{uuid.uuid4().hex}"

@@ -12,8 +12,8 @@ from typing import Any
 import openai
 import pytest
 
+from tests.conformance.environments import environment, skip_if_told
 from tests.conformance.official import ROOT
-from tests.conformance.oip.environments import environment, skip_if_told
 
 SOURCE = """
 import sys

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from antiphon.gateway.oip import wire
 from antiphon.gateway.oip.datatypes import encoded
 from antiphon.gateway.oip.messages import InferRequest, Tensor
-from tests.conformance.oip.environments import HERE, environment, skip_if_told
+from tests.conformance.environments import HERE, environment, skip_if_told
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -53,14 +53,15 @@ def httpx2_error(address: str, **options: Any) -> str:
 
 
 def requests_error(address: str) -> str:
-    requests = pytest.importorskip("requests")
+    import requests
+
     with pytest.raises(requests.RequestException) as caught:
         requests.post(f"{address}/responses", json=BODY, headers=KEY, timeout=10)
     return type(caught.value).__name__
 
 
 def aiohttp_error(address: str) -> str:
-    aiohttp = pytest.importorskip("aiohttp")
+    import aiohttp
 
     async def ask() -> None:
         async with (
@@ -121,8 +122,8 @@ def test_libraries_say_the_same_as_on_a_port(
 
 @pytest.mark.parametrize("broken", BREAKS, ids=str)
 def test_the_official_package_says_the_same_as_on_a_port(broken: Behaviour, served: tuple[FakeOpenAI, str]) -> None:
-    openai = pytest.importorskip("openai")
     import httpx2
+    import openai
 
     def error(address: str, **options: Any) -> tuple[type[Exception], str]:
         with (
@@ -218,7 +219,8 @@ def test_a_connection_that_was_broken_is_no_other_requests(served: tuple[FakeOpe
 
 @pytest.mark.parametrize("broken", [ResetConnection(), HangUp("after", events=2)], ids=str)
 async def test_websockets_break(broken: Behaviour, served: tuple[FakeOpenAI, str]) -> None:
-    websockets = pytest.importorskip("websockets")
+    import websockets
+
     fake, address = served
 
     def converse(client: OpenAI, seen: list[str]) -> None:
@@ -247,12 +249,12 @@ async def test_websockets_break(broken: Behaviour, served: tuple[FakeOpenAI, str
 
 
 def test_under_another_server_of_asgi() -> None:
-    uvicorn = pytest.importorskip("uvicorn")
     import socket
     import threading
     import time
 
     import httpx2
+    import uvicorn
 
     fake = FakeOpenAI("echo")
     listener = socket.socket()

@@ -169,8 +169,8 @@ def test_a_stream_that_is_left_is_closed_to_its_bottom() -> None:
     "line", ["split=1", "split=1, most=7", "duplicate=2; split=3", "unknown_events; unknown_fields"]
 )
 def test_clients_read_a_stream_however_it_comes(line: str) -> None:
-    openai = pytest.importorskip("openai")
     import httpx2
+    import openai
 
     fake = FakeOpenAI("echo")
     fake.misbehave(line)

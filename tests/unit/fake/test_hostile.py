@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -257,14 +258,32 @@ def test_an_answer_is_not_given_a_billion_times() -> None:
 # Much of it
 
 
+def growth(work: Callable[[int], Any], size: int) -> float:
+    """How many times longer four times as much takes: four where the work grows with it, sixteen for a square."""
+
+    def least(size: int) -> float:
+        times: list[float] = []
+        for _ in range(3):
+            began = time.process_time()
+            work(size)
+            times.append(time.process_time() - began)
+        return min(times)
+
+    return least(4 * size) / max(least(size), 1e-6)
+
+
 def test_the_work_for_streams_grows_with_their_length() -> None:
-    whole = b"data: " + b"x" * 4_000_000 + b"\n\n"
-    pieces = [whole[at : at + 1024] for at in range(0, len(whole), 1024)]
-    many = b"data: 1\n\n" * 50_000
-    assert within(20, lambda: list(events(pieces))) == [whole]
-    assert within(20, lambda: len(Framed([(0.0, each) for each in pieces]).blocks)) == 1
-    assert within(20, lambda: len(Framed([(0.0, many)]).blocks)) == 50_000
-    assert within(20, lambda: len(list(events(many)))) == 50_000
+    def long(size: int) -> list[bytes]:
+        whole = b"data: " + b"x" * size + b"\n\n"
+        return [whole[at : at + 1024] for at in range(0, len(whole), 1024)]
+
+    assert list(events(long(10_000))) == [b"".join(long(10_000))]
+    assert len(Framed([(0.0, each) for each in long(10_000)]).blocks) == 1
+    assert len(Framed([(0.0, b"data: 1\n\n" * 500)]).blocks) == 500
+    assert growth(lambda size: list(events(long(size))), 2_000_000) < 10
+    assert growth(lambda size: Framed([(0.0, each) for each in long(size)]), 2_000_000) < 10
+    assert growth(lambda size: Framed([(0.0, b"data: 1\n\n" * size)]), 25_000) < 10
+    assert growth(lambda size: list(events(b"data: 1\n\n" * size)), 25_000) < 10
 
 
 @pytest.mark.parametrize("size", range(1, 9))
@@ -276,12 +295,16 @@ def test_blocks_end_with_their_blank_lines_however_they_come(size: int) -> None:
     assert (blocks.close(), blocks.close()) == (b"left", b"")
 
 
-def test_the_verdict_on_a_full_journal_is_there_soon() -> None:
-    fake = FakeOpenAI()
+def test_the_work_for_a_verdict_grows_with_the_journal() -> None:
     before = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}] * 20
-    for number in range(500):
-        ask(fake, body={**CHAT, "max_tokens": 3, "messages": [*before, {"role": "user", "content": str(number)}]})
-    assert within(20, lambda: len(fake.verdict())) == 500
+
+    fakes: dict[int, FakeOpenAI] = {}
+    for size in (100, 400):
+        fake = fakes[size] = FakeOpenAI()
+        for number in range(size):
+            ask(fake, body={**CHAT, "max_tokens": 3, "messages": [*before, {"role": "user", "content": str(number)}]})
+    assert len(fakes[100].verdict()) == 100
+    assert growth(lambda size: fakes[size].verdict(), 100) < 10
 
 
 def test_a_stream_that_is_collected_as_garbage_while_the_journal_is_written_hangs_nobody() -> None:

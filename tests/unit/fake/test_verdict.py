@@ -85,8 +85,9 @@ def test_our_own_client_does_nothing_wrong() -> None:
 
 
 def test_the_official_client_does_nothing_wrong_by_the_real_clock() -> None:
-    openai = pytest.importorskip("openai")
-    httpx2 = pytest.importorskip("httpx2")
+    import httpx2
+    import openai
+
     fake = FakeOpenAI("echo")
     fake.when(text="busy").fail(429, retry_after=0.2).reply("now")
     client = openai.OpenAI(api_key=KEY, http_client=httpx2.Client(transport=fake.official_transport()))
@@ -371,8 +372,9 @@ def test_an_error_in_the_middle_of_a_stream() -> None:
 )
 @pytest.mark.parametrize("port", [False, True])
 def test_faults_and_the_official_client(fault: str, told: list[tuple[str, str]], port: bool) -> None:
-    openai = pytest.importorskip("openai")
-    httpx2 = pytest.importorskip("httpx2")
+    import httpx2
+    import openai
+
     fake = FakeOpenAI(lambda request: iter(["one ", "two ", "three ", "four"]), clock=VirtualClock())
     fake.misbehave(f"{fault}; once")
     with ExitStack() as stack:

@@ -27,7 +27,6 @@ from .translating import (
     member,
     relayed_events,
     several,
-    status_error,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def answer(server: Server, request: Request) -> Response | Flow[Response]:
         made: Any = asked(server, request, key, "/v1/chat/completions", chat, lambda said: _said(said, chat))
         return made  # type: ignore[no-any-return]
     except APIStatusError as error:
-        return _error(status_error(error))
+        return _error(error.to_response())
 
 
 def _models(server: Server, request: Request) -> Response:

@@ -29,7 +29,6 @@ from .translating import (
     member,
     relayed_events,
     several,
-    status_error,
 )
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def answer(server: Server, request: Request) -> Response | Flow[Response]:
         answered: Response | Flow[Response] = ask(server, request, model, body_of(request))
         return answered
     except APIStatusError as error:
-        return _error(status_error(error))
+        return _error(error.to_response())
 
 
 def _key(request: Request) -> str | None:

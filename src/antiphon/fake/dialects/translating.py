@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from ...kernel.errors import APIStatusError, BadRequestError
+from ...kernel.errors import BadRequestError
 from ...kernel.http import Headers, Request, Response
 from ...server.faults import first_fault
 from ..faults.behaviours import relayed
@@ -127,8 +127,3 @@ def relayed_events(
         return () if data is None else feed(data)
 
     return relayed(events(answer.body), told, end=end)
-
-
-def status_error(error: APIStatusError) -> Response:
-    """The answer that an error of ours is."""
-    return error.to_response()

@@ -1,4 +1,4 @@
-"""Environments of their own for the servers of the protocol, made once, under `.cache/conformance/`.
+"""Environments of their own for other people's servers, frameworks and tools, made once, under `.cache/conformance/`.
 
 Where one cannot be made, the tests that need it fail; `ANTIPHON_SKIP_OIP=triton,kserve` skips those of the servers it
 names, and `ANTIPHON_SKIP_OIP=all` all of them.
@@ -19,8 +19,8 @@ import pytest
 
 from tests.conformance.official import CACHE, run
 
-HERE = Path(__file__).parent
-NAMES = ("triton", "mlserver", "kserve")
+HERE = Path(__file__).parent / "oip"
+"""Where those of the servers of the protocol are described."""
 
 
 def skip_if_told(name: str) -> None:
@@ -40,10 +40,10 @@ def environment(name: str, where: Path = HERE) -> Path:
     ours = sys.version_info < (3, 13)
     version = f"{sys.version_info[0]}.{sys.version_info[1]}" if ours else ">=3.11,<3.13"
     key = hashlib.sha256(requirements.read_bytes() + version.encode()).hexdigest()[:16]
-    home = CACHE / f"oip-{name}-{key}"
+    home = CACHE / f"{where.name}-{name}-{key}"
     if (home / "ready").exists():
         return home
-    with locked(CACHE / f"oip-{name}.lock"):
+    with locked(CACHE / f"{where.name}-{name}.lock"):
         if (home / "ready").exists():
             return home
         shutil.rmtree(home, ignore_errors=True)
