@@ -167,3 +167,17 @@ def test_a_conjuring_server_has_runs_of_what_was_made() -> None:
     assert ask(fake, "GET", f"/v1/threads/{run['thread_id']}/runs/{run['id']}").json["status"] == "completed"
     assert ask(fake, "POST", f"/v1/threads/{run['thread_id']}/runs/run_other/cancel").json["status"] == "cancelled"
     assert ask(fake, "POST", "/v1/threads/t/runs", {"assistant_id": helper}).json["thread_id"] == "t"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_conjuring_server_takes_a_run_beside_another(stream: bool) -> None:
+    # Tests against it share the names of threads: what one of them has begun is no reason to refuse another.
+    fake = FakeOpenAI(engine="echo", unknown_ids="conjure", clock=VirtualClock(1000))
+    helper = ask(fake, "POST", "/v1/assistants", {"model": "gpt-4o"}).json["id"]
+    talk = ask(fake, "POST", "/v1/threads", {"messages": [{"role": "user", "content": "Hello"}]}).json["id"]
+    first = ask(fake, "POST", f"/v1/threads/{talk}/runs", {"assistant_id": helper}).json
+    second = ask(fake, "POST", f"/v1/threads/{talk}/runs", {"assistant_id": helper, "stream": stream})
+    assert second.status == 200
+    fake.clock.advance(1)
+    assert ask(fake, "GET", f"/v1/threads/{talk}/runs/{first['id']}").json["status"] == "completed"
+    assert ask(fake, "POST", f"/v1/threads/{talk}/runs", {"assistant_id": helper}).json["status"] == "queued"

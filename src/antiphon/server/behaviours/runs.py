@@ -41,7 +41,7 @@ def create(call: Call) -> Reply:
     Follows https://platform.openai.com/docs/api-reference/runs/createRun
     """
     server, thread_id = call.server, call.params["thread_id"]
-    if server.conjures and (server.store.get("threads", thread_id) is None or _assistant(call) is None):
+    if _conjured(call, thread_id):
         return family(RUNS).create(call)  # type: ignore[no-any-return]
     check_parents(call)
     _check(call)
@@ -54,10 +54,23 @@ def _created(call: Call, thread_id: str) -> Generator[Any, Any, Any]:
     messages = call.body.get("additional_messages") or ()
     yield from attach(call.server, thread_id, messages)
     with call.server.lock:
+        if _conjured(call, thread_id):
+            return family(RUNS).create(call)
         check_idle(call.server, thread_id)
         for message in messages:
             say(call, thread_id, message)
         return _begun(call, thread_id, None)
+
+
+def _conjured(call: Call, thread_id: str) -> bool:
+    """Whether a run is made up: where nobody made its thread or assistant, and where its thread, of a name that several
+    tests share, has one under way."""
+    server = call.server
+    return server.conjures and (
+        server.store.get("threads", thread_id) is None
+        or _assistant(call) is None
+        or active(server, thread_id) is not None
+    )
 
 
 @serves(Threads.create_and_run)
