@@ -45,7 +45,9 @@ _MARKS: Final = (
 class Template:
     """A compiled template. Raises `ValueError` for text that is no Jinja, with the line."""
 
-    def __init__(self, source: str, style: Style | None = None, name: str = "template") -> None:
+    def __init__(
+        self, source: str, style: Style | None = None, name: str = "template", tokens: Mapping[str, str] = {}
+    ) -> None:
         self.name = name
         self.source = source
         self.stop = () if style is None else style.stop
@@ -56,28 +58,29 @@ class Template:
         found = next((parser for mark, parser in _MARKS if mark in source), "hermes")
         self.tool_parser = found if style is None else style.tool_parser
         """How calls are written by a model that was taught this template."""
-        self._tokens: Mapping[str, str] = {} if style is None else style.tokens
         self._compiled = _compiled(source, name, sandboxed=style is None)
+        # With all that does not depend on the conversation: what is not given stands here.
+        given = {"bos_token": "", "eos_token": "", **tokens, "add_generation_prompt": True}
+        self._compiled.globals = {**self._compiled.globals, **given}
 
     def render(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = (), **variables: Any
     ) -> str:
         """The prompt. Raises `BadRequestError` where the template refuses the conversation."""
-        from jinja2 import TemplateError
-
         told = [_message(each, parts=self.takes_parts) for each in messages]
         if tools and not self.takes_tools:
             told = _described(told, tools)
-        given = {"bos_token": "", "eos_token": "", **self._tokens, "add_generation_prompt": True, **variables}
         try:
-            text: str = self._compiled.render(messages=told, tools=list(tools) or None, **given)
+            text: str = self._compiled.render({**variables, "messages": told, "tools": list(tools) or None})
         except _Refused as refusal:
             raise BadRequestError.because(
                 f"The chat template of the model does not take this conversation: {refusal}",
                 param="messages",
                 code="chat_template_error",
             ) from None
-        except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+        except Exception as error:
+            if not isinstance(error, _failures()):
+                raise
             raise InternalServerError.because(
                 f"The chat template of the model fails for this conversation: {type(error).__name__}: {error}",
                 status=500,
@@ -92,7 +95,7 @@ def template(given: str | None) -> Template:
     """The template of a configuration: the name of a style, a path, or Jinja. Raises `ValueError`."""
     if given is None or given in STYLES:
         name = given or DEFAULT
-        return Template(STYLES[name].source, STYLES[name], name)
+        return Template(STYLES[name].source, STYLES[name], name, STYLES[name].tokens)
     if "{{" in given or "{%" in given:
         return Template(given)
     path = Path(given)
@@ -115,14 +118,13 @@ def _of_tokenizer(text: str, name: str) -> Template:
         raise ValueError(f"{name} has no `chat_template`") from None
     if isinstance(source, list):  # several, by name
         source = next((each["template"] for each in source if each.get("name") == "default"), source[0]["template"])
-    made = Template(source, name=name)
     tokens: dict[str, str] = {}
     for key in ("eos_token", "unk_token", "pad_token"):
         token = told.get(key)
         token = token.get("content") if isinstance(token, dict) else token
         if isinstance(token, str):
             tokens[key] = token
-    made._tokens = tokens
+    made = Template(source, name=name, tokens=tokens)
     made.stop = (tokens["eos_token"],) if "eos_token" in tokens else ()
     return made
 
@@ -131,22 +133,52 @@ class _Refused(Exception):
     """The template itself says that it does not take something."""
 
 
+@lru_cache(1)
+def _failures() -> tuple[type[Exception], ...]:
+    """What templates raise that cannot make a prompt of a conversation."""
+    from jinja2 import TemplateError
+
+    return TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError
+
+
 def _compiled(source: str, name: str, *, sandboxed: bool) -> Any:
+    from jinja2 import TemplateSyntaxError
+
+    try:
+        return _environment(sandboxed).from_string(source)
+    except TemplateSyntaxError as error:
+        raise ValueError(f"the chat template {name} is not valid: line {error.lineno}: {error.message}") from None
+
+
+@lru_cache(2)
+def _environment(sandboxed: bool) -> Any:
     # Our own styles need no sandbox, which takes longer than all the rest.
-    from jinja2 import Environment, TemplateSyntaxError
+    from jinja2 import Environment
     from jinja2.ext import loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = (ImmutableSandboxedEnvironment if sandboxed else Environment)(
+    kind: Any = ImmutableSandboxedEnvironment if sandboxed else Environment
+
+    class Messages(kind):
+        """Knows that most of what templates look into are dictionaries, where Jinja tries attributes first."""
+
+        def getattr(self, obj: Any, attribute: str) -> Any:
+            if obj.__class__ is not dict or attribute in _OF_DICTIONARIES:
+                return super().getattr(obj, attribute)
+            found = obj.get(attribute, _ABSENT)
+            return self.undefined(obj=obj, name=attribute) if found is _ABSENT else found
+
+    environment = Messages(
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _generation()], autoescape=False
     )
     environment.filters["tojson"] = _tojson
-    functions: dict[str, Any] = {"raise_exception": _raise, "strftime_now": _now}
-    environment.globals.update(functions)
-    try:
-        return environment.from_string(source)
-    except TemplateSyntaxError as error:
-        raise ValueError(f"the chat template {name} is not valid: line {error.lineno}: {error.message}") from None
+    environment.globals.update(raise_exception=_raise, strftime_now=_now)
+    return environment
+
+
+_OF_DICTIONARIES: Final = frozenset(dir(dict))
+"""Attributes that come before members: `message.items` is the method, whatever is in the message."""
+_ABSENT: Final = object()
 
 
 @lru_cache(1)

@@ -19,13 +19,10 @@ class Style(NamedTuple):
 
 
 _CHATML = """\
-{%- set system = namespace(text='') -%}
-{%- if messages and messages[0].role == 'system' -%}
-{%- set system.text = messages[0].content -%}
-{%- endif -%}
+{%- set system = messages[0].content if messages and messages[0].role == 'system' else '' -%}
 {%- if tools -%}
 <|im_start|>system
-{% if system.text %}{{ system.text }}
+{% if system %}{{ system }}
 
 {% endif %}# Tools
 
@@ -41,9 +38,9 @@ To call functions, answer with a JSON object for each call, its name and its arg
 <tool_call>
 {"name": "<name of the function>", "arguments": <object of the arguments>}
 </tool_call><|im_end|>
-{% elif system.text -%}
+{% elif system -%}
 <|im_start|>system
-{{ system.text }}<|im_end|>
+{{ system }}<|im_end|>
 {% endif -%}
 {%- for message in messages -%}
 {%- if message.role == 'system' and loop.first -%}
@@ -61,7 +58,8 @@ To call functions, answer with a JSON object for each call, its name and its arg
 {%- else -%}
 <|im_start|>{{ message.role }}
 {{ message.content }}
-{%- for call in message.tool_calls or [] -%}
+{%- if message.tool_calls -%}
+{%- for call in message.tool_calls -%}
 {%- if message.content or not loop.first %}
 
 {% endif -%}
@@ -69,6 +67,7 @@ To call functions, answer with a JSON object for each call, its name and its arg
 {"name": {{ call.function.name | tojson }}, "arguments": {{ call.function.arguments | tojson }}}
 </tool_call>
 {%- endfor -%}
+{%- endif -%}
 <|im_end|>
 {% endif -%}
 {%- endfor -%}
@@ -79,17 +78,14 @@ To call functions, answer with a JSON object for each call, its name and its arg
 
 _LLAMA3 = """\
 {{- bos_token -}}
-{%- set system = namespace(text='') -%}
-{%- if messages and messages[0].role == 'system' -%}
-{%- set system.text = messages[0].content -%}
-{%- endif -%}
-{%- if system.text or tools -%}
+{%- set system = messages[0].content if messages and messages[0].role == 'system' else '' -%}
+{%- if system or tools -%}
 <|start_header_id|>system<|end_header_id|>
 
 {% if tools -%}
 Environment: ipython
 {% endif -%}
-{{ system.text }}
+{{ system }}
 {%- if tools %}
 
 
