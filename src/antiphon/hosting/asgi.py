@@ -10,7 +10,7 @@ from ..kernel.dialogue import converse
 from ..kernel.http import Headers, Request, Response
 from ..kernel.severed import Severed
 from ..kernel.spool import Spooled, aspooled, size_of
-from .pump import Application, Gone, Stream, Watch, discard, failure, sendable
+from .pump import Application, AskingWatch, Gone, Stream, Watch, discard, failure, sendable
 from .rsgi import encoded
 from .sever import sever
 
@@ -110,7 +110,7 @@ class ASGI(Application):
             while (await receive())["type"] != "http.disconnect":
                 pass
 
-        watch = Watch(gone)
+        watch = AskingWatch(gone)
         try:
             response = answer if isinstance(answer, Response) else await self.finish(answer, watch)
             await self._answer(response, scope["method"], send, watch)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ..kernel.http import Response
 from ..kernel.spool import IN_MEMORY, Spooled
 from .pump import Stream, log, sendable
-from .rsgi import LazyHeaders
+from .rsgi import LazyHeaders, request_of
 
 if TYPE_CHECKING:
     from .rsgi import RSGI
@@ -118,7 +118,7 @@ class Direct:
     def answer(self, watcher: Any, headers: LazyHeaders, body: bytes, *, whole: bool) -> None:
         """Call the handler, and send what it says if it is there."""
         scope, protocol = watcher.scope, watcher.proto
-        answer = self.app.answer(scope, headers, body, whole=whole)
+        answer = self.app.answer(request_of(scope, headers, body), whole=whole)
         method = scope.method
         if self.app.reply(answer, method, protocol):
             watcher.done()

@@ -12,14 +12,13 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.server.embed import Server
 
 from .direct import spawner
+from .host import BACKLOG, Host
 
 if TYPE_CHECKING:
     from .rsgi import RSGI
     from .run import TLS
 
-__all__ = ("BACKLOG", "Embedded")
-
-BACKLOG = 1024
+__all__ = ("Embedded",)
 
 # Granian configures its loggers when a server is made. Done incrementally, that leaves the handlers of the
 # program alone; `log_enabled=False` then silences its own logger.
@@ -38,29 +37,16 @@ class _Granian(Server):
         self._shd = holder(self.listener.detach(), False, BACKLOG)
 
 
-class Embedded:
-    """Serves an application from the running event loop until `stop`."""
+class Embedded(Host):
+    """Serves an application by granian."""
+
+    app: RSGI
 
     def __init__(self, app: RSGI, listener: socket.socket, tls: TLS | None = None) -> None:
-        self.app = app
-        self.listener = listener
+        super().__init__(app, listener)
         self.tls = tls
-        self.stopping = asyncio.Event()
-        self.cutting = asyncio.Event()
-
-    def stop(self, patience: float) -> None:
-        """Stop, from the loop's own thread: what is being answered may take `patience` more seconds.
-
-        Asked again, the shorter patience counts.
-        """
-        self.stopping.set()
-        if patience > 0:
-            asyncio.get_running_loop().call_later(patience, self.cutting.set)
-        else:
-            self.cutting.set()
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Serve; `ready` is called once requests are accepted. Ends when everything is closed."""
         housekeeping: set[asyncio.Task[Any]] = set()
 
         def begun(loop: asyncio.AbstractEventLoop) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -22,6 +22,7 @@ __all__ = (
     "FLUSH",
     "MAX_BODY",
     "Application",
+    "AskingWatch",
     "Gone",
     "Stream",
     "Watch",
@@ -29,6 +30,7 @@ __all__ = (
     "failure",
     "pump",
     "sendable",
+    "tells_its_end",
     "too_large",
 )
 
@@ -37,6 +39,12 @@ FLUSH = 64 * 1024
 
 MAX_BODY = 513 * 1024 * 1024
 """The largest request body that is taken, in bytes: the API's largest file, and room for the form around it."""
+
+LINGERS = 5.0
+"""For how many seconds a body is read that is refused for its length."""
+
+LINGERS_FOR = 64 * 1024 * 1024
+"""How many bytes of such a body are read, at least."""
 
 MOMENT = 0.02
 """For how many seconds an answer is waited for before anybody looks whether its client is still there."""
@@ -51,25 +59,52 @@ class Gone(Exception):
 
 
 class Watch:
-    """Interrupts the running task, wherever it waits, when the client leaves.
+    """Interrupts the running task, wherever it waits, when it is told that the client has left."""
 
-    `gone` gives an awaitable that ends when the client has left. Nothing is started before the first `start`, and then
-    a moment later: most answers are over before anybody could leave.
-    """
+    __slots__ = ("left", "owner")
 
-    __slots__ = ("gone", "left", "owner", "task", "timer")
-
-    def __init__(self, gone: Callable[[], Awaitable[Any]]) -> None:
-        self.gone = gone
+    def __init__(self) -> None:
         self.left = False
         self.owner: asyncio.Task[Any] | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin to watch, on behalf of the running task."""
         if self.owner is None:
             self.owner = asyncio.current_task()
+
+    def leave(self) -> None:
+        """The client has left."""
+        self.left = True
+        if self.owner is not None:
+            self.owner.cancel()
+
+    def settle(self) -> bool:
+        """Whether the cancellation just caught was ours; then the task carries on as if it had not been cancelled."""
+        if self.left and self.owner is not None:
+            self.left = False
+            self.owner.uncancel()
+            return True
+        return False
+
+
+class AskingWatch(Watch):
+    """A watch that finds out by itself.
+
+    `gone` gives an awaitable that ends when the client has left. Nothing is started before the first `start`, and then
+    a moment later: most answers are over before anybody could leave.
+    """
+
+    __slots__ = ("gone", "task", "timer")
+
+    def __init__(self, gone: Callable[[], Awaitable[Any]]) -> None:
+        super().__init__()
+        self.gone = gone
+        self.task: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        if self.owner is None:
+            super().start()
             self.timer = asyncio.get_running_loop().call_later(MOMENT, self._watch)
 
     def _watch(self) -> None:
@@ -78,9 +113,7 @@ class Watch:
 
     async def _wait(self) -> None:
         await self.gone()
-        self.left = True
-        if self.owner is not None:
-            self.owner.cancel()
+        self.leave()
 
     def stop(self) -> None:
         """Stop watching."""
@@ -90,14 +123,6 @@ class Watch:
         if self.task is not None:
             self.task.cancel()
             self.task = None
-
-    def settle(self) -> bool:
-        """Whether the cancellation just caught was ours; then the task carries on as if it had not been cancelled."""
-        if self.left and self.owner is not None:
-            self.left = False
-            self.owner.uncancel()
-            return True
-        return False
 
 
 class Application:
@@ -133,6 +158,36 @@ class Application:
             self.handler = each(self.handler)
             self.refuse = each(self.refuse)
 
+    def answer(self, request: Request, *, whole: bool = True) -> Any:
+        """What the handler says, or for a request that did not come whole the host: a response, or a flow to one.
+
+        Raises nothing.
+        """
+        try:
+            return self.handler(request) if whole else self.refuse(request)
+        except Severed as severed:
+            return _severed(severed)
+        except Exception as error:
+            return failure(error)
+
+    async def let_end(self, pieces: AsyncIterable[bytes], length: int | None) -> bool:
+        """Take the rest of a body that is too large, unless it is much larger, and throw it away: whether it ended.
+
+        Most clients that are cut off while they send do not read why.
+        """
+        most = max(2 * self.max_body, LINGERS_FOR)
+        if length is not None and length > most:
+            return False
+        try:
+            async with asyncio.timeout(LINGERS):
+                async for piece in pieces:
+                    most -= len(piece)
+                    if most < 0:
+                        return False
+        except TimeoutError:
+            return False
+        return True
+
     def opened(self, request: Request) -> Dialogue | Response:
         """The dialogue of a websocket's handshake, or the response that refuses it."""
         if self.dialogue is None:
@@ -159,12 +214,12 @@ class Application:
         write: Callable[[bytes], Awaitable[Any]],
         watch: Watch,
         ready: bytes = b"",
-    ) -> None:
+    ) -> bool:
         """Write a streamed body. A stream of events that breaks says why in a last event; any other just ends.
 
-        Raises `Severed` where its connection is to end instead.
+        `False` where it broke and its client could not be told. Raises `Severed` where its connection is to end.
         """
-        events = response.headers.get("content-type", "").startswith("text/event-stream")
+        events = tells_its_end(response)
         try:
             await pump(stream, self.world, write, watch, ready)
         except (Gone, Severed):
@@ -178,6 +233,8 @@ class Application:
             event = broken_event(error)
             if events:
                 await write(event)
+            return events
+        return True
 
 
 class Stream:
@@ -249,6 +306,12 @@ class Stream:
         discard(self.pieces)
 
 
+def tells_its_end(response: Response) -> bool:
+    """Whether a body is a stream of events, the last of which says why it breaks off."""
+    kind: str = response.headers.get("content-type", "")
+    return kind.startswith("text/event-stream")
+
+
 async def pump(
     stream: Stream, world: World, write: Callable[[bytes], Awaitable[Any]], watch: Watch, ready: bytes = b""
 ) -> None:
@@ -283,6 +346,12 @@ async def pump(
             raise stream.error
     finally:
         stream.close()
+
+
+def _severed(severed: Severed) -> Generator[Step[Any], Any, Response]:
+    """A flow that comes to nothing."""
+    yield from ()
+    raise severed
 
 
 def discard(body: Any) -> None:

@@ -17,24 +17,16 @@ from ..kernel.dialogue import converse
 from ..kernel.http import Headers, Request, Response
 from ..kernel.severed import Severed
 from ..kernel.spool import IN_MEMORY, Spooled, aspooled, size_of
-from .pump import Application, Gone, Stream, Watch, discard, failure, sendable
+from .pump import Application, AskingWatch, Gone, Stream, discard, sendable
 from .sever import sever
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 
-    from ..kernel.flow import Step
-
-__all__ = ("RSGI", "LazyHeaders")
+__all__ = ("RSGI", "LazyHeaders", "request_of")
 
 HELD = 5.0
 """For how many seconds a file that is sent is held, so that it can be opened."""
-
-LINGERS = 5.0
-"""For how many seconds a body is read that is refused for its length."""
-
-LINGERS_FOR = 64 * 1024 * 1024
-"""How many bytes of such a body are read, at least."""
 
 
 class RSGIHeaders(Protocol):
@@ -156,7 +148,7 @@ class RSGI(Application):
                         await self._let_end(pieces, headers, length)
         except RuntimeError:
             return  # as well
-        answer = self.answer(scope, headers, body, whole=whole)
+        answer = self.answer(request_of(scope, headers, body), whole=whole)
         if not self.reply(answer, scope.method, protocol):
             await self.unhurried(answer, scope, protocol)
 
@@ -165,17 +157,8 @@ class RSGI(Application):
 
         Granian closes the connection with the answer, and a client that is still sending would not see why.
         """
-        most = max(2 * self.max_body, LINGERS_FOR)
-        if (length is not None and length > most) or headers.raw.get("expect") is not None:
-            return
-        try:
-            async with asyncio.timeout(LINGERS):
-                async for piece in pieces:
-                    most -= len(piece)
-                    if most < 0:
-                        return
-        except TimeoutError:
-            return
+        if headers.raw.get("expect") is None:
+            await self.let_end(pieces, length)
 
     def announced(self, scope: Scope, headers: LazyHeaders) -> int | None:
         """The length of the request's body in bytes; `None` where only reading it tells."""
@@ -188,7 +171,7 @@ class RSGI(Application):
 
     async def _websocket(self, scope: Scope, headers: LazyHeaders, protocol: WebsocketProtocol) -> None:
         """Hold a dialogue until the client leaves. What granian can say to a client it refuses is a status."""
-        opened = self.opened(_request(scope, headers, b""))
+        opened = self.opened(request_of(scope, headers, b""))
         if isinstance(opened, Response):
             protocol.close(opened.status)
             return
@@ -203,16 +186,6 @@ class RSGI(Application):
             socket.end()
             protocol.close(None)
 
-    def answer(self, scope: Scope, headers: LazyHeaders, body: bytes | Spooled, *, whole: bool) -> Any:
-        """What the handler says: a response, or a flow to one. Raises nothing."""
-        request = _request(scope, headers, body)
-        try:
-            return self.handler(request) if whole else self.refuse(request)
-        except Severed as severed:
-            return _severed(severed)
-        except Exception as error:
-            return failure(error)
-
     def reply(self, answer: Any, method: str, protocol: HTTPProtocol) -> bool:
         """Send an answer that is there already. `False`, with nothing done, for any other."""
         if not isinstance(answer, Response) or not isinstance(answer.body, bytes):
@@ -225,7 +198,7 @@ class RSGI(Application):
     ) -> None:
         """Answer with a flow or with a streamed body, or with one that has been begun and what was ready of it."""
         method = scope.method
-        watch = Watch(protocol.client_disconnect)
+        watch = AskingWatch(protocol.client_disconnect)
         try:
             response: Response = answer if isinstance(answer, Response) else await self.finish(answer, watch)
             pairs = sendable(response.headers.pairs)
@@ -273,19 +246,14 @@ def _held(body: Spooled) -> None:
     """A body need not be held any longer."""
 
 
-def _severed(severed: Severed) -> Generator[Step[Any], Any, Response]:
-    """A flow that comes to nothing."""
-    yield from ()
-    raise severed
-
-
 async def _pieces(protocol: HTTPProtocol) -> AsyncGenerator[bytes, None]:
     # Granian's own iterator cannot be left and gone on with.
     async for piece in protocol:
         yield piece
 
 
-def _request(scope: Scope, headers: LazyHeaders, body: bytes | Spooled) -> Request:
+def request_of(scope: Scope, headers: LazyHeaders, body: bytes | Spooled) -> Request:
+    """The request that granian tells of."""
     authority = headers.raw.get("host") or scope.authority or "localhost"
     return Request(
         scope.method, encoded(scope.path), scope.query_string, headers, body, f"{scope.scheme}://{authority}"

@@ -18,7 +18,7 @@ from .rsgi import RSGI
 if TYPE_CHECKING:
     from ..kernel.flow import World
     from ..kernel.http import Filter, Handler
-    from .embedded import Embedded
+    from .host import Host
 
 __all__ = (
     "DEFAULT_PORT",
@@ -106,7 +106,7 @@ class Running:
         """What clients of the API take as their `base_url`."""
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._server: Embedded | None = None
+        self._server: Host | None = None
         self._failed: list[BaseException] = []
         self._ready = threading.Event()
         self._thread = threading.Thread(
@@ -122,12 +122,12 @@ class Running:
     def _serve(self, app: RSGI, listener: socket.socket, tls: TLS | None) -> None:
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
-            self._server = Embedded(app, listener, tls)
+            self._server = host_of(app, listener, tls)
             await self._server.run(self._ready.set)
 
         try:
             from .direct import loop_factory
-            from .embedded import Embedded
+            from .host import host_of
 
             with asyncio.Runner(loop_factory=loop_factory) as runner:
                 runner.run(serve())
@@ -225,10 +225,10 @@ def serve_until_signalled(
     import signal
 
     from .direct import loop_factory
-    from .embedded import Embedded
+    from .host import host_of
 
     async def serve() -> None:
-        server = Embedded(RSGI(handler, filters, world=world, max_body=max_body), listener, tls)
+        server = host_of(RSGI(handler, filters, world=world, max_body=max_body), listener, tls)
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
@@ -245,7 +245,7 @@ def serve_until_signalled(
             ready()
 
         # Those beside it first: when its patience is over, the first cuts whatever came after it.
-        others = [Embedded(RSGI(each, world=world, max_body=max_body), place) for each, place in beside]
+        others = [host_of(RSGI(each, world=world, max_body=max_body), place) for each, place in beside]
         running: list[asyncio.Task[None]] = []
         for each in others:
             begun = asyncio.Event()

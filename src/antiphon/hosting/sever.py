@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from ..kernel.severed import Severed
 
-__all__ = ("sever",)
+__all__ = ("cut", "sever")
 
 _SETTLES: Final = 0.03
 """Seconds in which nothing more goes out of what was written before."""
@@ -32,7 +32,14 @@ async def sever(client: str, severed: Severed, *, settled: bool) -> bool:
     found = await asyncio.to_thread(_connection, client)
     if found is None:
         return False
-    with found, contextlib.suppress(OSError):
+    with found:
+        await cut(found, severed, settled=settled)
+    return True
+
+
+async def cut(found: socket.socket, severed: Severed, *, settled: bool) -> None:
+    """End a connection, of which this is its socket or a duplicate."""
+    with contextlib.suppress(OSError):
         if severed.sent:
             found.send(severed.sent)
             settled = False
@@ -42,7 +49,6 @@ async def sever(client: str, severed: Severed, *, settled: bool) -> bool:
             found.shutdown(socket.SHUT_RDWR)
         else:
             _reset(found)
-    return True
 
 
 def _connection(client: str) -> socket.socket | None:

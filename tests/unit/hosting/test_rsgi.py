@@ -124,13 +124,15 @@ def entries() -> list[Entry]:
     return []
 
 
-@pytest.fixture(params=["on granian's thread", "on the loop"])
+@pytest.fixture(params=["on granian's thread", "on granian's loop", "on the loop"])
 def connection(
     closed: Closed, entries: list[Entry], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[http.client.HTTPConnection]:
-    if request.param == "on the loop":
+    handler: Any = make(closed)
+    if request.param == "on granian's loop":
         monkeypatch.setattr(embedded, "spawner", lambda app: None)
-    with serve_in_background(make(closed), filters=[logged(entries.append)], max_body=LIMIT) as server:
+    handler.at_once = request.param != "on the loop"
+    with serve_in_background(handler, filters=[logged(entries.append)], max_body=LIMIT) as server:
         connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
         yield connection
         connection.close()
@@ -234,6 +236,7 @@ def test_whoever_asks_before_sending_is_told_at_once(connection: http.client.HTT
     assert connection.getresponse().status == 413
 
 
+@pytest.mark.usefixtures("host")
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_large_body_comes_in_a_file(chunked: bool) -> None:
     seen: list[Any] = []
@@ -254,6 +257,7 @@ def test_a_large_body_comes_in_a_file(chunked: bool) -> None:
     assert [(entry.status, entry.whole) for entry in entries] == [(200, True)]
 
 
+@pytest.mark.usefixtures("host")
 def test_a_client_that_leaves_in_the_middle_of_a_large_body_leaves_nothing(tmp_path: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     asked: list[Request] = []

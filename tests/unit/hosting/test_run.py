@@ -34,6 +34,7 @@ def get(server: Running, path: str = "/") -> bytes:
         connection.close()
 
 
+@pytest.mark.usefixtures("host")
 def test_it_serves_at_the_address_it_names() -> None:
     with serve_in_background(hello) as server:
         assert server.url == f"http://127.0.0.1:{server.port}"
@@ -53,6 +54,7 @@ async def test_it_is_an_async_context_manager() -> None:
     assert not server.running
 
 
+@pytest.mark.usefixtures("host")
 def test_a_port_can_be_used_again_at_once() -> None:
     port = 0
     for _ in range(3):
@@ -61,6 +63,7 @@ def test_a_port_can_be_used_again_at_once() -> None:
             port = server.port
 
 
+@pytest.mark.usefixtures("host")
 def test_a_taken_port_is_one_clear_error() -> None:
     with serve_in_background(hello) as server, pytest.raises(PortInUse) as caught:
         serve_in_background(hello, port=server.port)
@@ -68,6 +71,7 @@ def test_a_taken_port_is_one_clear_error() -> None:
     assert caught.value.port == server.port
 
 
+@pytest.mark.usefixtures("host")
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(OSError, match="assign"):
         serve_in_background(hello, host="203.0.113.1")
@@ -79,6 +83,7 @@ def test_a_port_that_is_none_is_refused(port: int) -> None:
         serve_in_background(hello, port=port)
 
 
+@pytest.mark.usefixtures("host")
 def test_several_servers_share_nothing() -> None:
     def named(name: bytes) -> Any:
         return lambda request: Response(200, Headers(), name)
@@ -89,6 +94,7 @@ def test_several_servers_share_nothing() -> None:
         assert get(two) == b"two"
 
 
+@pytest.mark.usefixtures("host")
 def test_stop_waits_for_answers_under_way() -> None:
     def slow(request: Request) -> Response:
         return Response(200, Headers(), iter([b"begun", Pause(0.3), b" ended"]))
@@ -103,7 +109,7 @@ def test_stop_waits_for_answers_under_way() -> None:
         connection.close()
 
 
-def test_stop_cuts_what_takes_too_long() -> None:
+def test_stop_cuts_what_takes_too_long(host: str) -> None:
     closed = threading.Event()
 
     def body() -> Iterator[Any]:
@@ -122,10 +128,15 @@ def test_stop_cuts_what_takes_too_long() -> None:
         server.stop(patience=0.2)
         assert time.monotonic() - began < 3
         assert closed.is_set()
-        assert response.read() == b""
+        if host == "granian":  # which ends any stream as if it were whole
+            assert response.read() == b""
+        else:
+            with pytest.raises(http.client.IncompleteRead):
+                response.read()
         connection.close()
 
 
+@pytest.mark.usefixtures("host")
 def test_a_stream_of_events_says_that_it_was_cut() -> None:
     def body() -> Iterator[Any]:
         yield b"data: begun\n\n"
@@ -144,6 +155,7 @@ def test_a_stream_of_events_says_that_it_was_cut() -> None:
         connection.close()
 
 
+@pytest.mark.usefixtures("host")
 def test_stop_does_not_wait_for_a_request_that_does_not_arrive() -> None:
     with serve_in_background(hello) as server, socket.create_connection((server.host, server.port)) as half:
         half.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 500\r\n\r\nbegun")
@@ -153,6 +165,7 @@ def test_stop_does_not_wait_for_a_request_that_does_not_arrive() -> None:
         assert time.monotonic() - began < 3
 
 
+@pytest.mark.usefixtures("host")
 def test_the_world_says_how_long_pauses_are() -> None:
     class Quick(World):
         async def asleep(self, seconds: float) -> None:
@@ -185,6 +198,7 @@ def test_what_is_ready_does_not_pass_through_the_loop() -> None:
     assert threads[3] == loop
 
 
+@pytest.mark.usefixtures("host")
 def test_streams_leave_nothing_behind() -> None:
     def slow(request: Request) -> Response:
         return Response(200, Headers(), iter([b"a", Pause(0), b"b"]))
@@ -205,6 +219,7 @@ def test_streams_leave_nothing_behind() -> None:
         assert before <= 8
 
 
+@pytest.mark.usefixtures("host")
 def test_other_loggers_keep_their_handlers() -> None:
     handler = logging.StreamHandler()
     before = list(logging._handlerList)  # type: ignore[attr-defined]
@@ -247,6 +262,7 @@ print("served")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.usefixtures("host")
 def test_a_program_ends_without_stopping_its_server_and_may_fork() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", SCRIPT],

@@ -14,6 +14,8 @@ from antiphon.kernel.flow import Pause
 from antiphon.kernel.http import Headers, Request, Response
 from antiphon.kernel.severed import How, Severed
 
+pytestmark = pytest.mark.usefixtures("host")
+
 LARGE = b"x" * 300_000
 
 

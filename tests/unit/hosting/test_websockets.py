@@ -111,6 +111,7 @@ async def test_who_is_gone_ends_a_dialogue() -> None:
     assert echo.left == 1
 
 
+@pytest.mark.usefixtures("host")
 def test_a_dialogue_on_a_port() -> None:
     echo = Echo()
     with serve_in_background(echo) as server:
@@ -130,6 +131,7 @@ def test_a_dialogue_on_a_port() -> None:
     assert echo.requests[0].query == "x=1"
 
 
+@pytest.mark.usefixtures("host")
 def test_a_handler_without_dialogues_refuses() -> None:
     with serve_in_background(lambda request: Response(200, body=b"x")) as server:
         with pytest.raises(InvalidStatus) as refused:
@@ -142,6 +144,7 @@ def _rest(socket: Any) -> None:
         socket.recv(timeout=15)
 
 
+@pytest.mark.usefixtures("host")
 def test_a_server_stops_with_dialogues_open() -> None:
     server = FakeOpenAI(latency=1000.0).start(port=0)
     try:
