@@ -11,7 +11,7 @@ from ..server.renderings.cuts import Cut
 from ..server.turns import Finish, Text, ToolArguments, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
 
     from ..server.turns import FinishReason, Piece
     from .conventions import Convention, Question
@@ -32,6 +32,8 @@ class Mouth:
         """Whether long texts are told in pieces."""
         self.unlikely = False
         """Whether log probabilities were asked for, of a model that may not tell any."""
+        self.plain = False
+        """Whether texts are told as they are, but for where they end."""
         self._read = read
         self._called = False
         self._dropping = False
@@ -54,45 +56,47 @@ class Mouth:
         mouth = cls((stop, limit, request.model) if stop or limit is not None else None, read)
         mouth.single = not request.parallel_tool_calls
         mouth.splits, mouth.unlikely = splits, unlikely
+        mouth.plain = read is None and not splits and not unlikely
         return mouth
 
-    def feed(self, piece: Piece) -> list[Piece]:
+    def feed(self, piece: Piece) -> Sequence[Piece]:
         """What is told of a piece."""
         if self.over:
-            return []
-        if self._cut is None:
+            return ()
+        cut = self._cut
+        if cut is None:
             return self._told([piece])
-        self.over = self._cut.feed(piece)
+        if self.plain and piece.__class__ is str and cut.passes(piece):  # type: ignore[arg-type]
+            return (piece,)
+        self.over = cut.feed(piece)
         return self._taken()
 
-    def end(self, last: Iterable[Piece]) -> Iterator[Piece]:
+    def end(self, last: Iterable[Piece]) -> list[Piece]:
         """What is told at the end. `last` is what the reader knows then."""
         used: Usage | None = None
         reason: FinishReason | None = None
-        rest: list[Piece] = []
+        told: list[Piece] = []
         for piece in last:
             if isinstance(piece, Usage):
                 used = piece
             elif isinstance(piece, Finish):
                 reason = piece.reason
             else:
-                rest += self.feed(piece)
-        yield from rest
+                told += self.feed(piece)
         if self._cut is not None and not self.over:
             self._cut.end()
-            yield from self._taken()
+            told += self._taken()
         if self._read is not None:
-            yield from self._words(self._read.end())
+            told += self._words(self._read.end())
         if self.over and used is not None:
             used = used._replace(output_tokens=None)  # what it counted was cut off in part
-        for each in (used, self._limit):
-            if each is not None:
-                yield each
+        told += (each for each in (used, self._limit) if each is not None)
         reason = self._reason or reason
         if reason in (None, "stop") and self._called:
             reason = "tool_calls"
         if reason is not None:
-            yield Finish(reason)
+            told.append(Finish(reason))
+        return told
 
     def _taken(self) -> list[Piece]:
         line, self._line[:] = list(self._line), []

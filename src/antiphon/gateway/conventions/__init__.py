@@ -59,7 +59,9 @@ class Question:
     def stop(self) -> list[str]:
         """Strings that end the answer."""
         given = self.options.get("stop")
-        return [given] if isinstance(given, str) else [each for each in given or () if each]
+        if not given:
+            return []
+        return [given] if isinstance(given, str) else [each for each in given if each]
 
     @property
     def seed(self) -> int | None:

@@ -9,7 +9,7 @@ import orjson
 from ...server.turns import Finish, Text, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ...server.turns import FinishReason, Piece
     from ..oip.messages import InferResponse, Tensor
@@ -94,24 +94,26 @@ class TextReader:
         self._rising = False
         self._finish: FinishReason | None = None
 
-    def feed(self, response: InferResponse) -> Iterator[Piece]:
+    def feed(self, response: InferResponse) -> Sequence[Piece]:
         """What an answer adds."""
-        tensor = response.output(self.text)
+        told: Sequence[Piece] = ()
+        outputs = {each.name: each for each in response.outputs}
+        tensor = outputs.get(self.text)
         if tensor is not None:
-            texts = tensor.texts
-            if self.place < len(texts):
+            said = tensor.text(self.place)
+            if said is not None:
                 self.silent = False
-                text = self._new(texts[self.place])
+                text = said if self._cumulative is False and self._prompt is None else self._new(said)
                 if text:
-                    yield self._told(text, response)
-        elif self.place == 0:
-            self._missing(response)
-        self._note(response)
+                    told = (self._told(text, outputs),)
+        elif self.place == 0 and outputs:
+            self._missing(outputs)
+        self._note(outputs)
+        return told
 
-    def _missing(self, response: InferResponse) -> None:
-        if response.outputs and not any(response.output(name) for name in (self.finish, *self.read, *self.said)):
-            there = ", ".join(each.name for each in response.outputs)
-            raise ValueError(f"there is no output {self.text!r} in it, but {there}")
+    def _missing(self, outputs: Mapping[str, Tensor]) -> None:
+        if not any(name in outputs for name in (self.finish, *self.read, *self.said)):
+            raise ValueError(f"there is no output {self.text!r} in it, but {', '.join(outputs)}")
 
     def _new(self, text: str) -> str:
         prompt = self._prompt
@@ -130,28 +132,27 @@ class TextReader:
             return text.removeprefix(before)
         return text[len(before) :] if longer else ""
 
-    def _told(self, text: str, response: InferResponse) -> Piece:
-        tensor = response.output(self.logprobs)
+    def _told(self, text: str, outputs: Mapping[str, Tensor]) -> Piece:
+        tensor = outputs.get(self.logprobs)
         if tensor is not None and tensor.datatype == "BYTES":
-            texts = tensor.texts
-            if self.place < len(texts):
-                known = logprobs_of(texts[self.place], text, self._candidates)
-                if known is not None:
-                    return Text(text, known)
+            said = tensor.text(self.place)
+            known = None if said is None else logprobs_of(said, text, self._candidates)
+            if known is not None:
+                return Text(text, known)
         return text
 
-    def _note(self, response: InferResponse) -> None:
-        reason = response.output(self.finish)
-        if reason is not None:
-            texts = reason.texts
-            if self.place < len(texts):
-                self._finish = finish_of(texts[self.place]) or self._finish
+    def _note(self, outputs: Mapping[str, Tensor]) -> None:
+        tensor = outputs.get(self.finish)
+        if tensor is not None:
+            reason = tensor.text(self.place)
+            if reason is not None:
+                self._finish = finish_of(reason) or self._finish
         for name in self.read:
-            read = count_in(response.output(name))
+            read = count_in(outputs.get(name))
             if read is not None:
                 self._input = read
         for name in self.said:
-            said = count_in(response.output(name), self.place)
+            said = count_in(outputs.get(name), self.place)
             if said is not None:
                 # Parts tell of their own tokens, or of all so far: then each says more than the one before it.
                 self._rising = self._output is None or (self._rising and said > self._last)
@@ -159,15 +160,16 @@ class TextReader:
                 self._last = said
                 self._output = said if self._rising and self.counts_rise else self._total
 
-    def end(self) -> Iterator[Piece]:
+    def end(self) -> Sequence[Piece]:
         """What it used, and why it ended."""
-        if self._output is not None or self._input is not None:
-            # What was read is told once, by the first choice.
-            yield Usage(self._input if self.place == 0 else None, self._output)
         finish = self._finish
         if finish is None and self.limit is not None and self._output is not None and self._output >= self.limit:
             finish = "length"
-        yield Finish(finish or "stop")
+        ended = Finish(finish or "stop")
+        if self._output is None and self._input is None:
+            return (ended,)
+        # What was read is told once, by the first choice.
+        return Usage(self._input if self.place == 0 else None, self._output), ended
 
 
 def logprobs_of(told: str, text: str, count: int) -> list[dict[str, Any]] | None:

@@ -50,7 +50,13 @@ _SAMPLING: Final = frozenset(
 )
 """What vLLM calls parameters of sampling, and the API or its clients do so too. It fails for any other."""
 
-_FLAGS: Final = ("return_finish_reason", "return_num_input_tokens", "return_num_output_tokens")
+_FLAGS: Final = (
+    "exclude_input_in_output",
+    "return_finish_reason",
+    "return_num_input_tokens",
+    "return_num_output_tokens",
+)
+"""What is asked for in any case."""
 
 
 class TritonVllm(Convention):
@@ -69,23 +75,26 @@ class TritonVllm(Convention):
     ) -> None:
         super().__init__(model, metadata, server)
         self.reads_images = self.declares("image")
+        self._streaming = {flag: self._flags(("stream",), flag) for flag in (True, False)}
+        self._always = self._flags(_FLAGS, True)
         self.kinds = frozenset({"chat", "embeddings"} if self.declares("embedding_request") else {"chat"})
 
     @classmethod
     def fits(cls, metadata: ModelMetadata) -> bool:
         return {"text_input", "sampling_parameters"} <= {each.name for each in metadata.inputs}
 
+    def _flags(self, names: Sequence[str], flag: bool) -> list[Tensor]:
+        return [self.tensor(name, "BOOL", flag) for name in names if self.takes(name)]
+
     def ask(self, question: Question) -> InferRequest:
         inputs = [self.tensor("text_input", "BYTES", question.prompt)]
         if question.images:
             inputs.append(Tensor.of("image", *question.images))
-        flags = {"stream": question.stream, "exclude_input_in_output": True, **dict.fromkeys(_FLAGS, True)}
+        inputs += self._streaming[question.stream]
+        inputs += self._always
         if question.options.get("logprobs"):
-            flags["return_logprobs"] = True
+            inputs += self._flags(("return_logprobs",), True)
         sampling = orjson.dumps(_sampling(question)).decode()
-        for name, flag in flags.items():
-            if self.takes(name):
-                inputs.append(self.tensor(name, "BOOL", flag))
         inputs.append(self.tensor("sampling_parameters", "BYTES", sampling))
         return self.asking(inputs)
 
@@ -133,8 +142,8 @@ def _sampling(question: Question) -> dict[str, Any]:
     told["max_tokens"] = question.limit or MAX_TOKENS
     if question.n > 1:
         told["n"] = question.n
-    if question.stop:
-        told["stop"] = question.stop
+    if stop := question.stop:
+        told["stop"] = stop
     if question.seed is not None:
         told["seed"] = question.seed
     if options.get("logprobs"):

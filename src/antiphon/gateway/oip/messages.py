@@ -90,6 +90,14 @@ class Tensor:
         """The elements of a `BYTES` tensor as text; of another one as they are written in Python."""
         return [each if isinstance(each, str) else _text(each) for each in self.data]
 
+    def text(self, place: int = 0) -> str | None:
+        """The element at a place, as `texts` has it; `None` where there are not so many."""
+        data = self.data
+        if place >= len(data):
+            return None
+        each = data[place]
+        return each if isinstance(each, str) else _text(each)
+
     def __repr__(self) -> str:
         return f"Tensor({self.name!r}, {self.datatype!r}, {list(self.shape)}, {list(self.data)!r})"
 

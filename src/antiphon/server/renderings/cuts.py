@@ -35,7 +35,7 @@ class Cut:
         self.sink = sink
         self.stop = [text for text in stop if text]
         self.longest = max(map(len, self.stop), default=0)
-        self.firsts = frozenset(text[0] for text in self.stop)
+        self.firsts = {text[0] for text in self.stop}
         """What stop strings begin with: text without any of it need not be held back."""
         self.limit = limit
         self.model = model
@@ -46,6 +46,15 @@ class Cut:
         """Tokens before `tail`."""
         self.tail = ""
         """Text whose tokens are not settled yet, since what follows may merge with it."""
+
+    def passes(self, text: str) -> bool:
+        """Whether this text may be told as it is, without being taken: nothing is held back, nor will be for it."""
+        if self.held or self.limit is not None:
+            return False
+        for first in self.firsts:  # noqa: SIM110 - a generator costs more than the loop
+            if first in text:
+                return False
+        return True
 
     def whole(self, text: str) -> None:
         """Take the text of a turn that has nothing else."""
