@@ -363,9 +363,10 @@ def _reachable(rows: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[
 
 
 def _lines(rows: Mapping[str, Any]) -> str:
-    """A JSON object with one member a line, for diffs that read well and for loading member by member."""
+    """A JSON object with one member a line, sorted, for diffs that read well and for loading member by member."""
     lines = [
-        f"{json.dumps(name)}:{json.dumps(row, separators=(',', ':'), ensure_ascii=False)}" for name, row in rows.items()
+        f"{json.dumps(name)}:{json.dumps(row, separators=(',', ':'), ensure_ascii=False)}"
+        for name, row in sorted(rows.items())
     ]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 

@@ -93,17 +93,13 @@ class Endpoint:
             return self
         from ..schema import operation
         from .behaviour import BEHAVIOURS
-        from .kept import kept
-        from .shape import shape
         from .validation import compile_body, compile_form, compile_query
 
         home = homes().get(self.name)
         if home is not None:
             import_module(f".behaviours.{home}", __package__)
         own = BEHAVIOURS.get(self.name)
-        generic = kept().get(self.name) if own is None else None
-        self.tier = "behaves" if own is not None else "generic" if generic is not None else "shape"
-        self.behaviour = own or generic or shape
+        self.tier, self.behaviour = ("behaves", own) if own is not None else _common(self.name)
         module = import_module(f"antiphon.api.{self._module}")
         self.operation = vars(getattr(module, self._class))[self.name.rpartition(".")[2]]
         self.schema = operation(self.name)
@@ -122,6 +118,15 @@ class Endpoint:
             read = None if self.read_form is None else compile_form(self.name, unknown="allow")
             self._lenient = check, read
         return self._lenient
+
+
+def _common(name: str) -> tuple[Tier, Behaviour]:
+    """The behaviour of an operation without rules of its own: what is kept, or made up, is found by its schema."""
+    from .kept import kept
+    from .shape import shape
+
+    generic = kept().get(name)
+    return ("shape", shape) if generic is None else ("generic", generic)
 
 
 @cache

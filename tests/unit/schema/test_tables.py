@@ -98,8 +98,18 @@ def test_loading_decodes_nothing() -> None:
         return min(times)
 
     def load() -> None:
-        schema._lines.cache_clear()
-        schema._lines("definitions.json")
+        schema._table.cache_clear()
+        assert schema._table("definitions.json").get("chat.chat_completion.Choice")
 
     whole = (Path(schema.__file__).parent / "definitions.json").read_bytes()
     assert least(load) < least(lambda: orjson.loads(whole))
+
+
+@pytest.mark.parametrize("file", ["definitions.json", "events.json", "legacy.json", "operations.json"])
+def test_each_member_is_found_in_its_table(file: str) -> None:
+    table = schema._table(file)
+    whole = orjson.loads((Path(schema.__file__).parent / file).read_bytes())
+    assert list(whole) == table.names() == sorted(whole)
+    assert {name: orjson.loads(table[name]) for name in whole} == whole
+    for name in ("", "a", "m", "~", *(f"{name}~" for name in whole), *(name[:-1] for name in whole)):
+        assert (table.get(name) is None) == (name not in whole)
