@@ -2,6 +2,7 @@
 
     Latency(first=0.5, each=0.02)                 half a second to the first token, then fifty a second
     Latency(first=0.3, each=0.05, prefill=0.001, jitter=0.2, load=0.5)
+    Latency(prefill=0.001, cache=1000)            a prompt that begins as an earlier one did is read faster
     latencies_of({"gpt-4o*": "small", "*": 0.2})
 
 Times are in seconds and tokens those of the answer's pieces: a piece of text counts for as many as it would be streamed
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..server.engine import ChatRequest
+    from .prefixes import Caches, Found
 
-__all__ = ("PROFILES", "Latencies", "Latency", "Pacing", "latencies_of", "latency_of")
+__all__ = ("CACHES", "PROFILES", "Latencies", "Latency", "Pacing", "latencies_of", "latency_of")
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,27 @@ class Latency:
     each: float = 0.0
     """Seconds to each further token."""
     prefill: float = 0.0
-    """Seconds before the first token for each token of the prompt."""
+    """Seconds before the first token for each token of the prompt; with a `cache` for each that it does not have."""
     jitter: float = 0.0
     """How much times vary by chance: the standard deviation as a share of their mean, 0 to 1. The same for a seed."""
     load: float = 0.0
     """How much longer everything takes for each other request that is being answered, as a share."""
+    cache: int = 0
+    """How many blocks of prompts each model remembers, the last used ones; none without it."""
+    block: int = 128
+    """Tokens of a block."""
+    least: int = 1024
+    """How many tokens a prompt has in common with earlier ones at least, for the cache to be of use."""
 
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
+            if each.name in _WHOLE:
+                if value.__class__ is not int or value < _WHOLE[each.name]:
+                    raise ValueError(
+                        f"{each.name} of a latency is a whole number from {_WHOLE[each.name]} on, not {value!r}"
+                    )
+                continue
             if value.__class__ not in (int, float) or not value < inf:
                 raise ValueError(f"{each.name} of a latency is a number, not {value!r}")
             if value < 0:
@@ -55,6 +69,10 @@ class Latency:
     def to_dict(self) -> dict[str, float]:
         """It as JSON that `latency_of` reads."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+_WHOLE: Final = {"cache": 0, "block": 1, "least": 0}
+"""What is counted and not measured, and how much it is at least."""
 
 
 PROFILES: Final[dict[str, Latency]] = {
@@ -79,7 +97,8 @@ further tokens, or the latencies of models by their names or patterns.
 
 def latency_of(given: Any) -> Latency:
     """The latency that something stands for: seconds (`0.5`, `"500ms"`) before the first token, a pair of these and the
-    seconds before each further one, the name of a profile, a text or a mapping of settings (`"first=0.5, each=0.02"`).
+    seconds before each further one, the name of a profile, a text or a mapping of settings (`"first=0.5, each=0.02"`),
+    in a text after a profile, too (`"typical, cache=1000"`).
 
     Raises `ValueError` or `TypeError` for something else, with what would be right.
     """
@@ -113,8 +132,10 @@ def _told(text: str) -> Latency:
         return found
     try:
         if "=" in text:
-            pairs = [each.partition("=") for each in text.split(",")]
-            return _settings({name.strip(): float(value) for name, _, value in pairs})
+            head, comma, rest = text.partition(",")
+            based = latency_of(head.strip()).to_dict() if comma and "=" not in head else {}
+            pairs = [each.partition("=") for each in (rest if based else text).split(",")]
+            return _settings({**based, **{name.strip(): _number(name.strip(), told) for name, _, told in pairs}})
         first, slash, each = text.partition("/")
         return Latency(_seconds(first), _seconds(each) if slash else 0.0)
     except ValueError as error:
@@ -122,6 +143,10 @@ def _told(text: str) -> Latency:
         raise ValueError(
             f"a latency is {_WHAT}, or a text such as '500ms' or 'first=0.5, each=0.02', not {text!r}{said}"
         ) from None
+
+
+def _number(name: str, text: str) -> float:
+    return int(text) if name in _WHOLE else float(text)
 
 
 def _seconds(text: str) -> float:
@@ -169,18 +194,44 @@ _FIELDS: Final = {each.name for each in fields(Latency)}
 
 
 class Pacing:
-    """What the answers of one server share: how many are under way, what time it is, and the dice."""
+    """What the answers of one server share: how many are under way, what time it is, and the dice.
 
-    def __init__(self, latencies: Latencies, now: Callable[[], float] | None = None, seed: int | str = 0) -> None:
+    `derived` gives where models' caches of prompts are kept, for as long as the state is the same.
+    """
+
+    def __init__(
+        self,
+        latencies: Latencies,
+        now: Callable[[], float] | None = None,
+        seed: int | str = 0,
+        derived: Callable[[], dict[str, Any]] | None = None,
+    ) -> None:
         self.latencies = latencies
         self.now = now
         self.seed = seed
+        own: dict[str, Any] = {}
+        self._derived = derived or (lambda: own)
         self.active = 0
         """How many answers are under way."""
 
     def begin(self, request: ChatRequest) -> Tempo:
         """The tempo of an answer."""
         return Tempo(self, self.latencies.of(request.model), request)
+
+    def find(self, latency: Latency, request: ChatRequest) -> Found:
+        """What the model's cache has of a prompt, which it remembers from now on."""
+        derived = self._derived()
+        caches: Caches | None = derived.get(CACHES)
+        if caches is None:
+            from .prefixes import Caches
+
+            caches = derived.setdefault(CACHES, Caches())
+        cache = caches.of(request.model, latency.cache, latency.block, latency.least)
+        return cache.find(request, 0.0 if self.now is None else self.now())
+
+
+CACHES: Final = "prefixes of prompts"
+"""Where models' caches are among what a server has derived."""
 
 
 class Tempo:
@@ -191,7 +242,12 @@ class Tempo:
         self._latency = latency
         self._random = Random(f"latency {pacing.seed} {request.dice}") if latency.jitter else None
         self.first = latency.first
-        if latency.prefill:
+        self.found: Found | None = None
+        """What the model's cache had of the prompt, where it has one."""
+        if latency.cache:
+            self.found = found = pacing.find(latency, request)
+            self.first += latency.prefill * (found.prompt - found.cached)
+        elif latency.prefill:
             from ..server.engine import text_of
             from ..server.tokens import counter
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..kernel.flow import Pause, Step
 from ..server.renderings.chunks import chunks
+from ..server.turns import Usage
 from .latency import Latencies, Latency, Pacing
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class Paced:
 
     def _paced(self, request: ChatRequest) -> Iterator[Any]:
         tempo = self.pacing.begin(request)
+        if tempo.found is not None and not request.choice:
+            # What the engine tells of its own is told later, and counts.
+            yield Usage(cached_tokens=tempo.found.cached, cache_write_tokens=tempo.found.written)
         turn = self.engine(request)
         if isinstance(turn, str):
             parts = chunks(turn)

@@ -168,7 +168,7 @@ class FakeOpenAI:
             raise TypeError(f"engines is a mapping from models to engines, not a {type(others).__name__}")
 
         def engines_with(seed: int | str, latency: Paces) -> Engines:
-            pacing = Pacing(latencies_of(latency), clock.now, seed)
+            pacing = Pacing(latencies_of(latency), clock.now, seed, lambda: self.server.derived)
 
             def answering(source: Answers) -> ChatEngine:
                 found = Ruled(ruling, made(source, seed=seed))
@@ -249,7 +249,7 @@ class FakeOpenAI:
         """Numbers about what was asked, as `/_antiphon/metrics` tells them to Prometheus."""
         from .meters import Meters
 
-        return Meters(self.journal)
+        return Meters(self.journal, self.clock.now, lambda: self.server.derived)
 
     # State
 

@@ -9,11 +9,16 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from ..engines.latency import CACHES
+from .courses import course_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from ..engines.prefixes import Cache
+    from .courses import Course
     from .journal import Exchange, Journal
 
 __all__ = ("CONTENT_TYPE", "SET", "Meters")
@@ -40,7 +45,9 @@ _FAMILIES: Final = {
     "antiphon_faults_total": _Family("Requests that a fault struck.", ("fault",), "counter"),
     "vllm:num_requests_running": _Family("Requests being answered.", _MODEL, "gauge"),
     "vllm:num_requests_waiting": _Family("Requests that wait: none, unless set.", _MODEL, "gauge"),
-    "vllm:kv_cache_usage_perc": _Family("How full the cache is, 1 at most: empty, unless set.", _MODEL, "gauge"),
+    "vllm:kv_cache_usage_perc": _Family("How full the cache of prompts is, 1 at most.", _MODEL, "gauge"),
+    "vllm:prefix_cache_queries_total": _Family("Tokens looked for in the cache of prompts.", _MODEL, "counter"),
+    "vllm:prefix_cache_hits_total": _Family("Tokens found in the cache of prompts.", _MODEL, "counter"),
     "vllm:prompt_tokens_total": _Family("Tokens read.", _MODEL, "counter"),
     "vllm:generation_tokens_total": _Family("Tokens written.", _MODEL, "counter"),
     "vllm:time_to_first_token_seconds": _Family("To the first piece of a streamed answer.", _MODEL, "histogram"),
@@ -50,6 +57,9 @@ _FAMILIES: Final = {
 
 SET: Final = tuple(name for name, family in _FAMILIES.items() if family.kind == "gauge")
 """What can be set to something else than it is."""
+
+_COUNTS: Final = frozenset(("vllm:num_requests_running", "vllm:num_requests_waiting"))
+"""Gauges that are whole numbers, however they change."""
 
 
 class _Histogram:
@@ -65,39 +75,52 @@ class _Histogram:
 class Meters:
     """The numbers of one fake."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, now: Callable[[], float], derived: Callable[[], Mapping[str, Any]]) -> None:
         self._journal = journal
+        self._now = now
+        self._derived = derived
         self._counted: set[Exchange] = set()
         self._counters: dict[str, dict[tuple[str, ...], float]] = {}
         self._histograms: dict[str, dict[tuple[str, ...], _Histogram]] = {}
         self._models: set[str] = set()
-        self._set: dict[tuple[str, str], float] = {}
+        self._set: dict[tuple[str, str], tuple[float, Course]] = {}
         self._lock = threading.Lock()
 
-    def set(self, model: str, values: Mapping[str, float | None]) -> None:
+    def set(self, model: str, values: Mapping[str, float | Mapping[str, Any] | Course | None]) -> None:
         """Have gauges of a model be something else from now on, or with `None` what they are again.
 
-        Raises `ValueError` for a name that is none of `SET`.
+        A value is a number, or changes by itself, by the fake's clock: `{"ramp": [0, 12], "seconds": 60}`, of which
+        there are `ramp`, `saw`, `sine`, `square` and `steps`, or a function of the seconds since then. Raises
+        `ValueError` for a name that is none of `SET`, and for what is no value.
         """
         unknown = [name for name in values if name not in SET]
         if unknown:
             raise ValueError(f"there is no gauge {unknown[0]!r}; there are {', '.join(SET)}")
+        courses = {name: None if value is None else course_of(value) for name, value in values.items()}
+        now = self._now()
         with self._lock:
-            for name, value in values.items():
-                if value is None:
+            for name, course in courses.items():
+                if course is None:
                     self._set.pop((model, name), None)
                 else:
-                    self._set[model, name] = value
+                    self._set[model, name] = now, course
 
     def text(self) -> bytes:
         """All numbers, as Prometheus reads them."""
         with self._lock:
-            running = self._count()
+            now, running, caches = self._now(), self._count(), self._caches()
+            for model, cache in caches.items():
+                self._counters.setdefault("vllm:prefix_cache_queries_total", {})[model,] = cache.queries
+                self._counters.setdefault("vllm:prefix_cache_hits_total", {})[model,] = cache.hits
+            true = {
+                "vllm:num_requests_running": running,
+                "vllm:kv_cache_usage_perc": {model: cache.used(now) for model, cache in caches.items()},
+            }
             lines: list[str] = []
             for name, family in _FAMILIES.items():
                 lines += (f"# HELP {name} {family.help}", f"# TYPE {name} {family.kind}")
                 if family.kind == "gauge":
-                    lines += self._gauges(name, running)
+                    lines += self._gauges(name, true.get(name, {}), now)
                 elif family.kind == "counter":
                     for labels, value in sorted(self._counters.get(name, {}).items()):
                         lines.append(_line(name, _told(family, labels), value))
@@ -150,10 +173,16 @@ class Meters:
     def _observe(self, name: str, labels: tuple[str, ...], seconds: float) -> None:
         self._histograms.setdefault(name, {}).setdefault(labels, _Histogram()).observe(seconds)
 
-    def _gauges(self, name: str, running: Mapping[str, int]) -> Iterator[str]:
+    def _caches(self) -> dict[str, Cache]:
+        """The caches of models that have some."""
+        caches = self._derived().get(CACHES)
+        return {} if caches is None else dict(caches.items())
+
+    def _gauges(self, name: str, true: Mapping[str, float], now: float) -> Iterator[str]:
         for model in sorted(self._models | {model for model, _ in self._set}):
-            true = running.get(model, 0) if name == "vllm:num_requests_running" else 0
-            yield _line(name, f'model_name="{_escaped(model)}"', self._set.get((model, name), true))
+            began, course = self._set.get((model, name), (0.0, None))
+            value = true.get(model, 0) if course is None else course(now - began)
+            yield _line(name, f'model_name="{_escaped(model)}"', round(value) if name in _COUNTS else value)
 
 
 def _told(family: _Family, labels: tuple[str, ...]) -> str:

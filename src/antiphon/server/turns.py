@@ -149,6 +149,7 @@ class Usage(NamedTuple):
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class Finish(NamedTuple):

@@ -108,3 +108,70 @@ def test_gauges_are_set_and_are_what_they_are_again() -> None:
             assert refused.json()["error"]["param"]
     with pytest.raises(ValueError, match=f"there is no gauge 'x'; there are {SET[0]}"):
         fake.meters.set("gpt-5", {"x": 1})
+
+
+def waiting(fake: FakeOpenAI) -> float:
+    return read(fake)['vllm:num_requests_waiting{model_name="m"}']
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"ramp": [0, 12], "seconds": 60}, [0, 3, 6, 9, 12, 12, 12]),
+        ({"ramp": [12, 0], "seconds": "1m"}, [12, 9, 6, 3, 0, 0, 0]),
+        ({"saw": [0, 12], "seconds": 60}, [0, 3, 6, 9, 0, 3, 6]),
+        ({"sine": [0, 12], "seconds": 60}, [0, 6, 12, 6, 0, 6, 12]),
+        ({"square": [2, 8], "seconds": 60}, [2, 2, 8, 8, 2, 2, 8]),
+        ({"steps": [1, 5, 3], "seconds": 15}, [1, 5, 3, 1, 5, 3, 1]),
+        ({"steps": [1, 5, 3], "seconds": 15, "repeat": False}, [1, 5, 3, 3, 3, 3, 3]),
+        (lambda seconds: seconds / 15, [0, 1, 2, 3, 4, 5, 6]),
+    ],
+)
+def test_gauges_change_by_themselves_by_the_clock(value: Any, told: list[float]) -> None:
+    fake = FakeOpenAI(clock=VirtualClock(1000))
+    fake.meters.set("m", {"vllm:num_requests_waiting": value})
+    found = []
+    for _ in told:
+        found.append(waiting(fake))
+        assert found[-1] == waiting(fake), "it is the clock that goes on, and not who looks"
+        fake.clock.advance(15)
+    assert found == told
+    fake.meters.set("m", {"vllm:num_requests_waiting": None})
+    assert 'vllm:num_requests_waiting{model_name="m"}' not in read(fake)
+
+
+def test_numbers_of_requests_are_whole_and_shares_are_not() -> None:
+    fake = FakeOpenAI(clock=VirtualClock(0))
+    course = {"ramp": [0, 1], "seconds": 60}
+    fake.meters.set("m", {"vllm:num_requests_running": course, "vllm:kv_cache_usage_perc": course})
+    fake.clock.advance(45)
+    found = read(fake)
+    assert found['vllm:num_requests_running{model_name="m"}'] == 1
+    assert found['vllm:kv_cache_usage_perc{model_name="m"}'] == 0.75
+
+
+def test_courses_are_set_over_http() -> None:
+    with FakeOpenAI(clock=VirtualClock(0)).start(port=0) as server, httpx2.Client(base_url=server.url) as http:
+        values = {"vllm:num_requests_waiting": {"ramp": [0, 10], "seconds": "10s"}}
+        http.put("/_antiphon/metrics", json={"model": "m", "values": values}).raise_for_status()
+        http.post("/_antiphon/clock/advance", json={"by": 7}).raise_for_status()
+        assert 'vllm:num_requests_waiting{model_name="m"} 7\n' in http.get("/_antiphon/metrics").text
+        for wrong, message in (
+            ({"ramp": [0, 10]}, "seconds of a value is a number of them above 0"),
+            ({"ramp": [0, 10], "seconds": 0}, "above 0"),
+            ({"ramp": [0, 10], "seconds": "soon"}, "above 0"),
+            ({"ramp": [0], "seconds": 1}, "ramp has two numbers"),
+            ({"steps": [], "seconds": 1}, "steps has a list of numbers"),
+            ({"steps": [1, -1], "seconds": 1}, "from 0 on, not -1"),
+            ({"steps": [1], "seconds": 1, "repeat": 2}, "repeat of a value is true or false"),
+            ({"ramp": [0, 1], "sine": [0, 1], "seconds": 1}, "it is of one kind"),
+            ({"seconds": 1}, "it is of one kind"),
+            ({"rampe": [0, 1], "seconds": 1}, "there is no 'rampe' in it"),
+            ({"ramp": [0, 1], "seconds": 1, "repeat": True}, "there is no 'repeat' in it"),
+        ):
+            bad = {"vllm:num_requests_waiting": wrong, "vllm:num_requests_running": 3}
+            refused = http.put("/_antiphon/metrics", json={"model": "m", "values": bad})
+            assert refused.status_code == 400, wrong
+            assert message.lower() in refused.json()["error"]["message"].lower()
+        found = http.get("/_antiphon/metrics").text
+        assert 'vllm:num_requests_running{model_name="m"} 0\n' in found, "what is refused changes nothing"

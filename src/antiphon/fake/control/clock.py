@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ...engines.latency import PROFILES, Latency, latencies_of
+from ...engines.latency import PROFILES, Latency, latencies_of, latency_of
 from ...server.clock import VirtualClock, seconds_of
 from .operations import Call, operation, refused
 
@@ -120,6 +120,9 @@ _LATENCY: Final[dict[str, Any]] = {
     "prefill": {**_SECONDS, "description": "seconds for each token of the prompt"},
     "jitter": {**_SECONDS, "maximum": 1, "description": "how much times vary, as a share of them"},
     "load": {**_SECONDS, "description": "how much longer all takes for each other answer under way, as a share"},
+    "cache": {"type": "integer", "minimum": 0, "description": "blocks of prompts that each model remembers"},
+    "block": {"type": "integer", "minimum": 1, "description": "tokens of a block"},
+    "least": {"type": "integer", "minimum": 0, "description": "tokens that prompts have in common at least"},
 }
 
 
@@ -139,7 +142,7 @@ def latency_get(call: Call) -> Any:
         "type": "object",
         "properties": {
             **_LATENCY,
-            "profile": {"type": "string", "description": f"instead of these: {', '.join(PROFILES)}"},
+            "profile": {"type": "string", "description": f"what holds but for these: {', '.join(PROFILES)}"},
             "models": {
                 "type": "object",
                 "description": "latencies of models by name or pattern: objects as this one, profiles, or seconds",
@@ -156,9 +159,9 @@ def latency_set(call: Call) -> Any:
     models: Any = given.pop("models", {})
     profile: Any = given.pop("profile", None)
     try:
-        if profile is not None and given:
-            raise ValueError(f"a latency has a profile or {next(iter(given))}, and not both")
-        call.fake.latency = {**models, "*": given if profile is None else profile}
+        if profile is not None:
+            given = {**latency_of(profile).to_dict(), **given}
+        call.fake.latency = {**models, "*": given}
     except (TypeError, ValueError) as error:
         raise refused(str(error), code="invalid_latency") from None
     return latency_get(call)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from ...kernel.http import Headers, Response
+from ..courses import NAMES
 from ..meters import CONTENT_TYPE, SET
 from .operations import Call, operation, refused
 
 __all__ = ()
+
+_VALUE: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"type": "number", "minimum": 0},
+        {
+            "type": "object",
+            "description": f'what changes by itself, such as {{"ramp": [0, 12], "seconds": 60}}: {", ".join(NAMES)}',
+        },
+        {"type": "null"},
+    ]
+}
 
 
 @operation("metrics.get", "GET", "/metrics", returns="the text format of Prometheus", media="text/plain")
@@ -27,7 +39,7 @@ def metrics_get(call: Call) -> Any:
             "model": {"type": "string", "minLength": 1},
             "values": {
                 "type": "object",
-                "properties": {name: {"anyOf": [{"type": "number", "minimum": 0}, {"type": "null"}]} for name in SET},
+                "properties": dict.fromkeys(SET, _VALUE),
                 "additionalProperties": False,
                 "description": "what they are from now on; null: what they are in truth",
             },
@@ -35,7 +47,10 @@ def metrics_get(call: Call) -> Any:
         "required": ["model", "values"],
         "additionalProperties": False,
     },
-    example={"model": "gpt-5", "values": {"vllm:num_requests_waiting": 7, "vllm:kv_cache_usage_perc": 0.9}},
+    example={
+        "model": "gpt-5",
+        "values": {"vllm:num_requests_waiting": 7, "vllm:kv_cache_usage_perc": {"ramp": [0, 0.9], "seconds": 60}},
+    },
     returns="the text format of Prometheus",
     media="text/plain",
 )

@@ -240,12 +240,18 @@ def _message(id: str, model: str, content: list[Any], stop: str | None, usage: M
         "content": content,
         "stop_reason": stop,
         "stop_sequence": None,
-        "usage": {
-            "input_tokens": usage.get("prompt_tokens", 0),
-            "output_tokens": usage.get("completion_tokens", 0),
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
-        },
+        "usage": _usage(usage),
+    }
+
+
+def _usage(usage: Mapping[str, Any]) -> dict[str, int]:
+    """Tokens that were read anew are told apart from those of the cache."""
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    return {
+        "input_tokens": max(0, usage.get("prompt_tokens", 0) - cached),
+        "output_tokens": usage.get("completion_tokens", 0),
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": cached,
     }
 
 
@@ -323,10 +329,7 @@ class _Events:
         if self.failed or not self.begun:
             return
         yield from self._end_block()
-        usage = {
-            "input_tokens": self.usage.get("prompt_tokens", 0),
-            "output_tokens": self.usage.get("completion_tokens", 0),
-        }
+        usage = _usage(self.usage)
         yield _event("message_delta", delta={"stop_reason": self.stop, "stop_sequence": None}, usage=usage)
         yield _event("message_stop")
 

@@ -315,6 +315,9 @@ def _response(candidates: list[Any], model: str, id: str, usage: Mapping[str, An
             "candidatesTokenCount": usage["completion_tokens"],
             "totalTokenCount": usage["total_tokens"],
         }
+        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+        if cached:
+            told["usageMetadata"]["cachedContentTokenCount"] = cached
     return told
 
 

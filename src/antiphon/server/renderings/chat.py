@@ -117,7 +117,8 @@ class Answer:
         if prediction is not None or len(choices) > 1:
             return self._summed(choices, prompt, prediction)
         output, reasoning, audio = choices[0].counts()
-        return chat_usage(prompt, output, reasoning=reasoning, cached=told.cached_tokens or 0, audio=audio)
+        cached, written = told.cached_tokens or 0, told.cache_write_tokens
+        return chat_usage(prompt, output, reasoning=reasoning, cached=cached, written=written, audio=audio)
 
     def _summed(self, choices: Sequence[Choice], prompt: int, prediction: Any) -> dict[str, Any]:
         counts = [choice.counts() for choice in choices]
@@ -130,6 +131,7 @@ class Answer:
             output + rejected,
             reasoning=reasoning,
             cached=choices[0].usage.cached_tokens or 0,
+            written=choices[0].usage.cache_write_tokens,
             audio=audio,
             accepted=accepted,
             rejected=rejected,

@@ -479,7 +479,8 @@ class ResponseTurn:
         output = told.output_tokens
         if output is None:
             output = reasoning + sum(_tokens(item, count) for item in self.response["output"])
-        return responses_usage(prompt, output, reasoning=reasoning, cached=told.cached_tokens or 0)
+        cached, written = told.cached_tokens or 0, told.cache_write_tokens or 0
+        return responses_usage(prompt, output, reasoning=reasoning, cached=cached, written=written)
 
 
 def _tokens(item: dict[str, Any], count: Callable[[str], int]) -> int:

@@ -13,16 +13,20 @@ def chat_usage(
     *,
     reasoning: int = 0,
     cached: int = 0,
+    written: int | None = None,
     audio: int = 0,
     accepted: int = 0,
     rejected: int = 0,
 ) -> dict[str, Any]:
     """`usage` of a chat completion."""
+    read = {"cached_tokens": cached, "audio_tokens": 0}
+    if written is not None:
+        read["cache_write_tokens"] = written
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
+        "prompt_tokens_details": read,
         "completion_tokens_details": {
             "reasoning_tokens": reasoning,
             "audio_tokens": audio,
@@ -32,11 +36,13 @@ def chat_usage(
     }
 
 
-def responses_usage(prompt: int, output: int, *, reasoning: int = 0, cached: int = 0) -> dict[str, Any]:
+def responses_usage(
+    prompt: int, output: int, *, reasoning: int = 0, cached: int = 0, written: int = 0
+) -> dict[str, Any]:
     """`usage` of a Response."""
     return {
         "input_tokens": prompt,
-        "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
         "output_tokens": output,
         "output_tokens_details": {"reasoning_tokens": reasoning},
         "total_tokens": prompt + output,
