@@ -52,12 +52,13 @@ def generated(said: Mapping[str, Any], known: Mapping[str, TensorSpec] | None) -
     outputs: list[Tensor] = []
     parameters: dict[str, Any] = {}
     for name, value in said.items():
-        if name in _OWN and not (known and name in known):
-            continue
         spec = known.get(name) if known else None
-        if known and spec is None:
-            parameters[name] = value
-            continue
+        if spec is None:
+            if name in _OWN:
+                continue
+            if known:
+                parameters[name] = value
+                continue
         data: list[Any] = value if isinstance(value, list) else [value]
         datatype = spec.datatype if spec is not None else _DATATYPES.get(type(data[0]) if data else str, "BYTES")
         outputs.append(Tensor(name, datatype, (len(data),), data))

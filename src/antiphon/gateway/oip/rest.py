@@ -207,10 +207,13 @@ class Rest:
         response = yield from self._post_flat("generate", request)
         if response.status != 200:
             raise self._refusal(response.status, response.content, request.model, response.headers)
-        said = self._read(lambda: orjson.loads(response.content), request.model)
+        return self._read(lambda: self._flat(response.content, request.model), request.model)
+
+    def _flat(self, content: bytes, model: str) -> InferResponse:
+        said = orjson.loads(content)
         if isinstance(said, dict) and "error" in said:
-            raise failed(self._called(request.model), message_of(response.content))
-        return self._read(lambda: generated(said, self._outputs.get(request.model)), request.model)
+            raise failed(self._called(model), message_of(content))
+        return generated(said, self._outputs.get(model))
 
     def _post_flat(self, call: str, request: InferRequest, *, stream: bool = False) -> Flow[Response]:
         if request.model not in self._outputs:

@@ -271,8 +271,9 @@ class Choice:
         self.reasoning += text
 
     def on_usage(self, usage: Usage) -> None:
-        known = (new if new is not None else old for old, new in zip(self.usage, usage, strict=True))
-        self.usage = Usage(*known)
+        if self.usage is not _NOTHING:
+            usage = Usage(*(old if new is None else new for old, new in zip(self.usage, usage, strict=True)))
+        self.usage = usage
 
     def on_finish(self, reason: str) -> None:
         self.finish = reason
@@ -298,13 +299,11 @@ class Choice:
 
     def counts(self) -> tuple[int, int, int]:
         """Tokens said, those of them reasoned, those of them spoken."""
-        told = self.usage
+        _, output, reasoning, *_ = self.usage
         count = tokens.counter(self.answer.model)
-        reasoning = told.reasoning_tokens
         if reasoning is None:
             reasoning = count(self.reasoning) if self.reasoning else 0
-        audio = sum(count(piece.transcript) for piece in self.audio) * 4
-        output = told.output_tokens
+        audio = sum([count(piece.transcript) for piece in self.audio]) * 4 if self.audio else 0
         if output is None:
             output = reasoning + audio
             if self.texts:
