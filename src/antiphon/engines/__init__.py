@@ -1,4 +1,4 @@
-"""What answers when a model is asked: words, echoes, valid JSON, vectors, pictures, sounds, scores, your function."""
+"""What answers when a model is asked: words, valid JSON, vectors, pictures, videos, sounds, scores, your function."""
 
 from __future__ import annotations
 
@@ -34,10 +34,14 @@ if TYPE_CHECKING:
     from .transcription import Recognizer as Recognizer
     from .transcription import TranscriptionFunction as TranscriptionFunction
     from .transcription import transcription_engine as transcription_engine
+    from .videos import DrawnVideos as DrawnVideos
+    from .videos import VideoFunction as VideoFunction
+    from .videos import video_engine as video_engine
 
 _WHERE = {
     "Default": ".default",
     "DrawnImages": ".images",
+    "DrawnVideos": ".videos",
     "Echo": ".text",
     "EmbeddingFunction": ".embeddings",
     "Function": ".functions",
@@ -55,6 +59,7 @@ _WHERE = {
     "Synthesizer": ".speech",
     "Tones": ".speech",
     "TranscriptionFunction": ".transcription",
+    "VideoFunction": ".videos",
     "WordListModeration": ".moderation",
     "embedding_engine": ".embeddings",
     "engine": ".functions",
@@ -63,6 +68,7 @@ _WHERE = {
     "never_blocks": ".functions",
     "speech_engine": ".speech",
     "transcription_engine": ".transcription",
+    "video_engine": ".videos",
 }
 
 __all__ = tuple(sorted(_WHERE))  # pyright: ignore[reportUnsupportedDunderAll]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..kernel.flow import Flow
     from ..server.engine import ImageEngine, ImageRequest
 
-__all__ = ("DrawnImages", "ImageFunction", "image_engine", "painted")
+__all__ = ("DrawnImages", "ImageFunction", "captioned", "fitted", "image_engine", "painted")
 
 Size: TypeAlias = tuple[int, int]
 
@@ -75,17 +75,17 @@ class DrawnImages:
     def _generate(self, request: ImageRequest, index: int, frame: int) -> Image:
         size = (request.width, request.height)
         image = painted(self._scene(request, index), size, transparent=request.transparent, phase=frame)
-        return _captioned(image, request.prompt) if self.caption else image
+        return captioned(image, request.prompt) if self.caption else image
 
     def _edit(self, request: ImageRequest, index: int, frame: int) -> Image:
         import PIL.Image
 
         size = (request.width, request.height)
         sources = [decoded(file.content) for file in request.images]
-        base = _fitted(sources[0], size)
+        base = fitted(sources[0], size)
         drawn = painted(self._scene(request, index), size, transparent=False, phase=frame).convert("RGBA")
         if request.mask is not None:
-            mask = _fitted(decoded(request.mask.content), size).getchannel("A")
+            mask = fitted(decoded(request.mask.content), size).getchannel("A")
             # Where the mask is transparent the picture is drawn anew; the rest stays as it was sent.
             edited = PIL.Image.composite(base, drawn, mask.point([0] * 128 + [255] * 128))
         else:
@@ -93,18 +93,16 @@ class DrawnImages:
             edited = PIL.Image.blend(edited, drawn, 0.3)
         side = max(8, min(size) // 6)
         for at, other in enumerate(sources[1:]):
-            edited.paste(
-                _fitted(other, (side, side)), (size[0] - (side + 8) * (at % 5 + 1), 8 + (at // 5) * (side + 8))
-            )
+            edited.paste(fitted(other, (side, side)), (size[0] - (side + 8) * (at % 5 + 1), 8 + (at // 5) * (side + 8)))
         result = edited if request.transparent else _opaque(edited)
         # With a mask, the foot of the picture may be what is to be kept.
-        return _captioned(result, request.prompt) if self.caption and request.mask is None else result
+        return captioned(result, request.prompt) if self.caption and request.mask is None else result
 
     def _vary(self, request: ImageRequest, index: int, frame: int) -> Image:
         import PIL.Image
         from PIL import ImageOps
 
-        base = _fitted(decoded(request.images[0].content), (request.width, request.height))
+        base = fitted(decoded(request.images[0].content), (request.width, request.height))
         alpha = base.getchannel("A")
         hue, strength, light = base.convert("RGB").convert("HSV").split()
         turn = 24 + 37 * index + 9 * frame
@@ -193,7 +191,7 @@ def _hex(colour: Sequence[int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour[:3])
 
 
-def _captioned(image: Image, prompt: str) -> Image:
+def captioned(image: Image, prompt: str) -> Image:
     """The picture with the prompt on a dark strip along its foot, cut to three lines."""
     from PIL import ImageDraw, ImageFont
 
@@ -222,7 +220,8 @@ def _captioned(image: Image, prompt: str) -> Image:
     return image
 
 
-def _fitted(image: Image, size: Size) -> Image:
+def fitted(image: Image, size: Size) -> Image:
+    """The middle of a picture, as large as asked."""
     import PIL.Image
     from PIL import ImageOps
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ..kernel.flow import Flow
 
-__all__ = ("Wrapped", "wrapped")
+__all__ = ("Later", "Wrapped", "wrapped")
 
 EngineT = TypeVar("EngineT")
 
@@ -40,6 +40,24 @@ class Wrapped:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({getattr(self.function, '__name__', self.function)!r})"
+
+
+class Later:
+    """An engine that is not made, and whose module is not loaded, before it is asked for the first time."""
+
+    never_blocks: ClassVar[bool] = True
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._made: Any = None
+
+    def __call__(self, request: Any) -> Any:
+        if self._made is None:
+            self._made = self._make()
+        return self._made(request)
+
+    def __repr__(self) -> str:
+        return f"Later({self._make!r})" if self._made is None else repr(self._made)
 
 
 def _parameters(function: Callable[..., object]) -> list[str]:

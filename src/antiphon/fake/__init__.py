@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         ModerationEngine,
         SpeechEngine,
         TranscriptionEngine,
+        VideoEngine,
     )
     from ..server.limits import RateLimits
     from ..server.store import Store
@@ -88,8 +89,9 @@ if TYPE_CHECKING:
     Judges: TypeAlias = ModerationEngine | Callable[[str], Any] | None
     Speaks: TypeAlias = SpeechEngine | Callable[[str], Any] | None
     Listens: TypeAlias = str | TranscriptionEngine | Callable[[bytes], Any] | None
+    Films: TypeAlias = VideoEngine | Callable[[str], Any] | None
 else:
-    Answers = Embeds = Draws = Judges = Speaks = Listens = object
+    Answers = Embeds = Draws = Judges = Speaks = Listens = Films = object
 
 
 class FakeOpenAI:
@@ -100,10 +102,10 @@ class FakeOpenAI:
         (`default`, `lorem`, `echo`, `reverse`). `engines` has others for some models, by name or by a pattern such
         as `gpt-4o*`. `embeddings` is an engine or a function from texts to vectors, `images` from a prompt to a
         picture, `moderations` from a text to scores by category, `speech` from a text to a sound, `transcriptions` from
-        a recording to a text; each may be a mapping from model names. `models` limits which models exist; without it
-        any name is answered. `latency` is how long models take: the seconds before the first word, a pair of those and
-        the seconds before each further token, the name of a profile such as `typical`, a `Latency(...)`, or a mapping
-        from models to these.
+        a recording to a text, `videos` from a prompt to an MP4; each may be a mapping from model names. `models` limits
+        which models exist; without it any name is answered. `latency` is how long models take: the seconds before the
+        first word, a pair of those and the seconds before each further token, the name of a profile such as `typical`,
+        a `Latency(...)`, or a mapping from models to these.
     State:
         `seed` decides what is made up: the same requests get the same answers and ids. `store` keeps what is
         created (in memory by default), `clock` says what time it is. Jobs (background responses, batches,
@@ -135,6 +137,7 @@ class FakeOpenAI:
         moderations: Judges | Mapping[str, Judges] = None,
         speech: Speaks | Mapping[str, Speaks] = None,
         transcriptions: Listens | Mapping[str, Listens] = None,
+        videos: Films | Mapping[str, Films] = None,
         models: Sequence[str] | None = None,
         latency: Paces = 0.0,
         seed: int | str = 0,
@@ -181,6 +184,7 @@ class FakeOpenAI:
                 ruled(ruling, "moderations", _by_name(moderations, moderation_engine)),
                 ruled(ruling, "speech", _by_name(speech, speech_engine)),
                 ruled(ruling, "transcriptions", _by_name(transcriptions, partial(transcription_engine, seed=seed))),
+                ruled(ruling, "videos", _by_name(videos, partial(_filming, seed=seed))),
                 models=models,
             )
 
@@ -515,6 +519,18 @@ class FakeOpenAI:
         from ..transports.httpx2 import HandlerTransport
 
         return HandlerTransport(self.server)
+
+
+def _filming(source: Any = None, *, seed: int | str) -> Any:
+    """An engine of videos. Few tests ask for one: what draws them is loaded when the first does."""
+    from ..engines.wrapping import Later
+
+    def made() -> Any:
+        from ..engines.videos import video_engine
+
+        return video_engine(source, seed=seed)
+
+    return Later(made) if source is None else made()
 
 
 def _by_name(given: Any, made: Callable[..., Any]) -> dict[str, Any]:

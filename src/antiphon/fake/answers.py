@@ -1,7 +1,8 @@
 """What a rule answers, and whom: a text to a conversation, a vector to a request for embeddings, an error to anybody.
 
-A *family* is what is asked in one way: conversations, embeddings, images, speech, transcriptions, moderations, and all
-the rest of the API, which reaches no engine. An answer is made once for each family it fits.
+A *family* is what is asked in one way: conversations, embeddings, images, speech, transcriptions, moderations,
+the content of videos, and all the rest of the API, which reaches no engine. An answer is made once for each family it
+fits.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from ..server.turns import PIECES, Refusal
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
-    from ..server.engine import EmbeddingRequest, ImageRequest
+    from ..server.engine import EmbeddingRequest, ImageRequest, VideoRequest
     from . import FakeOpenAI
     from .asked import Asked
     from .rules import Rule
@@ -271,6 +272,26 @@ def _transcription(value: Any, pinned: bool) -> Any:
     return _Fixed(lambda request: value)
 
 
+def _video(value: Any, pinned: bool) -> Any:
+    """The file of a video. A picture is its thumbnail and its sheet; for those of a video there are drawn ones."""
+    named = isinstance(value, Path) or (pinned and isinstance(value, str))
+    if not named and not isinstance(value, (bytes, bytearray)):
+        raise TypeError(f"videos are answered with the bytes of a file or its path, not {value!r}")
+    data = _file(value)
+    pictured = data.lstrip().startswith(_PICTURES)
+    if not pinned and data[4:8] != b"ftyp":
+        raise TypeError("these bytes are no MP4; say operation='videos.download_content' if they are to be a video")
+
+    def give(request: VideoRequest) -> Any:
+        if pictured or request.variant == "video":
+            return data
+        from ..engines.videos import DrawnVideos
+
+        return DrawnVideos()(request)
+
+    return _Fixed(give)
+
+
 def _scores(value: Any, pinned: bool) -> Any:
     fits = isinstance(value, Mapping) and bool(value) and all(each in CATEGORIES for each in value)
     if not pinned and not fits:
@@ -336,6 +357,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "speech": Family(("audio.speech.create",), _speech),
     "transcriptions": Family(("audio.transcriptions.create", "audio.translations.create"), _transcription),
     "moderations": Family(("moderations.create",), _scores),
+    "videos": Family(("videos.download_content",), _video),
     OTHERS: Family((), _response),
 }
 """Every family by name."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ModerationRequest,
         SpeechRequest,
         TranscriptionRequest,
+        VideoRequest,
     )
     from ..server.turns import Turn
     from .rules import Rule, Rules
@@ -233,7 +234,23 @@ class _Moderations(_Ruled):
         return "moderations.create", request.text
 
 
-_RULED: Final = {each.family: each for each in (_Embeddings, _Images, _Speech, _Transcriptions, _Moderations)}
+class _Videos(_Ruled):
+    """What is asked is the content: its text is the video's prompt, and its body what the video says of itself."""
+
+    family = "videos"
+
+    def asked(self, request: VideoRequest, exchange: Exchange | None) -> Asked:
+        asked = super().asked(request, exchange)
+        if exchange is not None:
+            asked.path = exchange.path
+            exchange.__dict__["asked"] = asked  # the request itself says no more than an id
+        return asked
+
+    def about(self, request: VideoRequest) -> tuple[str, str]:
+        return "videos.download_content", request.prompt
+
+
+_RULED: Final = {each.family: each for each in (_Embeddings, _Images, _Speech, _Transcriptions, _Moderations, _Videos)}
 
 
 def ruled(rules: Rules, family: str, engines: Mapping[str, Any]) -> dict[str, Any]:

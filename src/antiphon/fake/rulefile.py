@@ -349,6 +349,7 @@ _ANSWERS: Final[dict[str, Callable[[Any, Any, FilePath | None], object]]] = {
     "image": lambda rule, value, folder: rule.reply(_bytes(value, folder)),
     "images": lambda rule, value, folder: rule.reply([_bytes(each, folder) for each in value]),
     "sound": lambda rule, value, folder: rule.reply(_bytes(value, folder)),
+    "video": lambda rule, value, folder: rule.reply(_bytes(value, folder)),
     "file": _file,
     "scores": lambda rule, value, folder: rule.reply(dict(value)),
     "flag": lambda rule, value, folder: rule.reply(dict.fromkeys([value] if isinstance(value, str) else value, 0.99)),

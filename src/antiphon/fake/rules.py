@@ -100,9 +100,9 @@ class Answering:
         In a conversation an answer is a text, a list of pieces that are streamed as they are, a message, a call of a
         tool or a whole body as a dict or an object with `to_dict()`. Embeddings are answered with a vector or a list of
         them, images with bytes, a path or a picture of pillow's, speech with bytes, a path or a `Sound`, transcriptions
-        with a text, moderations with scores by category or the names of those that are flagged, any other operation
-        with JSON, bytes or a path. Or it is a function of the request, async or not, that gives or yields any of
-        these; one with two parameters is given a `State`, too.
+        with a text, moderations with scores by category or the names of those that are flagged, the content of videos
+        with bytes or a path, any other operation with JSON, bytes or a path. Or it is a function of the request, async
+        or not, that gives or yields any of these; one with two parameters is given a `State`, too.
 
         Without `operation` or `model` among the conditions, texts and functions answer conversations only. Raises
         `TypeError` or `ValueError` for what cannot be an answer.

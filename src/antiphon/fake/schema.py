@@ -109,6 +109,7 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "image": _BYTES,
     "images": {"type": "array", "items": _BYTES, "minItems": 1, "description": "a list of pictures"},
     "sound": _BYTES,
+    "video": _BYTES,
     "file": _BYTES,
     "scores": {
         "type": "object",

@@ -3,8 +3,8 @@
 An engine is a callable: `ChatEngine` answers a `ChatRequest` with a turn, `EmbeddingEngine` an
 `EmbeddingRequest` with vectors, `ImageEngine` an `ImageRequest` with image files, `ModerationEngine` a
 `ModerationRequest` with scores, `SpeechEngine` a `SpeechRequest` with a sound, `TranscriptionEngine` a
-`TranscriptionRequest` with a text. None of them may sleep or block: what takes time is a step (`Pause`, `Await`,
-`Call`, `Send`) yielded from the turn or the flow.
+`TranscriptionRequest` with a text, `VideoEngine` a `VideoRequest` with a file. None of them may sleep or block:
+what takes time is a step (`Pause`, `Await`, `Call`, `Send`) yielded from the turn or the flow.
 `antiphon.engines.engine` makes engines of functions that do block.
 """
 
@@ -39,6 +39,7 @@ __all__ = (
     "ModerationEngine",
     "ModerationRequest",
     "ResponseFormat",
+    "Shot",
     "SpeechEngine",
     "SpeechRequest",
     "Tool",
@@ -46,6 +47,8 @@ __all__ = (
     "TranscriptionEngine",
     "TranscriptionRequest",
     "Vectors",
+    "VideoEngine",
+    "VideoRequest",
     "model_not_found",
     "text_of",
 )
@@ -269,6 +272,40 @@ class TranscriptionRequest:
     """What is said, where this server has spoken it itself: asked are then only engines that say `asked_anyway`."""
 
 
+class Shot(NamedTuple):
+    """A part of a video: what it shows for how long."""
+
+    seconds: int
+    prompts: tuple[str, ...]
+    """What it was made of, and then what it was remixed or edited with."""
+
+
+@dataclass(slots=True)
+class VideoRequest:
+    """A video to be shown: asked for not when it is made, but when its content is."""
+
+    model: str
+    prompt: str
+    """What the video was last made, remixed, edited or extended with."""
+    seconds: int = 4
+    """Of the whole, also where it was extended."""
+    width: int = 720
+    """Pixels, an even number."""
+    height: int = 1280
+    """Pixels, an even number."""
+    variant: Literal["video", "thumbnail", "spritesheet"] = "video"
+    """Whether an MP4 is asked for, a picture from it, or a sheet of such pictures."""
+    id: str = ""
+    shots: Sequence[Shot] = ()
+    """Its parts: one, and another for each time it was extended."""
+    reference: bytes | None = None
+    """The picture that it was to begin with."""
+    body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the video says of itself (`model`, `prompt`, `seconds`, `size`, `id`), and the `variant`."""
+    headers: Headers | None = None
+    """Those of the caller's request."""
+
+
 class Vectors(list[Sequence[float]]):
     """Vectors of an engine that knows how many tokens it has read."""
 
@@ -314,6 +351,12 @@ class TranscriptionEngine(Protocol):
     """Writes down what is said in a recording."""
 
     def __call__(self, request: TranscriptionRequest, /) -> str | Flow[str]: ...
+
+
+class VideoEngine(Protocol):
+    """Gives the file that is asked for: an MP4, or where the variant is another, a picture."""
+
+    def __call__(self, request: VideoRequest, /) -> bytes | Flow[bytes]: ...
 
 
 def model_not_found(model: str) -> NotFoundError:
@@ -368,6 +411,7 @@ class Engines:
         moderations: Mapping[str, ModerationEngine] | ModerationEngine | None = None,
         speech: Mapping[str, SpeechEngine] | SpeechEngine | None = None,
         transcriptions: Mapping[str, TranscriptionEngine] | TranscriptionEngine | None = None,
+        videos: Mapping[str, VideoEngine] | VideoEngine | None = None,
         *,
         models: Collection[str] | None = None,
         bounded: bool = False,
@@ -378,6 +422,7 @@ class Engines:
         self._moderations: _Table[ModerationEngine] = _Table(moderations)
         self._speech: _Table[SpeechEngine] = _Table(speech)
         self._transcriptions: _Table[TranscriptionEngine] = _Table(transcriptions)
+        self._videos: _Table[VideoEngine] = _Table(videos)
         self.models = None if models is None else tuple(models)
         self.bounded = bounded
 
@@ -417,6 +462,12 @@ class Engines:
             self._check(model)
         return self._transcriptions.choose(model)
 
+    def videos(self, model: str) -> VideoEngine:
+        """The engine that films for `model`. Raises `NotFoundError` when there is none."""
+        if self.models is not None:
+            self._check(model)
+        return self._videos.choose(model)
+
     @property
     def names(self) -> list[str]:
         """Every model name that is known exactly, for lists of models."""
@@ -428,6 +479,7 @@ class Engines:
             self._moderations,
             self._speech,
             self._transcriptions,
+            self._videos,
         )
         return list(dict.fromkeys([*allowed, *(name for table in tables for name in table.exact)]))
 

@@ -76,3 +76,4 @@ HOMES: Final[dict[str, str]] = {
     "webhooks": ("webhooks.event_types.list "),
 }
 """The operations of each module, separated by spaces."""
+    "videos": ("videos.download_content "),

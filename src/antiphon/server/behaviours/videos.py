@@ -1,28 +1,146 @@
 """Videos: they wait in the queue, are rendered in steps of their progress, and are complete after `job_seconds`.
 
+What they show is kept in a few words, their *shots*: how long, and of which prompts. The file itself is made by an
+engine when somebody asks for the content, and is kept nowhere.
+
 API reference: https://platform.openai.com/docs/api-reference/videos
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ...api.videos import Videos
+from ...kernel.errors import NotFoundError
+from ...kernel.http import Headers, Response
+from ..behaviour import UploadedFile, serves
+from ..engine import Shot, VideoRequest
+from ..films import shape_of
 from ..jobs import Again, Job, job
 
 if TYPE_CHECKING:
-    from ..app import Server
-    from ..behaviour import Call
+    from collections.abc import Callable
 
-__all__ = ("begin",)
+    from ...kernel.flow import Flow
+    from ..app import Server
+    from ..behaviour import Call, Reply
+    from ..films import Film
+
+__all__ = ("begin", "content", "forget", "original", "render", "stitched")
+
+SHOTS: Final = "videos/shots"
+"""The collection of what videos show, by the videos' ids."""
 
 _PROGRESS: Final = (0, 25, 50, 75, 100)
 """Where a video is after each step, in percent."""
 
+_LONGEST: Final = 120
+"""Seconds that a video lasts at most, however often it is extended."""
+_LARGEST: Final = 4096
+"""Pixels of a side at most."""
+_READ: Final = 64 * 1024 * 1024
+"""Bytes of an uploaded video whose head is read; a larger one is taken for any."""
+
+
+# Making them
+
+
+def original(field: str, default: Any) -> Callable[[Call], Any]:
+    """What the video that is remixed, edited or extended says in a field."""
+
+    def value(call: Call) -> Any:
+        video = _source(call)
+        if video is None and (uploaded := _uploaded(call)) is not None:
+            video = {"seconds": str(round(uploaded.seconds)), "size": f"{uploaded.width}x{uploaded.height}"}
+        return default if video is None else video.get(field, default)
+
+    return value
+
+
+def stitched(call: Call) -> str:
+    """How many seconds a video lasts once it is extended."""
+    before, more = original("seconds", "0")(call), call.body["seconds"]
+    return str(min(int(before) + int(more), _LONGEST))
+
+
+def _source(call: Call) -> dict[str, Any] | None:
+    """The video that is remixed, edited or extended. Raises `NotFoundError` for one that is not there."""
+    named = call.body.get("video")
+    source = call.params.get("video_id") or (named.get("id") if isinstance(named, dict) else None) or ""
+    video = call.server.store.get("videos", source)
+    if video is None and source and not call.server.conjures:
+        raise NotFoundError.because(f"Video with id '{source}' not found.")
+    return video
+
+
+def _uploaded(call: Call) -> Film | None:
+    """How long and how large an uploaded video is; `None` for none, and for what no video of the API could be."""
+    file = call.body.get("video")
+    if not isinstance(file, UploadedFile) or file.size > _READ:
+        return None
+    found = shape_of(file.content)
+    if found is None or not 0.5 <= found.seconds <= _LONGEST or max(found.width, found.height) > _LARGEST:
+        return None
+    return found
+
 
 def begin(call: Call, video: dict[str, Any]) -> None:
-    """Let a video that was just made be rendered."""
+    """Let a video that was just made be rendered, and keep what it shows."""
     server = call.server
     server.jobs.schedule("videos.render", video["id"], after=server.job_seconds / len(_PROGRESS), data={"step": 0})
+    before = None if call.operation.name == "videos.create" else _source(call)
+    shots = [] if before is None else _shots(server, before)
+    kind = _KINDS[call.operation.name]
+    prompt: str = video.get("prompt") or ""
+    if kind == "extend":
+        rest = _seconds(video) - sum(shot.seconds for shot in shots)
+        shots.append(Shot(max(rest, 0), (prompt,)))
+    elif shots:
+        shots = [shot._replace(prompts=(*shot.prompts, prompt)) for shot in shots]
+    else:
+        shots = [Shot(_seconds(video), (prompt,))]
+    kept = {"id": video["id"], "shots": [[shot.seconds, list(shot.prompts)] for shot in shots]}
+    picture = _reference(call) if before is None else server.store.get_blob(_reference_of(before["id"]))
+    if picture is not None:
+        server.store.put_blob(_reference_of(video["id"]), *picture)
+    server.store.put(SHOTS, video["id"], kept)
+
+
+_KINDS: Final = {
+    "videos.create": "create",
+    "videos.remix": "remix",
+    "videos.edit": "edit",
+    "videos.extend": "extend",
+}
+
+
+def forget(call: Call, video: dict[str, Any]) -> None:
+    """Drop what is kept of a video that was deleted."""
+    call.server.store.delete(SHOTS, video["id"])
+    call.server.store.delete_blob(_reference_of(video["id"]))
+
+
+def _reference_of(id: str) -> str:
+    return f"videos/{id}/reference"
+
+
+def _reference(call: Call) -> tuple[bytes, str] | None:
+    """The picture that a video is to begin with: uploaded, a file of before, or in the address itself."""
+    from base64 import b64decode
+
+    given: Any = call.body.get("input_reference")
+    if isinstance(given, UploadedFile):
+        return given.content, given.content_type
+    if not isinstance(given, dict):
+        return None
+    if given.get("file_id"):
+        return call.server.store.get_blob(given["file_id"])
+    head, _, data = str(given.get("image_url") or "").partition(";base64,")
+    try:
+        return (b64decode(data), head.removeprefix("data:")) if head.startswith("data:image/") else None
+    except ValueError:
+        return None
 
 
 @job("videos.render")
@@ -38,3 +156,85 @@ def render(server: Server, due: Job) -> Again | None:
             return None
         server.store.put("videos", due.subject, {**video, **changes, "progress": progress})
     return None if over else Again(server.job_seconds / len(_PROGRESS), {"step": step + 1})
+
+
+# Showing them
+
+
+@serves(Videos.download_content)
+def content(call: Call) -> Reply:
+    """The file of a video that is complete, a picture from it, or a sheet of such pictures.
+
+    Follows https://developers.openai.com/api/reference/resources/videos/methods/download_content
+    """
+    from ..kept import family
+
+    server = call.server
+    video: dict[str, Any] = family("videos").get(call, call.params, call.params["video_id"])
+    if video["status"] != "completed" and not server.conjures:
+        raise NotFoundError.because("Video is not ready yet, use GET /v1/videos/{video_id} to check status.")
+    request = _request(call, video)
+    found: Any = server.engines.videos(request.model)(request)
+    return _when_filmed(request, found) if isinstance(found, GeneratorType) else _file(request, found)
+
+
+def _request(call: Call, video: dict[str, Any]) -> VideoRequest:
+    variant: Literal["video", "thumbnail", "spritesheet"] = call.query.get("variant") or "video"
+    width, height = _size(video)
+    reference = call.server.store.get_blob(_reference_of(video["id"]))
+    body = {**{name: video.get(name) for name in ("model", "prompt", "seconds", "size", "id")}, "variant": variant}
+    return VideoRequest(
+        video["model"],
+        video.get("prompt") or "",
+        _seconds(video),
+        width,
+        height,
+        variant,
+        video["id"],
+        _shots(call.server, video),
+        None if reference is None else reference[0],
+        body,
+        call.request.headers,
+    )
+
+
+def _shots(server: Server, video: dict[str, Any]) -> list[Shot]:
+    """What a video shows; of one that was made up, its prompt."""
+    kept = server.store.get(SHOTS, video["id"])
+    if kept is None:
+        return [Shot(_seconds(video), (video.get("prompt") or "",))]
+    return [Shot(seconds, tuple(prompts)) for seconds, prompts in kept["shots"]]
+
+
+def _seconds(video: dict[str, Any]) -> int:
+    told = str(video.get("seconds") or "")
+    return max(1, min(int(told), _LONGEST)) if told.isdecimal() and len(told) < 9 else 4
+
+
+def _size(video: dict[str, Any]) -> tuple[int, int]:
+    """Width and height in pixels: even numbers, and none that no video has."""
+    sides = [int(each) for each in str(video.get("size")).split("x") if each.isdecimal() and len(each) < 9]
+    if len(sides) != 2:
+        return 720, 1280
+    width, height = (max(16, min(side, _LARGEST)) // 2 * 2 for side in sides)
+    return width, height
+
+
+def _when_filmed(request: VideoRequest, film: Flow[bytes]) -> Flow[Response]:
+    return _file(request, (yield from film))
+
+
+_MEDIA: Final = {"video": "video/mp4", "thumbnail": "image/webp", "spritesheet": "image/jpeg"}
+"""What is told of a file that begins as none of these."""
+_BEGINNINGS: Final = (
+    (4, b"ftyp", "video/mp4"),
+    (0, b"\x1aE\xdf\xa3", "video/webm"),
+    (8, b"WEBP", "image/webp"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"\x89PNG", "image/png"),
+)
+
+
+def _file(request: VideoRequest, data: bytes) -> Response:
+    found = (kind for at, mark, kind in _BEGINNINGS if data[at : at + len(mark)] == mark)
+    return Response(200, Headers.of([("content-type", next(found, _MEDIA[request.variant]))]), data)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...kernel.errors import BadRequestError, NotFoundError
+from ...kernel.errors import BadRequestError
 from ...kernel.spool import size_of
 from ..behaviours.videos import begin as begin_video
+from ..behaviours.videos import forget as forget_video
+from ..behaviours.videos import original, stitched
 from ..kept import Kept, family, later, now
 
 if TYPE_CHECKING:
@@ -133,20 +135,6 @@ def _video(call: Call) -> str:
     return str(call.body.get("seconds") or "4")
 
 
-def _original(field: str, default: Any) -> Any:
-    """What the video that is remixed or edited says in a field."""
-
-    def value(call: Call) -> Any:
-        named = call.body.get("video")
-        original = call.params.get("video_id") or (named.get("id") if isinstance(named, dict) else None) or ""
-        video = call.server.store.get("videos", original)
-        if video is None and original and not call.server.conjures:
-            raise NotFoundError.because(f"Video with id '{original}' not found.")
-        return default if video is None else video[field]
-
-    return value
-
-
 def _remixed(call: Call) -> str | None:
     return call.params.get("video_id")
 
@@ -170,9 +158,9 @@ def _granted(call: Call) -> dict[str, Any]:
 _VIDEO = {"status": "queued", "progress": 0, "model": "sora-2", "seconds": _video, "size": "720x1280"}
 _DERIVED = {
     **_VIDEO,
-    "model": _original("model", "sora-2"),
-    "seconds": _original("seconds", "4"),
-    "size": _original("size", "720x1280"),
+    "model": original("model", "sora-2"),
+    "seconds": original("seconds", "4"),
+    "size": original("size", "720x1280"),
 }
 
 
@@ -279,11 +267,24 @@ FAMILIES = (
         forced={"version": _next_version},
         created=_keep_version,
     ),
-    Kept("videos", "video_", missing="Video with id '{id}' not found.", new=_VIDEO, created=begin_video),
+    Kept(
+        "videos",
+        "video_",
+        missing="Video with id '{id}' not found.",
+        new=_VIDEO,
+        created=begin_video,
+        removed=forget_video,
+    ),
     Kept("videos.characters", "char_", ops={"create": "videos.create_character", "retrieve": "videos.get_character"}),
     Kept("videos.edits", "video_", ops={"create": "videos.edit"}, new=_DERIVED, home="videos", created=begin_video),
     Kept(
-        "videos.extensions", "video_", ops={"create": "videos.extend"}, new=_DERIVED, home="videos", created=begin_video
+        "videos.extensions",
+        "video_",
+        ops={"create": "videos.extend"},
+        new=_DERIVED,
+        forced={"seconds": stitched},
+        home="videos",
+        created=begin_video,
     ),
     Kept(
         "videos.remixes",
