@@ -2,6 +2,7 @@
 
 Texts in a grader are templates: `{{sample.output_text}}` is what was said, `{{sample.output_json.total}}` a field of
 it, `{{item.answer}}` a field of the item. A grader that cannot be carried out gives nought and says why in its errors.
+Graders of evals are these as well; there a sample may have more fields, such as the tools that were called.
 
 Graders of Python are code of the caller's: they run only where the server was told to (`python_graders`), each in a
 process of its own, without the environment and for ten seconds at the most.
@@ -14,7 +15,6 @@ from __future__ import annotations
 import ast
 import math
 import operator
-import re
 import sys
 from collections.abc import Callable, Mapping
 from time import perf_counter
@@ -26,15 +26,16 @@ import orjson
 from ..kernel.errors import BadRequestError
 from ..kernel.flow import Call
 from .asking import asked
+from .prompts import as_chat
 from .similarity import MEASURES
+from .templates import NothingThere, holes, reached, root, steps, texts, written
 
 if TYPE_CHECKING:
     from ..kernel.flow import Flow
     from .app import Server
 
-__all__ = ("Grade", "check", "grade")
+__all__ = ("Asked", "Grade", "check", "grade")
 
-_HOLE: Final = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 _PYTHON_SECONDS: Final = 10
 
 ERRORS: Final[dict[str, Any]] = {
@@ -55,6 +56,13 @@ ERRORS: Final[dict[str, Any]] = {
 }
 
 
+class Asked(NamedTuple):
+    """A request to a model, and what it answered."""
+
+    body: dict[str, Any]
+    answer: dict[str, Any]
+
+
 class Grade(NamedTuple):
     """What a grader found."""
 
@@ -65,6 +73,8 @@ class Grade(NamedTuple):
     tokens: dict[str, int]
     """Tokens that models used, by model."""
     seconds: float
+    asked: tuple[Asked, ...] = ()
+    """What models were asked on the way."""
 
     def answer(self, grader: Mapping[str, Any]) -> dict[str, Any]:
         """As the API tells it."""
@@ -92,15 +102,19 @@ class _Failed(Exception):
 
 class _Subject(NamedTuple):
     server: Server
-    sample: str
+    sample: str | None
+    fields: Mapping[str, Any]
     item: Any
     tokens: dict[str, int]
+    asked: list[Asked]
 
 
-def grade(server: Server, grader: Mapping[str, Any], sample: str, item: Any) -> Flow[Grade]:
-    """Carry a grader out on what a model said."""
+def grade(
+    server: Server, grader: Mapping[str, Any], sample: str | None, item: Any, fields: Mapping[str, Any] | None = None
+) -> Flow[Grade]:
+    """Carry a grader out on what a model said, if it was asked. `fields` are what else is known of the sample."""
     began = perf_counter()
-    subject = _Subject(server, sample, item, {})
+    subject = _Subject(server, sample, fields or {}, item, {}, [])
     parts: dict[str, Any] = {}
     errors: dict[str, Any] = {}
     try:
@@ -108,7 +122,7 @@ def grade(server: Server, grader: Mapping[str, Any], sample: str, item: Any) -> 
         reward: float = (yield from found) if isinstance(found, GeneratorType) else found
     except _Failed as failed:
         reward, errors = 0.0, failed.errors
-    return Grade(reward, errors, parts, subject.tokens, perf_counter() - began)
+    return Grade(reward, errors, parts, subject.tokens, perf_counter() - began, tuple(subject.asked))
 
 
 def check(grader: Mapping[str, Any], where: str = "grader") -> None:
@@ -117,6 +131,13 @@ def check(grader: Mapping[str, Any], where: str = "grader") -> None:
         text = grader.get(name)
         if isinstance(text, str):
             _check_template(text, f"{where}.{name}")
+    if isinstance(grader.get("input"), list):
+        for at, message in enumerate(grader["input"]):
+            for text in texts(message.get("content")):
+                _check_template(text, f"{where}.input[{at}].content")
+    strays = sorted(set(grader.get("passing_labels") or ()) - set(grader.get("labels") or ()))
+    if strays:
+        raise _invalid(f"{where}.passing_labels", f"{', '.join(map(repr, strays))} is not among 'labels'")
     bounds = grader.get("range")
     if bounds and (len(bounds) != 2 or bounds[0] > bounds[1]):
         raise _invalid(f"{where}.range", "it is two numbers, the least and the largest score")
@@ -151,45 +172,40 @@ def _invalid(param: str, why: str) -> BadRequestError:
 
 
 def _check_template(text: str, param: str) -> None:
-    for path in _HOLE.findall(text):
-        root = re.split(r"[.\[]", path)[0]
-        if root not in ("sample", "item"):
+    for path in holes(text):
+        if root(path) not in ("sample", "item"):
             raise _invalid(param, f"{{{{{path}}}}} is neither of the sample nor of the item")
 
 
 def _filled(template: str, subject: _Subject) -> str:
-    return _HOLE.sub(lambda found: _shown(_value(found.group(1), subject)), template)
+    return written(template, lambda path: _value(path, subject))
 
 
 def _value(path: str, subject: _Subject) -> Any:
-    root, *names = re.findall(r"[^.\[\]]+", path) or [""]
-    if root == "item":
-        value = subject.item
-    elif root == "sample" and names:
-        name = names.pop(0)
+    first, *names = steps(path)
+    try:
+        if first == "item":
+            return reached(subject.item, names)
+        if first == "sample" and names:
+            return reached(_sampled(names[0], subject), names[1:])
+    except NothingThere:
+        pass
+    raise _Failed("invalid_variable_error")
+
+
+def _sampled(name: str, subject: _Subject) -> Any:
+    """A field of the sample."""
+    if name in subject.fields:
+        return subject.fields[name]
+    if subject.sample is not None:
         if name == "output_text":
-            value = subject.sample
-        elif name == "output_json":
+            return subject.sample
+        if name == "output_json":
             try:
-                value = orjson.loads(subject.sample)
+                return orjson.loads(subject.sample)
             except orjson.JSONDecodeError:
                 raise _Failed("sample_parse_error") from None
-        else:
-            raise _Failed("invalid_variable_error")
-    else:
-        raise _Failed("invalid_variable_error")
-    for name in names:
-        if isinstance(value, list) and name.isdigit() and int(name) < len(value):
-            value = value[int(name)]
-        elif isinstance(value, dict) and name in value:
-            value = value[name]
-        else:
-            raise _Failed("invalid_variable_error")
-    return value
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    raise NothingThere(name)
 
 
 # Kinds
@@ -262,10 +278,10 @@ def _python(grader: Mapping[str, Any], subject: _Subject, parts: Any) -> Flow[fl
         kind = "python graders are off: FakeOpenAI(python_graders=True) lets them run on this machine"
         raise _Failed("python_grader_server_error", python_grader_server_error_type=kind)
     try:
-        parsed = orjson.loads(subject.sample)
+        parsed = orjson.loads(subject.sample or "")
     except orjson.JSONDecodeError:
         parsed = None
-    given = {"output_text": subject.sample, "output_json": parsed}
+    given = {"output_text": subject.sample or "", "output_json": parsed, **subject.fields}
     reward: float = yield Call(_run, grader["source"], given, subject.item)
     return reward
 
@@ -313,9 +329,7 @@ _KINDS: Final[dict[str, Callable[[Mapping[str, Any], _Subject, dict[str, Any]], 
 
 def _judged(grader: Mapping[str, Any], subject: _Subject, fields: dict[str, Any]) -> Flow[dict[str, Any]]:
     """What the model of a grader answers, as an object with these fields."""
-    messages = [
-        {"role": each.get("role", "user"), "content": _content(each["content"], subject)} for each in grader["input"]
-    ]
+    messages = as_chat(grader["input"], lambda path: _value(path, subject))
     schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
     body: dict[str, Any] = {
         "model": grader["model"],
@@ -350,20 +364,13 @@ def _bare(text: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         raise _Failed("model_grader_parse_error") from None
 
 
-def _content(content: Any, subject: _Subject) -> Any:
-    if isinstance(content, str):
-        return _filled(content, subject)
-    parts = content if isinstance(content, list) else [content]
-    texts = (part if isinstance(part, str) else part.get("text", "") for part in parts)
-    return "\n".join(_filled(text, subject) for text in texts)
-
-
 def _asked(subject: _Subject, path: str, body: dict[str, Any]) -> Flow[dict[str, Any]]:
     """What this server answers to a request of a grader's."""
     answer = yield from asked(subject.server, path, body)
     found: dict[str, Any] = orjson.loads(answer.content)
     if answer.status >= 400:
         raise _Failed("model_grader_server_error", model_grader_server_error_details=found["error"]["message"])
+    subject.asked.append(Asked(body, found))
     return found
 
 

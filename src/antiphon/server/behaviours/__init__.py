@@ -31,6 +31,10 @@ HOMES: Final[dict[str, str]] = {
     ),
     "decisions": ("decisions.create "),
     "embeddings": ("embeddings.create "),
+    "evals": (
+        "evals.create evals.delete evals.list evals.runs.cancel evals.runs.create evals.runs.delete "
+        "evals.runs.list evals.runs.output_items.list evals.update "
+    ),
     "files": ("files.content files.create files.delete files.list files.retrieve_content "),
     "fine_tuning": ("fine_tuning.jobs.cancel fine_tuning.jobs.create fine_tuning.jobs.pause fine_tuning.jobs.resume "),
     "graders": ("fine_tuning.alpha.graders.run fine_tuning.alpha.graders.validate "),
@@ -73,7 +77,7 @@ HOMES: Final[dict[str, str]] = {
         "vector_stores.files.create vector_stores.files.delete vector_stores.files.update "
         "vector_stores.search vector_stores.update "
     ),
+    "videos": ("videos.download_content "),
     "webhooks": ("webhooks.event_types.list "),
 }
 """The operations of each module, separated by spaces."""
-    "videos": ("videos.download_content "),

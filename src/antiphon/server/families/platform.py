@@ -139,10 +139,6 @@ def _remixed(call: Call) -> str | None:
     return call.params.get("video_id")
 
 
-def _result_counts(call: Call) -> dict[str, int]:
-    return {"errored": 0, "failed": 0, "passed": 0, "total": 0}
-
-
 def _grant(call: Call) -> dict[str, Any]:
     """Permissions on a checkpoint come one for each project."""
     keeper = family("fine_tuning.checkpoints.permissions")
@@ -206,25 +202,8 @@ FAMILIES = (
             "rotate_secret": lambda call, doc: {**doc, "signing_secret": _secret(call)},
         },
     ),
-    Kept("evals", "eval_", new={"name": "", "metadata": {}}),
-    Kept(
-        "evals.runs",
-        "evalrun_",
-        noun="eval run",
-        new={
-            "status": "queued",
-            "name": "",
-            "metadata": {},
-            "model": lambda call: (call.body.get("data_source") or {}).get("model") or "gpt-4o",
-            "result_counts": _result_counts,
-            "per_model_usage": [],
-            "per_testing_criteria_results": [],
-            "report_url": lambda call: f"{call.origin}/evaluations/{call.params['eval_id']}",
-            "error": {"code": "", "message": ""},
-        },
-        actions={"cancel": {"status": "canceled"}},
-        order="asc",
-    ),
+    Kept("evals", "eval_", order="asc"),
+    Kept("evals.runs", "evalrun_", noun="eval run", order="asc"),
     Kept("evals.runs.output_items", "outputitem_", order="asc"),
     Kept(
         "containers",
