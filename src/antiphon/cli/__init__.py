@@ -21,6 +21,7 @@ from ..version import __version__
 
 __all__ = ("main",)
 
+PROGRAM = "antiphon"
 COMMANDS = {
     "chat": "talk with a model, or ask it one question",
     "models": "list the models there are",
@@ -71,14 +72,22 @@ def _run(arguments: Sequence[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter shows its number
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given and given[0] in COMMANDS:  # the parser of one command is made sooner than those of all
+        options = _command(given[0]).parse_args(given[1:])
+    else:
+        options = _parser().parse_args(given)
     run: Callable[[argparse.Namespace], int] = options.run
     return run(options)
 
 
+def _command(name: str) -> argparse.ArgumentParser:
+    return _Command(prog=f"{PROGRAM} {name}", formatter_class=_Formatter, allow_abbrev=False, module=name)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="antiphon",
+        prog=PROGRAM,
         description="The OpenAI API in Python, in both voices.",
         epilog=_EPILOG,
         formatter_class=_Formatter,
@@ -110,6 +119,20 @@ class _Command(argparse.ArgumentParser):
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str, **how: Any) -> None:
-        super().__init__(prog, **{"max_help_position": 32, **how})
+        super().__init__(prog, **{"max_help_position": 32, "width": _width(), **how})
         # argparse does not count how far the names of commands are indented.
         self._action_max_length = max(map(len, COMMANDS)) + 4
+
+
+def _width() -> int:
+    """Columns for help, as argparse counts them, which would load a module of many others to do it."""
+    try:
+        columns = int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        columns = 0
+    if columns <= 0:
+        try:
+            columns = os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
+        except (AttributeError, ValueError, OSError):
+            columns = 80
+    return (columns or 80) - 2

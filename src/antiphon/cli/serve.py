@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..version import __version__
@@ -271,6 +272,13 @@ def serve_handler(options: argparse.Namespace, made: Callable[[], H], ready: Cal
     """Serve a handler where the options of `add_place` say, until a signal ends it.
 
     It is made when its port is taken, and `ready` is called with its address when it can be asked.
+    with _loading() as loaded:
+        return _serve_handler(options, made, ready, loaded)
+
+
+def _serve_handler(
+    options: argparse.Namespace, made: Callable[[], H], ready: Callable[[str, H], None], loaded: Callable[[], None]
+) -> int:
     """
     from importlib.util import find_spec
 
@@ -287,14 +295,41 @@ def serve_handler(options: argparse.Namespace, made: Callable[[], H], ready: Cal
             return _fail("granian is missing; install the server with: pip install 'antiphon[server]'")
         handler = made()
         url = f"http://{authority(options.host, listener.getsockname()[1])}"
+
+        def can_be_asked() -> None:
+            loaded()
+            ready(url, handler)
+
         door = getattr(handler, "door", None)
         serve_until_signalled(
             handler if door is None else door(options.host),
             listener,
             filters=_LOGS[options.log](),
-            ready=lambda: ready(url, handler),
+            ready=can_be_asked,
         )
     return 0
+
+@contextmanager
+def _loading() -> Iterator[Callable[[], None]]:
+    """Look for no garbage while modules are loaded, until the function that this gives is called.
+
+    A start makes tens of thousands of objects, all of which stay: they are looked through by no later search either.
+    """
+    searching = gc.isenabled()
+
+    def loaded() -> None:
+        gc.freeze()
+        if searching:
+            gc.enable()
+
+    gc.disable()
+    try:
+        yield loaded
+    finally:
+        gc.unfreeze()
+        if searching:
+            gc.enable()
+
 
 
 def announce(url: str, what: str, *, key: str = "anything", control: bool = False) -> None:

@@ -65,8 +65,9 @@ def bind(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     if not 0 <= port <= 65535:  # getaddrinfo would take it modulo 65536
         raise ValueError(f"a port is a number from 0 to 65535, not {port}")
 
+    name = host.encode() if host.isascii() else host  # text would be put through IDNA, which has to be loaded
     family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     listener = socket.socket(family, kind, protocol)
     try:
