@@ -28,6 +28,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..kernel.errors import BadRequestError
+from ..kernel.flow import through
 from ..server.engine import Tool, text_of
 from ..server.turns import Audio, Citation, FileCitation, Reasoning, Refusal, ToolArguments, ToolCall
 from .hosted import Use, approved, hosted_uses, mcp_call, unasked
@@ -258,17 +259,14 @@ def _described(messages: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | Non
 
 def _held(use: Any, said: list[Any]) -> Generator[Any, Any, bool]:
     """Pass on a use of a tool, and keep what is said about it for the end: texts and citations."""
-    piece: Any = next(use)
-    try:
-        while True:
-            if isinstance(piece, (str, Citation, FileCitation)):
-                said.append(piece)
-                piece = next(use)
-            else:
-                sent = yield piece
-                piece = use.send(sent)
-    except StopIteration as done:
-        return bool(done.value)
+
+    def each(piece: Any) -> Generator[Any, Any, Any]:
+        if isinstance(piece, (str, Citation, FileCitation)):
+            said.append(piece)
+            return None
+        return (yield piece)
+
+    return through(use, each)
 
 
 def _joined(said: list[Any], request: ChatRequest) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..kernel.dialogue import Unasked
 from ..kernel.errors import AuthenticationError
-from ..kernel.flow import Step, World
+from ..kernel.flow import Step, World, through
 from ..kernel.http import Response
 
 if TYPE_CHECKING:
@@ -149,18 +149,8 @@ def _body_elsewhere(response: Response, world: World) -> Response:
 
 def _steps(inner: Any, world: World) -> Any:
     """A generator with its steps taken in a world."""
-    try:
-        item = next(inner)
-        while True:
-            try:
-                result = yield _There(item, world) if isinstance(item, Step) else item
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                item = inner.throw(error)
-            else:
-                item = inner.send(result)
-    except StopIteration as done:
-        return done.value
-    finally:
-        inner.close()
+
+    def each(item: Any) -> Any:
+        return (yield _There(item, world) if isinstance(item, Step) else item)
+
+    return through(inner, each)

@@ -11,10 +11,9 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-from .flow import Step, aiterate, iterate
+from .flow import Step, aiterate, iterate, through
 
 if TYPE_CHECKING:
     from .flow import World
@@ -187,31 +186,14 @@ def messages_of(
     if isinstance(body, bytes):
         yield from _told(decoder.data(body), tell)
         return
-    pieces: Any = iter(body)
-    send = getattr(pieces, "send", None)
-    try:
-        piece = next(pieces, None)
-        while piece is not None:
-            if isinstance(piece, bytes):
-                yield from _told(decoder.data(piece), tell)
-                piece = next(pieces, None)
-                continue
-            try:
-                result = yield piece
-            except Exception as error:
-                if not hasattr(pieces, "throw"):
-                    raise
-                go_on: Callable[[], Any] = partial(pieces.throw, error)
-            else:
-                go_on = partial(next, pieces) if send is None else partial(send, result)
-            try:
-                piece = go_on()
-            except StopIteration:
-                return
-    finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            close()
+
+    def each(piece: bytes | Step[Any]) -> Generator[bytes | Step[Any], Any, Any]:
+        if not isinstance(piece, bytes):
+            return (yield piece)
+        yield from _told(decoder.data(piece), tell)
+        return None
+
+    yield from through(body, each)
 
 
 def _told(events: list[tuple[bytes, str | None]], tell: Callable[[bytes], bytes | None]) -> Iterator[bytes]:

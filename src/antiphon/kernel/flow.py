@@ -40,6 +40,7 @@ __all__ = (
     "iterate",
     "run",
     "tell",
+    "through",
 )
 
 
@@ -281,6 +282,36 @@ async def atell(flow: Generator[Step[Any] | T, Any, Any], world: World) -> Async
                 return
     finally:
         flow.close()
+
+
+def through(
+    items: Iterable[Any], each: Callable[[Any], Generator[Any, Any, Any]], *begun: Any
+) -> Generator[Any, Any, Any]:
+    """Go through what a generator yields: `each` takes an item, and what it returns is sent to the generator.
+
+    `each` is a generator itself: what it yields goes to whoever drives the whole, and what it raises is thrown into
+    `items`. An iterable that is no generator is told nothing. `begun` is an item that was taken already. What `items`
+    returns is returned; it is closed at the end, which `each` may bring about by closing it.
+    """
+    rest = iter(items)
+    send: Callable[[Any], Any] | None = getattr(rest, "send", None)
+    try:
+        item = begun[0] if begun else next(rest)
+        while True:
+            try:
+                result = yield from each(item)
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                item = _throw(rest, error)
+            else:
+                item = next(rest) if send is None else send(result)
+    except StopIteration as done:
+        return done.value
+    finally:
+        close = getattr(rest, "close", None)
+        if close is not None:
+            close()
 
 
 def iterate(body: Iterable[bytes | Step[Any]], world: World) -> Iterator[bytes]:

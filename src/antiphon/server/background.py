@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from ..kernel.errors import APIStatusError, InternalServerError
-from ..kernel.flow import Pause, Step
+from ..kernel.flow import Pause
 from .compaction import asked
 from .context import CONTEXTS, PENDING, RESPONSES, Context, full_output, history, keep
 from .engine import ChatRequest
@@ -21,12 +21,12 @@ from .jobs import Again, Job, job
 from .renderings.cuts import cut
 from .renderings.responses import ResponseTurn, replayed
 from .renderings.responses_request import responses_request
-from .renderings.sinks import driven
+from .renderings.sinks import driven, unhurried
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from ..kernel.flow import Flow
+    from ..kernel.flow import Flow, Step
     from .app import Server
     from .turns import Turn
 
@@ -119,24 +119,10 @@ def _made(server: Server, body: Mapping[str, Any], response: dict[str, Any]) -> 
     model: str = response["model"]
     request = responses_request(body, [*before, *context["items"]], model, strict=False)
     gathered = ResponseTurn(server, request, response)
-    spent = 0.0
+    pauses: list[float] = []  # their time is that of the Response
     try:
         turn: Turn = performed(asked(server.engines.chat(model), request, server), Bench(server, request))
-        steps: Any = driven([(turn, cut(gathered, request, server.engines))], [])
-        step: Step[Any] = next(steps)
-        while True:
-            if isinstance(step, Pause):  # its time is that of the Response
-                spent += step.seconds
-                step = steps.send(None)
-                continue
-            try:
-                result = yield step
-            except Exception as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(result)
-    except StopIteration:
-        pass
+        yield from unhurried(driven([(turn, cut(gathered, request, server.engines))], []), pauses.append)
     except APIStatusError as error:
         gathered.fail(error)
     except Exception:
@@ -144,7 +130,7 @@ def _made(server: Server, body: Mapping[str, Any], response: dict[str, Any]) -> 
         gathered.fail(InternalServerError.because(APOLOGY))
     # An engine that gave a whole Response of its own has given it another id.
     final = {**gathered.response, "id": key, "background": True}
-    return final, gathered.full, spent
+    return final, gathered.full, sum(pauses)
 
 
 def _end(server: Server, pending: Mapping[str, Any]) -> None:

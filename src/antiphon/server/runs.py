@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from ..kernel.errors import APIStatusError, BadRequestError, RateLimitError
-from ..kernel.flow import Pause, Step
+from ..kernel.flow import Pause, through
 from .engine import ChatRequest
 from .envelope import APOLOGY
 from .hosted import LOOK, PATIENCE, Bench, being_read, performed
@@ -24,7 +24,7 @@ from .renderings.sinks import driven
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
-    from ..kernel.flow import Flow
+    from ..kernel.flow import Flow, Step
     from .app import Server
 
 __all__ = ("LIFE", "OVER", "active", "begin", "followed", "forget", "resume", "stop")
@@ -298,27 +298,19 @@ def _said(server: Server, run: Doc, about: Doc) -> Flow[tuple[RunTurn, Doc]]:
 
 def _unhurried(server: Server, steps: Any, turn: RunTurn) -> Flow[None]:
     """An engine's steps without its pauses. How long they would last, and how long others do, the turn is told."""
-    try:
-        step: Step[Any] = next(steps)
-        while True:
-            if isinstance(step, Pause):
-                turn.spent += step.seconds
-                if turn.spent > LIFE:  # nobody waits for the rest
-                    return
-                step = steps.send(None)
-                continue
-            began = server.clock.now()
-            try:
-                result = yield step
-            except Exception as error:
-                step = steps.throw(error)
-            else:
-                turn.spent += max(0.0, server.clock.now() - began)
-                step = steps.send(result)
-    except StopIteration:
-        return
-    finally:
-        steps.close()
+
+    def each(step: Step[Any]) -> Flow[Any]:
+        if isinstance(step, Pause):
+            turn.spent += step.seconds
+            if turn.spent > LIFE:  # nobody waits for the rest
+                steps.close()
+            return None
+        began = server.clock.now()
+        result = yield step
+        turn.spent += max(0.0, server.clock.now() - began)
+        return result
+
+    return through(steps, each)
 
 
 def _incomplete(reason: str) -> Doc:

@@ -27,6 +27,7 @@ from antiphon.kernel.flow import (
     iterate,
     run,
     tell,
+    through,
 )
 from antiphon.kernel.http import Request, Response
 
@@ -470,3 +471,66 @@ def test_where_one_of_several_fails_so_do_all(drive: Driver) -> None:
         return ""
 
     assert drive(story(), Recorder()) == "no"
+
+
+def heard(*yielded: Any, told: list[Any], closed: list[str]) -> Generator[Any, Any, str]:
+    try:
+        for item in yielded:
+            try:
+                told.append((yield item))
+            except ValueError as error:
+                told.append(str(error))
+        return "done"
+    finally:
+        closed.append("closed")
+
+
+def test_what_is_made_of_an_item_is_sent_to_who_yielded_it() -> None:
+    told: list[Any] = []
+    closed: list[str] = []
+
+    def each(item: Any) -> Generator[Any, Any, Any]:
+        if item == "bad":
+            raise ValueError("no")
+        return (yield item * 2)
+
+    passed = through(heard(1, "bad", 2, told=told, closed=closed), each)
+    assert next(passed) == 2
+    assert passed.send("a") == 4
+    with pytest.raises(StopIteration) as done:
+        passed.throw(ValueError("thrown"))
+    assert done.value.value == "done"
+    assert told == ["a", "no", "thrown"]
+    assert closed == ["closed"]
+
+
+def test_going_through_an_iterable_that_hears_nothing() -> None:
+    def each(item: int) -> Generator[int, Any, str]:
+        yield item
+        if item == 3:
+            raise ValueError("no")
+        return "unheard"
+
+    assert list(through([1, 2], each)) == [1, 2]
+    assert list(through(iter([2]), each, 1)) == [1, 2]  # the first was taken already
+    with pytest.raises(ValueError, match="no"):
+        list(through([3], each))
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_who_goes_through_a_generator_closes_it(left: bool) -> None:
+    closed: list[str] = []
+    inner = heard(1, 2, told=[], closed=closed)
+
+    def each(item: Any) -> Generator[Any, Any, None]:
+        yield item
+        if not left:
+            inner.close()
+
+    passed = through(inner, each)
+    assert next(passed) == 1
+    if left:
+        passed.close()
+    else:
+        assert list(passed) == []
+    assert closed == ["closed"]

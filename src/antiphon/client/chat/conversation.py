@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ...api.chat.completions import Completions
-from ...kernel.flow import Flow, Next, Step
+from ...kernel.flow import Flow, Next, Step, through
 from ...kernel.helper import Together
 from ...kernel.view import plain
 from ...lib._function_tool import FunctionTool, as_text
@@ -58,23 +58,11 @@ class Turn:
 
 def quiet(turns: Turns) -> Flow[Reply]:
     """The steps of a turn without its pieces."""
-    try:
-        item = next(turns)
-        while True:
-            if isinstance(item, Step):
-                try:
-                    result = yield item
-                except BaseException as error:
-                    item = turns.throw(error)
-                else:
-                    item = turns.send(result)
-            else:
-                item = next(turns)
-    except StopIteration as done:
-        reply: Reply = done.value
-        return reply
-    finally:
-        turns.close()
+
+    def each(item: Any) -> Flow[Any]:
+        return (yield item) if isinstance(item, Step) else None
+
+    return through(turns, each)
 
 
 class Conversation:

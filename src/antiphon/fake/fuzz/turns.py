@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from ...kernel.flow import Step
+from ...kernel.flow import Step, through
 from ...server.turns import Reasoning, Refusal, Text, ToolArguments, ToolCall
 
 if TYPE_CHECKING:
@@ -33,40 +33,23 @@ def said_otherwise(turn: Turn, request: ChatRequest, liberties: Liberties) -> Tu
 def _told(turn: Any, size: int, order: int) -> Generator[Any, Any, None]:
     random = Random(size)
     held: list[list[Any]] = []  # calls, each with its arguments
-    pieces: Any = iter(turn)
-    send = getattr(pieces, "send", None)
-    try:
-        piece = next(pieces)
-        while True:
-            if isinstance(piece, Step):
-                try:
-                    result = yield piece
-                except GeneratorExit:
-                    raise
-                except BaseException as error:
-                    throw = getattr(pieces, "throw", None)
-                    if throw is None:
-                        raise
-                    piece = throw(error)
-                else:
-                    piece = next(pieces) if send is None else send(result)
-                continue
-            sent: Any = None
-            if order and isinstance(piece, ToolCall):
-                held.append([piece])
-            elif order and held and isinstance(piece, ToolArguments):
-                held[-1] += _cut(piece, size, random)
-            else:
-                yield from _shuffled(held, order)
-                for part in _cut(piece, size, random):
-                    sent = yield part
-            piece = next(pieces) if send is None or sent is None else send(sent)
-    except StopIteration:
-        yield from _shuffled(held, order)
-    finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            close()
+
+    def each(piece: Any) -> Generator[Any, Any, Any]:
+        sent: Any = None
+        if isinstance(piece, Step):
+            sent = yield piece
+        elif order and isinstance(piece, ToolCall):
+            held.append([piece])
+        elif order and held and isinstance(piece, ToolArguments):
+            held[-1] += _cut(piece, size, random)
+        else:
+            yield from _shuffled(held, order)
+            for part in _cut(piece, size, random):
+                sent = yield part
+        return sent
+
+    yield from through(turn, each)
+    yield from _shuffled(held, order)
 
 
 def _shuffled(held: list[list[Any]], order: int) -> Iterator[Any]:

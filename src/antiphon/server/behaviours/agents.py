@@ -24,7 +24,7 @@ from ..behaviour import Call, serves
 from ..families.agents import agent_of, blob_of, keep_bytes
 from ..kept import check_parents, check_reference, family
 from ..renderings.agents import AgentTurn, agent_request, user_items
-from ..renderings.sinks import EVENT_STREAM, driven, settled
+from ..renderings.sinks import EVENT_STREAM, driven, settled, unhurried
 from ..samples import stream as samples_of
 from ..store import bytes_of
 
@@ -292,7 +292,7 @@ class _Session:
         sink = AgentTurn(request, server.ids, key, len(said), self.told_of(key))
         try:
             spoken = server.engines.chat(agent["model"])(request)
-            yield from self._unhurried(driven([(spoken, sink)], []))
+            yield from unhurried(driven([(spoken, sink)], []), self._wait)
         except APIStatusError as error:
             self._over(key, "failed", error={"code": "server_error", "message": error.message})
             return
@@ -307,26 +307,9 @@ class _Session:
         self._publish(key)
         self._over(key, "completed", usage=usage)
 
-    def _unhurried(self, steps: Any) -> Flow[None]:
-        """An engine's steps without its pauses: they are between the events, for those who follow."""
-        result: Any = None
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, Pause):
-                    self._later += step.seconds
-                    step = steps.send(None)
-                    continue
-                try:
-                    result = yield step
-                except BaseException as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(result)
-        except StopIteration:
-            return
-        finally:
-            steps.close()
+    def _wait(self, seconds: float) -> None:
+        """A pause of the engine's: it is between the events, for those who follow."""
+        self._later += seconds
 
     def _over(self, key: str, how: str, **changes: Any) -> None:
         """The turn has ended, and the session is idle."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from ...kernel.flow import Step
+from ...kernel.flow import Pause, Step, through
 from ...kernel.http import Headers
 
 if TYPE_CHECKING:
     from ...kernel.flow import Flow
     from ..turns import Piece, Turn
 
-__all__ = ("EVENT_STREAM", "Sink", "driven", "settled")
+__all__ = ("EVENT_STREAM", "Sink", "driven", "settled", "unhurried")
 
 T = TypeVar("T")
 
@@ -96,7 +96,7 @@ def driven(
             live.append(_Source(turn, sink))
     try:
         while live:
-            for source in tuple(live):
+            for source in live if len(live) == 1 else tuple(live):
                 piece: Any = next(source.pieces, _END)
                 while isinstance(piece, Step):
                     if out:
@@ -134,21 +134,20 @@ def settled(flow: Flow[T]) -> T | Flow[T]:
     except StopIteration as done:
         result: T = done.value
         return result
-    return _begun(step, flow)
+    return through(flow, _taken, step)
 
 
-def _begun(step: Step[Any], flow: Flow[T]) -> Flow[T]:
-    try:
-        while True:
-            try:
-                result = yield step
-            except GeneratorExit:
-                flow.close()
-                raise
-            except BaseException as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(result)
-    except StopIteration as done:
-        value: T = done.value
-        return value
+def _taken(step: Step[Any]) -> Flow[Any]:
+    return (yield step)
+
+
+def unhurried(flow: Generator[Any, Any, T], spend: Callable[[float], object]) -> Flow[T]:
+    """A flow without its pauses: `spend` is told how many seconds each of them would have lasted."""
+
+    def each(step: Step[Any]) -> Flow[Any]:
+        if isinstance(step, Pause):
+            spend(step.seconds)
+            return None
+        return (yield step)
+
+    return through(flow, each)

@@ -16,13 +16,14 @@ import orjson
 
 from ...kernel.dialogue import Turn
 from ...kernel.errors import APIStatusError, BadRequestError, InternalServerError
+from ...kernel.flow import Step
+from ...kernel.flow import through as passing
 from ...kernel.severed import Severed
 from ...schema import events
 from ..faults import first_fault
 from ..validation import accepts, refuse
 
 if TYPE_CHECKING:
-    from ...kernel.flow import Step
     from ...kernel.http import Request, Response
     from ..app import Server
 
@@ -189,23 +190,17 @@ def _event_id(event: Mapping[str, Any]) -> str | None:
 
 def through(pieces: Any, each: Callable[[bytes], Said], over: Callable[[], bool]) -> Said:
     """Go through what a generator yields, until it is over: `each` says something about every message, steps pass."""
-    try:
-        piece = next(pieces, None)
-        while piece is not None and not over():
-            try:
-                if isinstance(piece, bytes):
-                    yield from each(piece)
-                    piece = next(pieces, None)
-                    continue
-                try:
-                    result = yield piece
-                except Severed:
-                    raise
-                except Exception as error:
-                    piece = pieces.throw(error)
-                else:
-                    piece = pieces.send(result)
-            except StopIteration:
-                return
-    finally:
-        pieces.close()
+
+    def told(piece: bytes | Step[Any]) -> Said:
+        if over():
+            pieces.close()
+            return None
+        step = isinstance(piece, Step)
+        try:
+            return (yield piece) if step else (yield from each(piece))  # type: ignore[arg-type]
+        except BaseException as error:
+            if not step or isinstance(error, Severed):
+                pieces.close()  # only what its steps came to is its own
+            raise
+
+    return passing(pieces, told)

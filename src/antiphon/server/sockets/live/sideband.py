@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....kernel.dialogue import Goodbye, Turn
 from ....kernel.errors import NotFoundError
+from ....kernel.flow import through
 from ..realtime.audio import pieces
 from ..talk import Talk
 from .session import LiveSession, running
@@ -102,11 +103,8 @@ class Sideband(Talk):
 
 def _unheard(said: Any) -> Said:
     """What a session without a connection says: its watchers have it already."""
-    result: Any = None
-    try:
-        piece: bytes | Step[Any] = next(said)
-        while True:
-            result = None if isinstance(piece, bytes) else (yield piece)
-            piece = said.send(result)
-    except StopIteration:
-        return
+
+    def each(piece: bytes | Step[Any]) -> Said:
+        return None if isinstance(piece, bytes) else (yield piece)
+
+    return through(said, each)
