@@ -64,6 +64,8 @@ class Connection(asyncio.Protocol):
         self._target: list[bytes] = []
         self._pairs: list[tuple[str, str]] = []
         self._head = 0
+        self._reading = False
+        """Whether a head has begun to arrive."""
         self._arriving: Asked | None = None
         self._waiting: deque[Asked] = deque()
         """What was asked and is not answered yet; the first is being answered."""
@@ -126,6 +128,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._target, self._pairs, self._head = [], [], 0
         self.since = self.loop.time()
+        self._reading = True
 
     def on_url(self, url: bytes) -> None:
         self._target.append(url)
@@ -141,6 +144,7 @@ class Connection(asyncio.Protocol):
             raise _TooLong
 
     def on_headers_complete(self) -> None:
+        self._reading = False
         parser = self._parser
         headers = Headers.of(self._pairs)
         target = self._target[0] if len(self._target) == 1 else b"".join(self._target)
@@ -383,7 +387,7 @@ class Connection(asyncio.Protocol):
         """Whether it has waited too long for a head to arrive, or for one to begin."""
         if self.socket is not None or self._waiting or self._arriving is not None:
             return False
-        return now - self.since > (head if self._head or self._target else between)
+        return now - self.since > (head if self._reading else between)
 
     def _refuse(self, status: int, words: str) -> None:
         """Answer to what cannot be read, and close."""

@@ -322,11 +322,14 @@ def test_who_sends_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(onloop, "HEAD", 0.05)
     monkeypatch.setattr(onloop, "_ROUND", 0.02)
     with serve_in_background(Handler()) as server, wire(server) as half, wire(server) as idle, wire(server) as slow:
-        half.send(b"GET / HTTP/1.1\r\nhost:")
+        half.send(b"G")
         slow.send(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\na")
         assert half.over
         idle.send(b"GET /later HTTP/1.1\r\nhost: a\r\n\r\n")
         assert idle.json()[1] == "/later"
+        time.sleep(0.2)
+        idle.send(b"GET /again HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert idle.json()[1] == "/again"
         slow.send(b"bc")
         assert slow.json()[4] == 3
 
