@@ -285,13 +285,16 @@ async def atell(flow: Generator[Step[Any] | T, Any, Any], world: World) -> Async
 
 
 def through(
-    items: Iterable[Any], each: Callable[[Any], Generator[Any, Any, Any]], *begun: Any
+    items: Iterable[Any],
+    each: Callable[[Any], Generator[Any, Any, Any]],
+    *begun: Any,
+    over: Callable[[], bool] | None = None,
 ) -> Generator[Any, Any, Any]:
     """Go through what a generator yields: `each` takes an item, and what it returns is sent to the generator.
 
-    `each` is a generator itself: what it yields goes to whoever drives the whole, and what it raises is thrown into
-    `items`. An iterable that is no generator is told nothing. `begun` is an item that was taken already. What `items`
-    returns is returned; it is closed at the end, which `each` may bring about by closing it.
+    `each` is a generator itself, and what it yields goes to whoever drives the whole. What goes wrong with a step is
+    thrown into `items`; an iterable that is no generator is told nothing. `begun` is an item that was taken already.
+    Once it is `over`, no further item is taken. Returns what `items` returns, and closes it when it is left.
     """
     rest = iter(items)
     send: Callable[[Any], Any] | None = getattr(rest, "send", None)
@@ -303,8 +306,12 @@ def through(
             except GeneratorExit:
                 raise
             except BaseException as error:
+                if not isinstance(item, Step):
+                    raise
                 item = _throw(rest, error)
             else:
+                if over is not None and over():
+                    return None
                 item = next(rest) if send is None else send(result)
     except StopIteration as done:
         return done.value

@@ -302,15 +302,13 @@ def _unhurried(server: Server, steps: Any, turn: RunTurn) -> Flow[None]:
     def each(step: Step[Any]) -> Flow[Any]:
         if isinstance(step, Pause):
             turn.spent += step.seconds
-            if turn.spent > LIFE:  # nobody waits for the rest
-                steps.close()
             return None
         began = server.clock.now()
         result = yield step
         turn.spent += max(0.0, server.clock.now() - began)
         return result
 
-    return through(steps, each)
+    return through(steps, each, over=lambda: turn.spent > LIFE)  # nobody waits for the rest
 
 
 def _incomplete(reason: str) -> Doc:

@@ -488,46 +488,62 @@ def heard(*yielded: Any, told: list[Any], closed: list[str]) -> Generator[Any, A
 def test_what_is_made_of_an_item_is_sent_to_who_yielded_it() -> None:
     told: list[Any] = []
     closed: list[str] = []
+    bad = Pause(1)
 
     def each(item: Any) -> Generator[Any, Any, Any]:
-        if item == "bad":
+        if item is bad:
             raise ValueError("no")
-        return (yield item * 2)
+        return (yield item)
 
-    passed = through(heard(1, "bad", 2, told=told, closed=closed), each)
-    assert next(passed) == 2
-    assert passed.send("a") == 4
+    pause = Pause(2)
+    passed = through(heard("a", bad, pause, told=told, closed=closed), each)
+    assert next(passed) == "a"
+    assert passed.send("b") is pause
     with pytest.raises(StopIteration) as done:
         passed.throw(ValueError("thrown"))
     assert done.value.value == "done"
-    assert told == ["a", "no", "thrown"]
+    assert told == ["b", "no", "thrown"]
+    assert closed == ["closed"]
+
+
+def test_what_goes_wrong_with_anything_but_a_step_is_not_told_to_who_yielded_it() -> None:
+    told: list[Any] = []
+    closed: list[str] = []
+
+    def each(item: Any) -> Generator[Any, Any, None]:
+        yield item
+        raise ValueError("no")
+
+    passed = through(heard("a", "b", told=told, closed=closed), each)
+    with pytest.raises(ValueError, match="no"):
+        list(passed)
+    assert told == []
     assert closed == ["closed"]
 
 
 def test_going_through_an_iterable_that_hears_nothing() -> None:
-    def each(item: int) -> Generator[int, Any, str]:
+    bad = Pause(3)
+
+    def each(item: Any) -> Generator[Any, Any, str]:
         yield item
-        if item == 3:
+        if item is bad:
             raise ValueError("no")
         return "unheard"
 
     assert list(through([1, 2], each)) == [1, 2]
     assert list(through(iter([2]), each, 1)) == [1, 2]  # the first was taken already
     with pytest.raises(ValueError, match="no"):
-        list(through([3], each))
+        list(through([bad], each))
 
 
 @pytest.mark.parametrize("left", [True, False])
 def test_who_goes_through_a_generator_closes_it(left: bool) -> None:
     closed: list[str] = []
-    inner = heard(1, 2, told=[], closed=closed)
 
     def each(item: Any) -> Generator[Any, Any, None]:
         yield item
-        if not left:
-            inner.close()
 
-    passed = through(inner, each)
+    passed = through(heard(1, 2, told=[], closed=closed), each, over=lambda: not left)
     assert next(passed) == 1
     if left:
         passed.close()

@@ -8,7 +8,7 @@ from math import ceil
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
-from ...kernel.flow import Pause, Step
+from ...kernel.flow import Pause, Step, through
 from ...kernel.http import Headers, Response
 from .parts import Part, choice, integer, number, seconds, text
 
@@ -353,32 +353,19 @@ def relayed(
 
     Steps are passed on, what they give or raise goes back to the body, and the body is closed in the end.
     """
-    pieces: Any = iter(body)
-    send = getattr(pieces, "send", None)
-    throw = getattr(pieces, "throw", None)
-    try:
-        piece = next(pieces)
-        while True:
-            if not isinstance(piece, Step):
-                yield from feed(piece)
-                if over():
-                    return
-                piece = next(pieces)
-                continue
-            try:
-                result = yield piece
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                if throw is None:
-                    raise
-                piece = throw(error)
-            else:
-                piece = next(pieces) if send is None else send(result)
-    except StopIteration:
-        pass
-    finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            close()
-    yield from end()
+    stopped = False
+
+    def ended() -> bool:
+        nonlocal stopped
+        stopped = over()
+        return stopped
+
+    def each(piece: Any) -> Generator[Any, Any, Any]:
+        if isinstance(piece, Step):
+            return (yield piece)
+        yield from feed(piece)
+        return None
+
+    yield from through(body, each, over=ended)
+    if not stopped:
+        yield from end()

@@ -16,7 +16,6 @@ import orjson
 
 from ...kernel.dialogue import Turn
 from ...kernel.errors import APIStatusError, BadRequestError, InternalServerError
-from ...kernel.flow import Step
 from ...kernel.flow import through as passing
 from ...kernel.severed import Severed
 from ...schema import events
@@ -24,6 +23,7 @@ from ..faults import first_fault
 from ..validation import accepts, refuse
 
 if TYPE_CHECKING:
+    from ...kernel.flow import Step
     from ...kernel.http import Request, Response
     from ..app import Server
 
@@ -192,15 +192,13 @@ def through(pieces: Any, each: Callable[[bytes], Said], over: Callable[[], bool]
     """Go through what a generator yields, until it is over: `each` says something about every message, steps pass."""
 
     def told(piece: bytes | Step[Any]) -> Said:
-        if over():
-            pieces.close()
+        if isinstance(piece, bytes):
+            yield from each(piece)
             return None
-        step = isinstance(piece, Step)
         try:
-            return (yield piece) if step else (yield from each(piece))  # type: ignore[arg-type]
-        except BaseException as error:
-            if not step or isinstance(error, Severed):
-                pieces.close()  # only what its steps came to is its own
+            return (yield piece)
+        except Severed:
+            pieces.close()  # who is gone is told nothing of it
             raise
 
-    return passing(pieces, told)
+    return passing(pieces, told, over=over)
