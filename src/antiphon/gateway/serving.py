@@ -61,7 +61,7 @@ def _one(
     from ..hosting.run import serve_until_signalled
     from .app import Gateway, tls
     from .log import access_log
-    from .sharing import Others, of_others
+    from .sharing import OfOthers, Others
 
     gateway = Gateway(config, buckets=buckets)
     gateway.warm()
@@ -70,7 +70,7 @@ def _one(
     if home is not None and place:
         handler = Others(gateway, f"http://127.0.0.1:{home.getsockname()[1]}")
     elif home is not None:
-        beside = [(of_others(gateway), home)]
+        beside = [(OfOthers(gateway), home)]
 
     def name_of(headers: Headers) -> str | None:
         return gateway.keys.name_of(headers)  # the keys it has now

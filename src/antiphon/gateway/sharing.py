@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .app import Gateway
     from .config import KeyConfig
 
-__all__ = ("Others", "SharedBuckets", "needs_the_first", "of_others")
+__all__ = ("OfOthers", "Others", "SharedBuckets", "needs_the_first")
 
 _ORIGIN: Final = "x-antiphon-origin"
 """The origin a passed on request was sent to: links in its answer begin with it."""
@@ -160,16 +160,19 @@ def _broken() -> InternalServerError:
     )
 
 
-def of_others(handler: Handler) -> Handler:
+class OfOthers:
     """What the first process answers the others: as if a request had come to where it was sent."""
 
-    def answer(request: Request) -> Response | Flow[Response]:
+    at_once: ClassVar[bool] = False
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+
+    def __call__(self, request: Request) -> Response | Flow[Response]:
         origin = request.headers.get(_ORIGIN)
         if origin is None:
-            return handler(request)
-        return handler(request._replace(origin=origin, headers=request.headers.replaced({_ORIGIN: None})))
-
-    return answer
+            return self.handler(request)
+        return self.handler(request._replace(origin=origin, headers=request.headers.replaced({_ORIGIN: None})))
 
 
 class SharedBuckets:

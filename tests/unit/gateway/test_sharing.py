@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from antiphon import Gateway, InternalServerError, NotFoundError, OpenAI
-from antiphon.gateway.sharing import Others, needs_the_first, of_others
+from antiphon.gateway.sharing import OfOthers, Others, needs_the_first
 from antiphon.hosting.run import serve_in_background
 from antiphon.kernel.flow import run
 from antiphon.kernel.http import Headers, Request, Response, json_response
@@ -82,7 +82,7 @@ def test_another_process_passes_on_as_if_it_had_come_to_the_first() -> None:
     upstream = Leaving()
     with serve_in_background(upstream) as running:
         first, other = (Gateway(models={"chat": running.url}) for _ in range(2))
-        with serve_in_background(of_others(first), world=first.world) as home:
+        with serve_in_background(OfOthers(first), world=first.world) as home:
             others = Others(other, home.url)
             with serve_in_background(others, world=others.world) as served:
                 client = OpenAI(api_key="x", base_url=served.base_url, max_retries=0)
@@ -115,7 +115,7 @@ def test_links_begin_where_the_caller_is() -> None:
         seen.append(request)
         return json_response(200, {"origin": request.origin})
 
-    with serve_in_background(of_others(first)) as home:
+    with serve_in_background(OfOthers(first)) as home:
         others = Others(Gateway(models={"chat": "http://x"}), home.url)
         asked = Request(
             "GET",
