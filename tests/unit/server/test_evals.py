@@ -197,6 +197,20 @@ def test_runs_of_evals(official: bool) -> None:
     )
 
 
+@pytest.mark.parametrize("count", [1, 6, 12, 24, 100])
+def test_a_run_takes_its_time(count: int) -> None:
+    fake = FakeOpenAI(clock=VirtualClock(0), job_seconds=TAKES)
+    client = fake.client(max_retries=0)
+    of = client.evals.create(data_source_config=CONFIG, testing_criteria=CRITERIA)
+    run = client.evals.runs.create(of.id, data_source=source(count))
+    model = Run(of.id, 0, count)
+    for second in range(TAKES + 1):
+        got = client.evals.runs.retrieve(run.id, eval_id=of.id)
+        assert (got.status, got.result_counts.total) == (model.status(second), model.done(second)), second
+        fake.clock.advance(1)
+    assert got.status == "completed"
+
+
 def worked_off(seed: int, **options: Any) -> Any:
     fake = FakeOpenAI(seed=seed, clock=VirtualClock(0), job_seconds=TAKES, **options)
     client = fake.client(max_retries=0)
