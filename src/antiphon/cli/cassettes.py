@@ -72,6 +72,9 @@ def _list(options: argparse.Namespace) -> int:
             continue
         print(f"{path}: {len(recordings)} recording{'' if len(recordings) == 1 else 's'}")
         for number, each in enumerate(recordings, 1):
+            if each.is_dialogue:
+                print(clean(f"  {number:>3} {str(each)[1:-1]}"))
+                continue
             told = f"{len(each.answer['events'])} events" if each.is_stream else f"{len(each.body())} bytes"
             asked = each.asked.get("json")
             model = f" {asked['model']}" if isinstance(asked, dict) and isinstance(asked.get("model"), str) else ""

@@ -80,7 +80,7 @@ def test_a_cassette_may_be_written_by_hand(path: Path) -> None:
         ),
         ("    json:\n      choices", "    base64: '%%'\n    jsn:\n      choices", 16, "there is no 'jsn' here"),
         ("      model: gpt-5", "      1: gpt-5", 6, "this cannot be JSON: .* put what is a name in quotes"),
-        ("  answer:", "  answers:", 11, "there is no 'answers' here; there are request, answer, recorded"),
+        ("  answer:", "  answers:", 11, "there is no 'answers' here; there are request, answer, dialogue, recorded"),
         ("- request:", "- request: [", 5, "this is not YAML"),
         ("Good day}", "Good day", 19, "this is not YAML"),
     ],

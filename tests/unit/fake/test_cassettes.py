@@ -542,20 +542,6 @@ def test_a_stream_that_breaks_off_is_not_recorded(path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_websocket_is_refused_in_words(path: Path) -> None:
-    cassette = Cassette(path, "none")
-    answer = cassette.dialogue(Request("GET", "/v1/realtime", "model=gpt-realtime"))
-    assert isinstance(answer, Response)
-    assert (answer.status, answer.json()["error"]["code"]) == (501, "not_recorded")
-    assert "websocket" in cassette.misses[0].message
-    with cassette.start(port=0) as server:
-        import websockets.sync.client as sockets
-        from websockets.exceptions import InvalidStatus
-
-        with pytest.raises(InvalidStatus, match="501"):
-            sockets.connect(f"ws://127.0.0.1:{server.port}/v1/realtime?model=x")
-
-
 def test_large_bodies_are_recorded_as_digests(path: Path) -> None:
     def send(cassette: Cassette, byte: bytes) -> Any:
         client = cassette.client(max_retries=0)

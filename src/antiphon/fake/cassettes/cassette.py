@@ -16,7 +16,7 @@ from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
-from ...kernel.errors import APIStatusError, NotFoundError
+from ...kernel.errors import NotFoundError
 from ...kernel.flow import Flow, Pause, Step
 from ...kernel.http import Headers, Request, Response
 from ...kernel.spool import Spooled
@@ -29,7 +29,7 @@ from .bodies import body_of, events_of, request_body
 from .comparing import differences
 from .files import CassetteError, Mark, lines_of, load, save
 from .matching import Choice, Likeness, Matcher, Sought, renamed
-from .recording import Recording, kept_answer_headers, kept_request_headers, stamp
+from .recording import Recording, kept_answer_headers, kept_request_headers, stamp, wall_clock
 from .safety import clean
 from .scrubbing import Scrubber
 from .spread import gathered
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ...server.clock import Clock
     from ...transports.httpx2 import HandlerTransport
     from ..verdict import Verdict
+    from .opening import Websockets
 
 __all__ = ("MODES", "Cassette", "Miss", "Mode")
 
@@ -155,16 +156,19 @@ class Cassette:
         self._replaced = mode != "all"
         self._lock = threading.RLock()
         self._answered = self.journal(self._answer)
+        self._websockets: Websockets | None = None
 
     def __call__(self, request: Request) -> Response | Flow[Response]:
         """Answer a request."""
         return self._answered(request)
 
     def dialogue(self, request: Request) -> Dialogue | Response:
-        """Refuse a websocket: what is said over one is not recorded."""
-        message = "websockets are neither recorded nor played by a cassette; use FakeOpenAI, which answers them."
-        self._miss(f"{request.method} {request.path} opens a websocket: {message}")
-        return APIStatusError.because(message[0].upper() + message[1:], status=501, code="not_recorded").to_response()
+        """Open a websocket that is played or recorded, or refuse to."""
+        if self._websockets is None:
+            from .opening import Websockets
+
+            self._websockets = Websockets(self)
+        return self._websockets.opened(request)
 
     @property
     def world(self) -> World:
@@ -331,14 +335,18 @@ class Cassette:
                 told["cut"] = "it was left here when it was recorded"
         else:
             told.update(clean(self._scrubber, body_of(b"".join(piece for _, piece in pieces))))
-        recording = Recording({"request": asked, "answer": told, "recorded": stamp(_wall_clock())})
+        recording = Recording({"request": asked, "answer": told, "recorded": stamp(wall_clock())})
+        exchange = under_way.get()
+        if exchange is not None:
+            exchange.engine = _Recorded(self.path.name)
+        self._added(recording)
+
+    def _added(self, recording: Recording) -> None:
+        """Take in what was recorded just now."""
         recording.played = 1
         with self._lock:
             self._new.append(recording)
             self._matcher.add(recording)
-        exchange = under_way.get()
-        if exchange is not None:
-            exchange.engine = _Recorded(self.path.name)
         if self._autosave:
             self.save()
 
@@ -388,13 +396,17 @@ class Cassette:
         if near is None:
             return f"{asked} is not in {name}, which has no recordings (mode {self.mode}).\n{how}"
         theirs, recording = near
-        lines = differences(theirs.read, sought.read, ("recorded", "asked"))
-        if not lines:
-            lines = differences(_raw(theirs), _raw(sought), ("recorded", "asked"))
-        if len(lines) > _MOST_SHOWN:
-            lines = [*lines[:_MOST_SHOWN], f"and {len(lines) - _MOST_SHOWN} more"]
-        told = "".join(f"\n  {line}" for line in lines)
+        told = _differing(theirs, sought)
         return f"{asked} is not in {name} (mode {self.mode}). The nearest is {self._where(recording)}:{told}\n{how}"
+
+    def _told_apart(self, asked: str, ours: Sought, theirs: Sought | None, recording: Recording) -> str:
+        """Why what is said in a websocket is not what was recorded."""
+        name = _short(self.path)
+        where = self._where(recording)
+        how = "To record it, use the mode all (with pytest: --antiphon-record=all), which records everything anew."
+        if theirs is None:
+            return f"{asked} is not in {name} (mode {self.mode}): {where} has ended there.\n{how}"
+        return f"{asked} is not in {name} (mode {self.mode}). The nearest is {where}:{_differing(theirs, ours)}\n{how}"
 
     def _where(self, recording: Recording) -> str:
         told = f"recording {recording.number}"
@@ -409,13 +421,13 @@ class Cassette:
     @property
     def unplayed(self) -> list[Recording]:
         """The recordings that were not played."""
-        return [recording for recording in self.recordings if not recording.played]
+        return [recording for recording in self.recordings if not recording.whole]
 
     def assert_all_played(self) -> None:
         """See that everything that is recorded was played. Raises `AssertionError` with what was not."""
         left = self.unplayed
         if left:
-            told = "\n".join(f"  {self._where(each)}: {each.method} {each.path} -> {each.status}" for each in left)
+            told = "\n".join(f"  {self._where(each)}: {str(each)[1:-1]}" for each in left)
             raise AssertionError(f"expected everything in {_short(self.path)} to be played, and this was not:\n{told}")
 
     def assert_called(self, *, times: int | None = None, **query: Any) -> None:
@@ -495,12 +507,16 @@ class Cassette:
 
     def close(self) -> None:
         """Write what is new, and let go of connections."""
+        if self._websockets is not None:
+            self._websockets.finish()
         self.save()
         if isinstance(self._upstream, Upstream):
             self._upstream.close()
 
     async def aclose(self) -> None:
         """`close` for an event loop."""
+        if self._websockets is not None:
+            self._websockets.finish()
         self.save()
         if isinstance(self._upstream, Upstream):
             await self._upstream.aclose()
@@ -541,6 +557,15 @@ def _raw(sought: Sought) -> dict[str, Any]:
     return {"path": sought.path, "query": sought.query, "body": dict(sought.body)}
 
 
+def _differing(theirs: Sought, ours: Sought) -> str:
+    lines = differences(theirs.read, ours.read, ("recorded", "asked"))
+    if not lines:
+        lines = differences(_raw(theirs), _raw(ours), ("recorded", "asked"))
+    if len(lines) > _MOST_SHOWN:
+        lines = [*lines[:_MOST_SHOWN], f"and {len(lines) - _MOST_SHOWN} more"]
+    return "".join(f"\n  {line}" for line in lines)
+
+
 def _later(seconds: float, answer: Response) -> Flow[Response]:
     yield Pause(seconds)
     return answer
@@ -570,9 +595,3 @@ def _is_over(pieces: list[tuple[float, bytes]]) -> bool:
 def _is_ours(answer: Response, pieces: list[tuple[float, bytes]]) -> bool:
     """Whether it says that the upstream was not reached."""
     return b'"upstream_unreachable"' in b"".join(piece for _, piece in pieces)
-
-
-def _wall_clock() -> float:
-    import time
-
-    return time.time()

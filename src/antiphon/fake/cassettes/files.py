@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from .bodies import LAYOUTS
+from .messages import CLIENT, SERVER
 from .recording import Recording
 from .scrubbing import Scrubber
 
@@ -148,7 +149,10 @@ def _listed(recordings: Sequence[Recording]) -> str:
 
 
 def _in_lines(value: dict[str, Any]) -> dict[str, Any]:
-    """A recording with each event of its stream on one line."""
+    """A recording with each event of its stream, and each message of its dialogue, on one line."""
+    if "dialogue" in value:
+        told = value["dialogue"]
+        return {**value, "dialogue": {**told, "messages": [OneLine(each) for each in told["messages"]]}}
     answer = value["answer"]
     if "events" not in answer:
         return value
@@ -260,13 +264,18 @@ class _Check:
 
     def _exchange(self, value: Any, place: Place) -> None:
         self._mapping(value, place, "request and answer")
-        self._names(value, place, ("request", "answer", "recorded"))
-        for name in ("request", "answer"):
+        self._names(value, place, ("request", "answer", "dialogue", "recorded"))
+        if "answer" in value and "dialogue" in value:
+            self._wrong((*place, "dialogue"), "there is an answer or a dialogue, not both")
+        for name in ("request", "dialogue" if "dialogue" in value else "answer"):
             if name not in value:
                 self._wrong(place, f"the {name} is missing")
             self._mapping(value[name], (*place, name), "what was sent")
         self._request(value["request"], (*place, "request"))
-        self._answer(value["answer"], (*place, "answer"))
+        if "dialogue" in value:
+            self._dialogue(value, place)
+        else:
+            self._answer(value["answer"], (*place, "answer"))
         if "recorded" in value:
             try:
                 datetime.fromisoformat(value["recorded"])
@@ -283,6 +292,30 @@ class _Check:
         self._headers(value, place)
         self._body(value, place, _BODIES)
         self._form(value, place)
+
+    def _dialogue(self, value: dict[str, Any], place: Place) -> None:
+        if not value["request"]["url"].startswith(("ws://", "wss://")):
+            told = "a websocket's address was expected, such as wss://api.openai.com/v1/responses"
+            self._wrong((*place, "request", "url"), f"{told}, not {value['request']['url']!r}")
+        place = (*place, "dialogue")
+        value = value["dialogue"]
+        self._names(value, place, ("layout", "messages", "closed"))
+        self._laid_out(value, place)
+        if value.get("closed", "server") != "server":
+            self._wrong((*place, "closed"), f"'server' was expected, which has closed it, not {value['closed']!r}")
+        messages = value.get("messages")
+        if not isinstance(messages, list):
+            self._wrong((*place, "messages"), f"a list of messages was expected, not {_kind(messages)}")
+        for number, message in enumerate(messages):
+            where = (*place, "messages", number)
+            self._mapping(message, where, "from, and data or text")
+            self._names(message, where, ("from", "after", "data", "text", "base64"))
+            if message.get("from") not in (CLIENT, SERVER):
+                self._expected(message, where, "from", f"{CLIENT!r} or {SERVER!r}")
+            self._seconds(message, where)
+            self._body(message, where, ("data", "text", "base64"))
+            if not message.keys() & {"data", "text", "base64"}:
+                self._wrong(where, "a message has data, text or base64")
 
     def _form(self, value: dict[str, Any], place: Place) -> None:
         if "form" not in value:
@@ -321,9 +354,7 @@ class _Check:
         self._seconds(value, place)
         self._headers(value, place)
         self._body(value, place, ("json", "text", "base64", "events"))
-        if value.get("layout", "compact") not in LAYOUTS:
-            told = f"one of {', '.join(LAYOUTS)} was expected, not {value['layout']!r}"
-            self._wrong((*place, "layout"), told)
+        self._laid_out(value, place)
         if value.get("line_ends", "lf") not in ("lf", "crlf"):
             self._wrong((*place, "line_ends"), f"'lf' or 'crlf' was expected, not {value['line_ends']!r}")
         if not isinstance(value.get("cut", ""), str):
@@ -349,6 +380,11 @@ class _Check:
             self._body(event, where, ("data", "text", "raw", "base64"))
 
     # Parts
+
+    def _laid_out(self, value: dict[str, Any], place: Place) -> None:
+        if value.get("layout", "compact") not in LAYOUTS:
+            told = f"one of {', '.join(LAYOUTS)} was expected, not {value['layout']!r}"
+            self._wrong((*place, "layout"), told)
 
     def _expected(self, value: dict[str, Any], place: Place, name: str, what: str) -> NoReturn:
         if name in value:

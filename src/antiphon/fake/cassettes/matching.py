@@ -21,7 +21,7 @@ import orjson
 
 from .recording import Recording
 
-__all__ = ("Choice", "Likeness", "Matcher", "Sought", "renamed")
+__all__ = ("Candidate", "Choice", "Likeness", "Matcher", "Sought", "renamed")
 
 _NEAR: Final = 2 * 86_400.0
 """Seconds within which a time is the present."""
@@ -211,6 +211,14 @@ class Choice(NamedTuple):
     """What was made up then, and stands for what is made up now, where these differ."""
 
 
+class Candidate(NamedTuple):
+    """A recording that a websocket may be."""
+
+    theirs: Sought
+    sought: Sought
+    recording: Recording
+
+
 class Matcher:
     """Finds the recordings of requests. To be used by one thread at a time.
 
@@ -279,10 +287,52 @@ class Matcher:
             return None
         theirs, recording = chosen
         recording.played += 1
+        self._agree(theirs, sought)
+        return Choice(recording, self.replaced())
+
+    def _agree(self, theirs: Sought, sought: Sought) -> None:
+        """What was made up in a recording stands for what is there now."""
         for then, now in zip(theirs.ids, sought.ids, strict=True):
             self.given[then] = now
             self._taken[now] = then
-        return Choice(recording, {then: now for then, now in self.given.items() if then != now})
+
+    def replaced(self) -> dict[str, str]:
+        """What was made up then, and stands for what is made up now, where these differ."""
+        return {then: now for then, now in self.given.items() if then != now}
+
+    # Websockets
+
+    def candidates(self, sought: Sought, *, again: bool) -> list[Candidate]:
+        """The recordings of the opening of a websocket, the best first; with `again` also those that were played."""
+        found: list[tuple[tuple[Any, ...], Candidate]] = []
+        for number, (theirs, recording) in enumerate(self._by_key.get(sought.key, ())):
+            rank = self._rank(sought, theirs, recording, number)
+            if rank is not None and (again or not recording.played):
+                found.append((rank, Candidate(theirs, sought, recording)))
+        return [candidate for _, candidate in sorted(found, key=lambda each: each[0])]
+
+    def take(self, candidate: Candidate) -> None:
+        """It is this one."""
+        candidate.recording.played += 1
+        self._agree(candidate.theirs, candidate.sought)
+
+    def message(self, recording: Recording, body: Mapping[str, Any], at: float | None) -> Sought:
+        """A message of a client as it is compared: one of a recording `at` a time, or one of now (`None`)."""
+        when = time.time() if at is None else at
+        return Sought("MESSAGE", recording.url, body, lambda: _Reader(when, self._ignored, self._volatile))
+
+    def meets(self, theirs: Sought, ours: Sought, recording: Recording) -> bool:
+        """Whether a message is as it was recorded."""
+        if theirs.key != ours.key or self._rank(ours, theirs, recording, 0) is None:
+            return False
+        self._agree(theirs, ours)
+        return True
+
+    def distance(self, theirs: Sought, ours: Sought) -> float:
+        """How different two messages are."""
+        from .comparing import distance
+
+        return distance(theirs.read, ours.read)
 
     def _rank(self, sought: Sought, theirs: Sought, recording: Recording, number: int) -> tuple[Any, ...] | None:
         """How good a recording is for a request, less being better; `None` where it is one of something else."""

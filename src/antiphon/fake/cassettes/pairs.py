@@ -54,7 +54,8 @@ def _called(recording: Recording) -> str:
 def _answers(one: Recording, other: Recording, matcher: Matcher) -> list[str]:
     then, now = (_told(each, matcher) for each in (one, other))
     found = differences(then, now, ("first", "second"))
-    return [f"! {_called(one)}: the answer is another", *_shortened(found)] if found else []
+    what = "what is said" if one.is_dialogue or other.is_dialogue else "the answer"
+    return [f"! {_called(one)}: {what} is another", *_shortened(found)] if found else []
 
 
 def _shortened(found: list[str]) -> list[str]:
@@ -63,7 +64,13 @@ def _shortened(found: list[str]) -> list[str]:
 
 
 def _told(recording: Recording, matcher: Matcher) -> Any:
-    """An answer without what is another each time."""
+    """An answer, or a dialogue, without what is another each time."""
+    if recording.is_dialogue:
+        told: dict[str, Any] = {
+            "messages": [{key: value for key, value in each.items() if key != "after"} for each in recording.messages],
+            "closed": recording.closed,
+        }
+        return matcher.read(told, recording.recorded)
     answer = recording.answer
     told = {name: answer[name] for name in ("status", "json", "text", "base64", "each", "cut") if name in answer}
     if "events" in answer:

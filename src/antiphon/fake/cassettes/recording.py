@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ...kernel.http import Headers
 from .bodies import bytes_of, pieces_of_events
+from .messages import WEBSOCKET
 
-__all__ = ("Recording", "kept_answer_headers", "kept_request_headers", "stamp")
+__all__ = ("Recording", "kept_answer_headers", "kept_request_headers", "stamp", "wall_clock")
 
 _ASKED_WITH: Final = ("content-type", "openai-beta", "accept-language", "prefer")
 """Headers of requests that say what is asked; all others say who asks, and by what."""
@@ -51,10 +53,15 @@ def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def wall_clock() -> float:
+    """When it is, whatever a clock of a test says."""
+    return time.time()
+
+
 class Recording:
     """One request and its answer."""
 
-    __slots__ = ("number", "played", "value")
+    __slots__ = ("heard", "number", "played", "value")
 
     def __init__(self, value: dict[str, Any]) -> None:
         self.value = value
@@ -63,13 +70,16 @@ class Recording:
         """Which it is in its cassette, the first being 1."""
         self.played = 0
         """How often it was played."""
+        self.heard = 0
+        """Of a dialogue, how many messages the client has said of it."""
 
     # The request
 
     @property
     def method(self) -> str:
+        """The method; `WEBSOCKET` where one is opened."""
         method: str = self.value["request"]["method"]
-        return method
+        return WEBSOCKET if self.url.startswith(("ws://", "wss://")) else method
 
     @property
     def url(self) -> str:
@@ -92,11 +102,43 @@ class Recording:
         told = self.value.get("recorded")
         return None if told is None else datetime.fromisoformat(told).timestamp()
 
+    # What is said over a websocket
+
+    @property
+    def is_dialogue(self) -> bool:
+        """Whether it is a websocket that was opened, which has no answer."""
+        return "dialogue" in self.value
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, Any]]:
+        """The messages of both sides, in the order in which they went; none where it is no dialogue."""
+        found: Sequence[Mapping[str, Any]] = self.value.get("dialogue", {}).get("messages", ())
+        return found
+
+    @property
+    def layout(self) -> str:
+        """How the JSON of the server's messages is laid out."""
+        layout: str = self.value["dialogue"].get("layout", "compact")
+        return layout
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server has closed the connection."""
+        return self.value.get("dialogue", {}).get("closed") == "server"
+
+    @property
+    def whole(self) -> bool:
+        """Whether it was played to its end."""
+        if not self.is_dialogue:
+            return self.played > 0
+        return self.played > 0 and self.heard == sum(each["from"] == "client" for each in self.messages)
+
     # The answer
 
     @property
     def answer(self) -> Mapping[str, Any]:
-        answer: Mapping[str, Any] = self.value["answer"]
+        """What came back; nothing of a dialogue."""
+        answer: Mapping[str, Any] = self.value.get("answer", {})
         return answer
 
     @property
@@ -138,4 +180,6 @@ class Recording:
         return pieces_of_events(self.answer)
 
     def __repr__(self) -> str:
+        if self.is_dialogue:
+            return f"<{self.method} {self.path}, {len(self.messages)} messages>"
         return f"<{self.method} {self.path} -> {self.status}>"

@@ -43,14 +43,16 @@ def _field(scrubber: Scrubber, field: Mapping[str, Any]) -> dict[str, Any]:
 
 def secrets_in(scrubber: Scrubber, recording: Mapping[str, Any], place: Place = ()) -> Iterator[Finding]:
     """The secrets in a recording as it is written."""
-    for name in ("request", "answer"):
+    for name in ("request", "answer", "dialogue"):
         part: Mapping[str, Any] = recording.get(name, {})
         yield from scrubber.findings(
-            {key: value for key, value in part.items() if key not in ("base64", "form", "events")}, (*place, name)
+            {key: value for key, value in part.items() if key not in ("base64", "form", "events", "messages")},
+            (*place, name),
         )
         yield from _in_binary(scrubber, part, (*place, name))
-        yield from spread_secrets(scrubber, part.get("events", ()), (*place, name, "events"))
-        for key in ("form", "events"):
+        for key in ("events", "messages"):
+            yield from spread_secrets(scrubber, part.get(key, ()), (*place, name, key))
+        for key in ("form", "events", "messages"):
             for number, each in enumerate(part.get(key, ())):
                 where = (*place, name, key, number)
                 yield from scrubber.findings({k: v for k, v in each.items() if k != "base64"}, where)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from typing import Any, Final
+import socket
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ...kernel.errors import APIConnectionError, APIStatusError, APITimeoutError
@@ -12,7 +13,10 @@ from ...kernel.flow import Flow, Read, Step, World
 from ...kernel.http import Headers, Request, Response
 from ...kernel.options import Timeout
 
-__all__ = ("Upstream",)
+if TYPE_CHECKING:
+    from .relay import Relay
+
+__all__ = ("Upstream", "unreached")
 
 _OF_THE_CONNECTION: Final = frozenset(
     """
@@ -44,12 +48,14 @@ class Upstream:
         # Bound here: where requests of this process are intercepted, those that are sent on are not.
         self._send = self._transport.send
         self._asend = self._transport.asend
+        self._resolve = socket.getaddrinfo
 
     def addressed(self, request: Request) -> Request:
         """A request as it is sent on."""
         headers = [pair for pair in request.headers.pairs if pair[0] not in _OF_THE_CONNECTION]
         if self._key is not None:
-            headers = [pair for pair in headers if pair[0] not in ("authorization", "api-key")]
+            keys = ("authorization", "api-key", "sec-websocket-protocol")  # browsers have no other place for it
+            headers = [pair for pair in headers if pair[0] not in keys]
             headers.append(("authorization", f"Bearer {self._key}"))
         headers.append(("accept-encoding", "identity"))  # what comes is written down as it is read
         request = request._replace(headers=Headers.of(headers))
@@ -68,12 +74,27 @@ class Upstream:
         try:
             answer: Response = yield _Forward(self, sent)
         except APITimeoutError:
-            return _unreached(f"{sent.origin} did not answer in time.", 504)
+            return unreached(f"{sent.origin} did not answer in time.", 504)
         except APIConnectionError as error:
             cause = error.__cause__
             why = f": {cause}" if cause is not None else "."
-            return _unreached(f"{sent.origin} could not be reached{why}", 502)
+            return unreached(f"{sent.origin} could not be reached{why}", 502)
         return answer._replace(body=_pieces(answer.body), request=request)
+
+    def relay(self, request: Request, refused: Callable[[Response], list[bytes]]) -> Relay:
+        """A websocket, as a dialogue. `refused` is told why it could not be opened, and gives what is said of it.
+
+        Raises `ImportError` without the `websockets` package.
+        """
+        from importlib.util import find_spec
+
+        if find_spec("websockets") is None:
+            raise ImportError(
+                "websockets are recorded with the `websockets` package: install antiphon[realtime]"
+            ) from None
+        from .relay import Relay
+
+        return Relay(self.addressed(request), self._resolve, refused)
 
     def close(self) -> None:
         """Close the connections of blocking callers."""
@@ -131,7 +152,8 @@ def _leave(stream: Any) -> None:
 _leaving: set[asyncio.Task[Any]] = set()
 
 
-def _unreached(message: str, status: int) -> Response:
+def unreached(message: str, status: int) -> Response:
+    """The answer where none came."""
     return APIStatusError.because(
         message,
         status=status,
