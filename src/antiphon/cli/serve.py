@@ -104,6 +104,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="the control API below /_antiphon, for tests in any language (default: if only this machine reaches it)",
     )
+    parser.add_argument(
+        "--traces", action="store_true", help="send a span for each request, as OTEL_… variables say (default: no)"
+    )
     parser.add_argument("--upstream", metavar="URL", help="what --record records (default: https://api.openai.com/v1)")
     parser.add_argument("--replay", metavar="FILE", help="serve what this cassette has recorded in place of the fake")
     add_place(parser)
@@ -116,9 +119,17 @@ def run(options: argparse.Namespace) -> int:
         return _fail(wrong)
     if options.record or options.replay or options.upstream:
         return _cassette(options)
+    if options.traces and not _has("opentelemetry"):
+        return _fail("OpenTelemetry is missing; install it with: pip install 'antiphon[otel]'")
     with suppress(KeyboardInterrupt):  # one that comes before or after the serving, which has a handler of its own
         return _serve(options)
     return 0
+
+
+def _has(package: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(package) is not None
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +149,8 @@ def _cassette(options: argparse.Namespace) -> int:
 
     if options.fault or options.latency:
         raise Problem("--fault and --latency are for the fake, and not for --record or --replay", USAGE)
+    if options.traces:
+        raise Problem("--traces is for the fake, and not for --record or --replay", USAGE)
     if options.record and options.replay:
         raise Problem("--record and --replay are two different things: choose one", USAGE)
     if not options.record and options.upstream:
@@ -249,6 +262,7 @@ def _serve(options: argparse.Namespace) -> int:
             strict=options.strict,
             triggers=options.triggers,
             control=options.control,
+            traces=options.traces,
         )
         for file in fake.rule_files:
             if not is_address(str(file.path)):

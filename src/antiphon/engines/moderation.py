@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
@@ -82,7 +83,14 @@ _RULES: tuple[tuple[str, str, float], ...] = (
 )
 """Category, what it is known by, and how much that says."""
 
-_COMPILED = tuple((category, re.compile(rf"\b(?:{known})\b", re.IGNORECASE), says) for category, known, says in _RULES)
+
+@cache
+def _rules() -> tuple[tuple[str, re.Pattern[str], float], ...]:
+    return tuple((category, _words(known), says) for category, known, says in _RULES)
+
+
+def _words(known: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{known})\b", re.IGNORECASE)
 
 
 class WordListModeration:
@@ -96,18 +104,17 @@ class WordListModeration:
 
     def __init__(self, flag: Mapping[str, Iterable[str]] | None = None) -> None:
         """Raises `ValueError` for a category that the API does not have."""
-        self._rules = _COMPILED
+        self._flagged: list[tuple[str, re.Pattern[str], float]] = []
         for category, words in ({} if flag is None else flag).items():
             _known(category)
-            known = "|".join(re.escape(word) for word in words)
-            self._rules = (*self._rules, (category, re.compile(rf"\b(?:{known})\b", re.IGNORECASE), 0.95))
+            self._flagged.append((category, _words("|".join(re.escape(word) for word in words)), 0.95))
 
     def __call__(self, request: ModerationRequest) -> dict[str, float]:
         """The score of each category."""
         shown = (re.sub(r"[^A-Za-z]+", " ", address) for address in request.images if not address.startswith("data:"))
         text = "\n".join([request.text, *shown])
         misses = dict.fromkeys(CATEGORIES, 1.0)
-        for category, known, says in self._rules:
+        for category, known, says in (*_rules(), *self._flagged):
             # What is said again says more, but not much more.
             for _ in range(min(2, len(known.findall(text)))):
                 misses[category] *= 1 - says

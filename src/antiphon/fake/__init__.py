@@ -12,16 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from ..engines.embeddings import embedding_engine
 from ..engines.functions import engine as made
-from ..engines.images import image_engine
-from ..engines.latency import Latency, Pacing, latencies_of
-from ..engines.moderation import moderation_engine
-from ..engines.paced import Paced
-from ..engines.speech import speech_engine
-from ..engines.transcription import transcription_engine
+from ..engines.wrapping import Later
+from ..kernel.lazy import lazily
 from ..server.app import Server
 from ..server.clock import RealClock, VirtualClock
 from ..server.engine import Engines
@@ -40,8 +35,10 @@ if TYPE_CHECKING:
     from os import PathLike
     from re import Pattern
 
+    from opentelemetry.trace import TracerProvider
+
     from ..client import AsyncOpenAI, OpenAI
-    from ..engines.latency import Paces
+    from ..engines.latency import Latency, Paces
     from ..hosting.asgi import ASGI
     from ..hosting.run import Running
     from ..kernel.dialogue import Dialogue
@@ -122,7 +119,8 @@ class FakeOpenAI:
         what stands in such a file.
         `faults` go wrong from the beginning, as `misbehave` takes them; with `fault_header` requests may ask for one
         in the header `x-antiphon-fault`. `control` is whether the control API below `/_antiphon` is there for whoever
-        reaches the fake; unless told, it is for those on this machine.
+        reaches the fake; unless told, it is for those on this machine. With `traces` each request is a span of
+        OpenTelemetry's, of the program's tracer provider, or of the one that is given (`antiphon[otel]`).
 
     Raises `ValueError` for a built-in engine or a latency that does not exist, and `TypeError` for what cannot be one.
     """
@@ -158,33 +156,34 @@ class FakeOpenAI:
         faults: Faulty | Iterable[Faulty] = (),
         fault_header: bool = False,
         control: bool | None = None,
+        traces: bool | TracerProvider = False,
     ) -> None:
         filters = tuple(filters)
         self._given = {name: value for name, value in locals().items() if name != "self"}
         self.rules = ruling = Rules(self, strict=strict, triggers=triggers)
         """What `when` was told."""
         clock = RealClock() if clock is None else clock
-        self.journal = Journal(clock, journal, Prices(prices))
+        self.journal = _journal(clock, journal, Prices(prices), traces)
         """What was asked and answered."""
         others: Any = {} if engines is None else engines
         if not isinstance(others, Mapping):
             raise TypeError(f"engines is a mapping from models to engines, not a {type(others).__name__}")
 
         def engines_with(seed: int | str, latency: Paces) -> Engines:
-            pacing = Pacing(latencies_of(latency), clock.now, seed, lambda: self.server.derived)
+            paced = _paced(latency, clock, seed, lambda: self.server.derived)
 
             def answering(source: Answers) -> ChatEngine:
                 found = Ruled(ruling, made(source, seed=seed))
-                return Paced(found, pacing=pacing) if pacing.latencies else found
+                return found if paced is None else paced(found)
 
             return Engines(
                 {"*": answering(engine), **{name: answering(source) for name, source in others.items()}},
-                ruled(ruling, "embeddings", _by_name(embeddings, embedding_engine)),
-                ruled(ruling, "images", _by_name(images, partial(image_engine, seed=seed))),
-                ruled(ruling, "moderations", _by_name(moderations, moderation_engine)),
-                ruled(ruling, "speech", _by_name(speech, speech_engine)),
-                ruled(ruling, "transcriptions", _by_name(transcriptions, partial(transcription_engine, seed=seed))),
-                ruled(ruling, "videos", _by_name(videos, partial(_filming, seed=seed))),
+                ruled(ruling, "embeddings", _by_name("embeddings", embeddings)),
+                ruled(ruling, "images", _by_name("images", images, seed=seed)),
+                ruled(ruling, "moderations", _by_name("moderations", moderations)),
+                ruled(ruling, "speech", _by_name("speech", speech)),
+                ruled(ruling, "transcriptions", _by_name("transcriptions", transcriptions, seed=seed)),
+                ruled(ruling, "videos", _by_name("videos", videos, seed=seed)),
                 models=models,
             )
 
@@ -521,19 +520,55 @@ class FakeOpenAI:
         return HandlerTransport(self.server)
 
 
-def _filming(source: Any = None, *, seed: int | str) -> Any:
-    """An engine of videos. Few tests ask for one: what draws them is loaded when the first does."""
-    from ..engines.wrapping import Later
+def _journal(clock: Clock, size: int, prices: Prices, traces: Any) -> Journal:
+    """A journal, which makes spans where they are wanted."""
+    if traces is False:
+        return Journal(clock, size, prices)
+    if traces is not True and not hasattr(traces, "get_tracer"):
+        raise TypeError(f"traces is True, False or a tracer provider of OpenTelemetry's, not {traces!r}")
+    from .tracing import TracedJournal
 
-    def made() -> Any:
-        from ..engines.videos import video_engine
-
-        return video_engine(source, seed=seed)
-
-    return Later(made) if source is None else made()
+    return TracedJournal(clock, size, prices, None if traces is True else traces)
 
 
-def _by_name(given: Any, made: Callable[..., Any]) -> dict[str, Any]:
-    """Engines by model, with one for every other; functions as engines."""
-    named = given if isinstance(given, Mapping) else {"*": given}
-    return {"*": made(), **{name: made(source) for name, source in named.items()}}
+_MAKERS: Final = {
+    "embeddings": "embedding_engine",
+    "images": "image_engine",
+    "moderations": "moderation_engine",
+    "speech": "speech_engine",
+    "transcriptions": "transcription_engine",
+    "videos": "video_engine",
+}
+"""What makes engines, by what they are asked for, among the names of `antiphon.engines`."""
+
+
+def _by_name(family: str, given: Any, **how: Any) -> dict[str, Any]:
+    """Engines by model, with one for every other; functions as engines. Where none was given it is made once asked."""
+
+    def made(source: Any = None) -> Any:
+        from .. import engines
+
+        return getattr(engines, _MAKERS[family])(source, **how)
+
+    named: Mapping[str, Any] = given if isinstance(given, Mapping) else {"*": given}
+    return {
+        "*": Later(made),
+        **{name: Later(made) if source is None else made(source) for name, source in named.items()},
+    }
+
+
+def _paced(
+    latency: Paces, clock: Clock, seed: int | str, derived: Callable[[], dict[str, Any]]
+) -> Callable[[ChatEngine], ChatEngine] | None:
+    """What has engines take their time; `None` where none does."""
+    if latency.__class__ is float and not latency:
+        return None  # unless told
+    from ..engines.latency import Pacing, latencies_of
+    from ..engines.paced import Paced
+
+    pacing = Pacing(latencies_of(latency), clock.now, seed, derived)
+    return partial(Paced, pacing=pacing) if pacing.latencies else None
+
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(__name__, {"Latency": "..engines.latency"})

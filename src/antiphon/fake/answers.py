@@ -11,11 +11,9 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import Parameter, isawaitable, iscoroutinefunction, signature
 from pathlib import Path
-from string import Formatter
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, NoReturn
 
-from ..engines.embeddings import shortened
 from ..engines.functions import Saying
 from ..engines.functions import engine as made
 from ..engines.moderation import CATEGORIES, scores
@@ -32,7 +30,6 @@ from ..kernel.errors import (
 )
 from ..kernel.flow import Await, Call
 from ..kernel.http import Headers, Response
-from ..server.sounds import Sound
 from ..server.turns import PIECES, Refusal
 
 if TYPE_CHECKING:
@@ -45,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = (
     "CONVERSATIONS",
     "FAMILIES",
+    "MOST_TIMES",
     "OTHERS",
     "Answer",
     "State",
@@ -58,6 +56,9 @@ __all__ = (
 CONVERSATIONS: Final = "conversations"
 OTHERS: Final = "other operations"
 """What reaches no engine."""
+
+MOST_TIMES: Final = 10_000
+"""How often an answer is given at most before the next. The last is given again and again."""
 
 ERRORS: Final[dict[int, type[APIStatusError]]] = {
     each.status: each
@@ -209,6 +210,8 @@ def _vectors(value: Any, pinned: bool) -> Any:
     vectors = [[float(each) for each in vector] for vector in several]
 
     def give(request: EmbeddingRequest) -> list[list[float]]:
+        from ..engines.embeddings import shortened
+
         return [
             list(shortened(vectors[place % len(vectors)], request.dimensions)) for place in range(len(request.inputs))
         ]
@@ -251,6 +254,8 @@ def _images(value: Any, pinned: bool) -> Any:
 
 
 def _speech(value: Any, pinned: bool) -> Any:
+    from ..server.sounds import Sound
+
     if isinstance(value, Sound):
         return _Fixed(lambda request: value)
     named = isinstance(value, Path) or (pinned and isinstance(value, str))
@@ -432,6 +437,8 @@ def template(text: str, families: Iterable[str], pinned: bool, pattern: re.Patte
 
     Raises `ValueError` for another name in it.
     """
+    from string import Formatter
+
     groups = {} if pattern is None else pattern.groupindex
     try:
         fields = [name for _, name, _, _ in Formatter().parse(text) if name is not None]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def table() -> Table:
     """The prices that come with the package, read when they are first asked for."""
     import orjson
 
-    told: dict[str, Any] = orjson.loads((files("antiphon.fake") / "prices.json").read_bytes())
+    told: dict[str, Any] = orjson.loads(Path(__file__).with_name("prices.json").read_bytes())
     models = {name: Price(**price) for group in ("models", "assumed") for name, price in told[group].items()}
     return Table(told["as_of"], models, frozenset(told["assumed"]))
 

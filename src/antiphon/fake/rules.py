@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..kernel.errors import NotFoundError
 from . import answers
-from .answers import CONVERSATIONS, FAMILIES, OTHERS, Answer, State, Stateful, family_of
+from .answers import CONVERSATIONS, FAMILIES, MOST_TIMES, OTHERS, Answer, State, Stateful, family_of
 from .asked import Asked, Conditions
-from .schema import MOST_TIMES
 
 if TYPE_CHECKING:
     from . import FakeOpenAI

@@ -7,12 +7,12 @@ what a value has to be is told in the words of its `description`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..engines.moderation import CATEGORIES
+from .answers import MOST_TIMES
 
-__all__ = ("ANSWERS", "MOST_TIMES", "SCHEMA", "Path", "Problem", "as_component", "check", "schema")
+__all__ = ("ANSWERS", "SCHEMA", "Path", "Problem", "as_component", "check", "schema")
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where something is: names of fields and places in lists, from the outermost."""
@@ -142,9 +142,6 @@ _ANSWERING: Final = {**ANSWERS, "answers": _SEQUENCE}
 _ANY_ANSWER: Final = [*_ONE_ANSWER, {"required": ["answers"]}]
 _COMMENT: Final = {"comment": _text("a text for whoever reads the file")}
 _TIMES: Final = {"type": "integer", "minimum": 1, "description": "a number of requests, at least 1"}
-
-MOST_TIMES: Final = 10_000
-"""How often an answer is given at most before the next. The last is given again and again."""
 
 _OFTEN: Final = {**_TIMES, "maximum": MOST_TIMES, "description": f"how often it is given, from 1 to {MOST_TIMES}"}
 
@@ -359,6 +356,8 @@ def _fields(value: Mapping[Any, Any], form: Mapping[str, Any], path: Path) -> It
 
 
 def _near(name: str, known: Any) -> str:
+    from difflib import get_close_matches
+
     near = get_close_matches(name, list(known), 1)
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
 

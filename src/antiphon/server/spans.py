@@ -23,7 +23,7 @@ except ImportError as error:
     raise ImportError("traces are made with OpenTelemetry: install antiphon[otel]") from error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ..kernel.http import Response
 
@@ -116,12 +116,14 @@ class Span:
         """The first piece of a stream is there."""
         self._span.add_event("gen_ai.first_token")
 
-    def used(self, read: int | None, written: int | None) -> None:
-        """Tokens."""
+    def used(self, read: int | None, written: int | None, cached: int | None = None) -> None:
+        """Tokens that were read and written, and those that were read from a cache."""
         if read is not None:
             self._span.set_attribute("gen_ai.usage.input_tokens", read)
         if written is not None:
             self._span.set_attribute("gen_ai.usage.output_tokens", written)
+        if cached:
+            self._span.set_attribute("gen_ai.usage.cache_read.input_tokens", cached)
 
     def said(self, piece: Any) -> None:
         """A piece of a turn."""
@@ -138,11 +140,19 @@ class Span:
         """All of it, as another server of the API told it."""
         usage = body.get("usage") or {}
         self.used(usage.get("prompt_tokens"), usage.get("completion_tokens"))
-        self._reasons += [c["finish_reason"] for c in body.get("choices") or () if c.get("finish_reason")]
+        self.ended_for(c["finish_reason"] for c in body.get("choices") or () if c.get("finish_reason"))
+        self.named(body)
+
+    def named(self, body: Mapping[str, Any]) -> None:
+        """What the answer is called, and the model that gave it."""
         if isinstance(body.get("id"), str):
             self._span.set_attribute("gen_ai.response.id", body["id"])
         if isinstance(body.get("model"), str):
             self._span.set_attribute("gen_ai.response.model", body["model"])
+
+    def ended_for(self, reasons: Iterable[str]) -> None:
+        """Why the turns ended."""
+        self._reasons += reasons
 
     def complete(self) -> None:
         """A turn is over, and well."""
@@ -161,17 +171,22 @@ class Span:
         if isinstance(error, GeneratorExit) and self._reasons:
             return  # it has said that this is the end, and nobody waited for more
         if isinstance(error, GeneratorExit) or not isinstance(error, Exception):
-            self._span.set_attribute("error.type", "cancelled")
+            self.wrong("cancelled")
             return
         code = getattr(error, "code", None) if isinstance(error, APIError) else None
-        self._span.set_attribute("error.type", code or type(error).__qualname__)
-        self._span.set_status(Status(StatusCode.ERROR, str(error)))
+        self.wrong(code or type(error).__qualname__, str(error))
 
-    def end(self) -> None:
-        """It is over."""
+    def wrong(self, kind: str, message: str | None = None) -> None:
+        """It went wrong; without a message it was the caller, who left."""
+        self._span.set_attribute("error.type", kind)
+        if message is not None:
+            self._span.set_status(Status(StatusCode.ERROR, message))
+
+    def end(self, at: int | None = None) -> None:
+        """It is over; `at` is when, in nanoseconds."""
         if self._reasons:
             self._span.set_attribute("gen_ai.response.finish_reasons", self._reasons)
-        self._span.end()
+        self._span.end(at)
 
 
 def _provided() -> None:
