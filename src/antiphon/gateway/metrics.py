@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 __all__ = ("DIRECTORY", "GatewayMeters", "Metrics", "ModelMeters")
 
@@ -325,19 +325,14 @@ class ModelMeters:
         self.queued = metrics.counter(QUEUED, model).set
         self._input = metrics.counter(TOKENS, model, "input").add
         self._output = metrics.counter(TOKENS, model, "output").add
-        self._servers: dict[str, Counter] = {}
 
-    def serves(self, url: str) -> None:
-        """It has this server, and nothing is known against it."""
-        self.in_flight(url, 0)
+    def serves(self, url: str) -> Callable[[float], None]:
+        """It has this server, and nothing is known against it. What it gives is told how many requests are there."""
+        in_flight = self._metrics.counter(IN_FLIGHT, self.model, url).set
+        in_flight(0)
         self.up(url, True)
         self._metrics.counter(EJECTIONS, self.model, url)
-
-    def in_flight(self, url: str, number: int) -> None:
-        counter = self._servers.get(url)
-        if counter is None:
-            counter = self._servers[url] = self._metrics.counter(IN_FLIGHT, self.model, url)
-        counter.set(number)
+        return in_flight
 
     def up(self, url: str, up: bool) -> None:
         self._metrics.counter(UP, self.model, url).set(float(up))

@@ -312,7 +312,8 @@ class _Speaking(_Watched):
         try:
             item: Any = next(turn)
             while True:
-                if isinstance(item, Step):
+                kind = item.__class__
+                if kind is not str and isinstance(item, Step):
                     waited = True
                 else:
                     if timed and (waited or first):
@@ -322,7 +323,6 @@ class _Speaking(_Watched):
                         if first and span is not None:
                             span.first()
                         began, first, waited = now, False, False
-                    kind = item.__class__
                     if kind is str:
                         words.append(item)
                     elif kind is Usage:

@@ -73,8 +73,8 @@ class Guard(Step[Any]):
         self._at = 0.0
         self._fired = False
 
-    def over(self, flow: Flow[T]) -> Flow[T]:
-        """A flow whose steps are taken under guard."""
+    def over(self, flow: Flow[T], *, last: bool = False) -> Flow[T]:
+        """A flow whose steps are taken under guard. `last`: after it nothing is waited for any more."""
         try:
             step = next(flow)
             while True:
@@ -88,6 +88,9 @@ class Guard(Step[Any]):
         except StopIteration as done:
             answer: T = done.value
             return answer
+        finally:
+            if last:
+                self.stop()
 
     def take(self, step: Step[T]) -> Flow[T]:
         """One step under guard."""

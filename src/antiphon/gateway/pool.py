@@ -59,7 +59,7 @@ _OF_MODELS: Final = frozenset({"gateway_misconfigured"})
 class Replica(Generic[S]):
     """A server, and how it is doing."""
 
-    __slots__ = ("absences", "back", "due", "in_flight", "out", "server", "streak", "url")
+    __slots__ = ("absences", "back", "due", "in_flight", "out", "server", "streak", "told", "url")
 
     def __init__(self, url: str, server: S) -> None:
         self.url = url
@@ -75,6 +75,8 @@ class Replica(Generic[S]):
         """Failures in a row."""
         self.absences = 0
         """How often it was out since it was well for long."""
+        self.told: Callable[[float], object] | None = None
+        """What is told how many requests are under way, where anybody counts."""
 
     def share(self, now: float) -> float:
         """How much of its full share it gets, up to 1."""
@@ -189,7 +191,7 @@ class Pool(Generic[S]):
     def told_to(self, meters: ModelMeters) -> None:
         """Have these told what happens from now on."""
         for each in self.replicas:
-            meters.serves(each.url)
+            each.told = meters.serves(each.url)
         self.meters = meters
 
     @property
@@ -308,8 +310,8 @@ class Pool(Generic[S]):
 
     def _left(self, replica: Replica[S]) -> None:
         replica.in_flight -= 1
-        if self.meters is not None:
-            self.meters.in_flight(replica.url, replica.in_flight)
+        if replica.told is not None:
+            replica.told(replica.in_flight)
         if self._waiting:
             self._serve()
             self._told()
@@ -318,8 +320,8 @@ class Pool(Generic[S]):
 
     def _occupied(self, replica: Replica[S]) -> Place[S]:
         replica.in_flight += 1
-        if self.meters is not None:
-            self.meters.in_flight(replica.url, replica.in_flight)
+        if replica.told is not None:
+            replica.told(replica.in_flight)
         return Place(self, replica)
 
     def _free(self, tried: Collection[Replica[S]]) -> Replica[S] | None:

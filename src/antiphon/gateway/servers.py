@@ -53,11 +53,7 @@ class Servers:
         def ask(server: Oip) -> Flow[InferResponse]:
             if request.notes is not None:
                 request.notes["upstream"] = self._urls[id(server)]
-            guard = Guard(config.name, config.patience)
-            try:
-                return (yield from guard.over(server.infer(request)))
-            finally:
-                guard.stop()
+            return Guard(config.name, config.patience).over(server.infer(request), last=True)
 
         config = self.config
         answer, place = yield from self.pool.ask(ask)
@@ -120,12 +116,8 @@ class Servers:
         seconds = patience.first or TELLING
 
         def hurry(server: Oip) -> Flow[T]:
-            guard = Guard(self.config.name, patience)
-            try:
-                # The guard is the first to lose its patience, where it can.
-                return (yield from guard.over(hurried(ask(server), seconds + 0.5)))
-            finally:
-                guard.stop()
+            # The guard is the first to lose its patience, where it can.
+            return Guard(self.config.name, patience).over(hurried(ask(server), seconds + 0.5), last=True)
 
         return self.pool.anyone(hurry)
 

@@ -57,8 +57,8 @@ _STORED: Final = re.compile(rb'"store"\s*:\s*true')
 _NOT_STORED: Final = re.compile(rb'"store"\s*:\s*false')
 _EARLIER: Final = re.compile(rb'"(?:previous_response_id|conversation|background|file_id|vector_store_ids)"\s*:')
 _AS_DATA: Final = re.compile(rb'"response_format"\s*:\s*"b64_json"')
-_HOPS: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "date", "server", "content-length"})
-"""Headers between two machines, not of an answer."""
+_HOPS: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+"""Headers between two machines, of which each makes its own."""
 
 
 def needs_the_first(request: Request) -> bool:
@@ -109,7 +109,7 @@ class Others:
         return self._passed(request)
 
     def _passed(self, request: Request) -> Flow[Response]:
-        headers = request.headers.replaced({"host": None, _ORIGIN: request.origin})
+        headers = request.headers.replaced({**dict.fromkeys((*_HOPS, "host", "expect")), _ORIGIN: request.origin})
         asked = request._replace(origin=self.origin, headers=headers)
         try:
             answer: Response = yield Send(asked, _PATIENCE, stream=True)
@@ -120,7 +120,7 @@ class Others:
                 code="gateway_restarting",
                 headers={"retry-after": "1"},
             ) from error
-        pairs = [pair for pair in answer.headers.pairs if pair[0] not in _HOPS]
+        pairs = [pair for pair in answer.headers.pairs if pair[0] not in _HOPS and pair[0] != "date"]
         body: Any = answer.body
         if not isinstance(body, bytes):
             length = answer.headers.get("content-length")

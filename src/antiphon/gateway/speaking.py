@@ -23,22 +23,23 @@ __all__ = ("Mouth",)
 class Mouth:
     """Takes the pieces of one turn, and gives them as they are to be told."""
 
+    over: bool = False
+    """Whether the turn has ended, whatever the model still says."""
+    single: bool = False
+    """Whether one tool may be called, and no more."""
+    splits: bool = False
+    """Whether long texts are told in pieces."""
+    unlikely: bool = False
+    """Whether log probabilities were asked for, of a model that may not tell any."""
+    plain: bool = False
+    """Whether texts are told as they are, but for where they end."""
+    _called: bool = False
+    _dropping: bool = False
+    _limit: Usage | None = None
+    _reason: FinishReason | None = None
+
     def __init__(self, cut: tuple[list[str], int | None, str] | None, read: Parser | None) -> None:
-        self.over = False
-        """Whether the turn has ended, whatever the model still says."""
-        self.single = False
-        """Whether one tool may be called, and no more."""
-        self.splits = False
-        """Whether long texts are told in pieces."""
-        self.unlikely = False
-        """Whether log probabilities were asked for, of a model that may not tell any."""
-        self.plain = False
-        """Whether texts are told as they are, but for where they end."""
         self._read = read
-        self._called = False
-        self._dropping = False
-        self._limit: Usage | None = None
-        self._reason: FinishReason | None = None
         self._line: list[Piece] = []
         self._cut = None if cut is None else Cut(_Line(self._line), *cut)
 
@@ -83,14 +84,17 @@ class Mouth:
                 reason = piece.reason
             else:
                 told += self.feed(piece)
-        if self._cut is not None and not self.over:
+        if self._cut is not None and self._cut.held and not self.over:
             self._cut.end()
             told += self._taken()
         if self._read is not None:
             told += self._words(self._read.end())
         if self.over and used is not None:
             used = used._replace(output_tokens=None)  # what it counted was cut off in part
-        told += (each for each in (used, self._limit) if each is not None)
+        if used is not None:
+            told.append(used)
+        if self._limit is not None:
+            told.append(self._limit)
         reason = self._reason or reason
         if reason in (None, "stop") and self._called:
             reason = "tool_calls"

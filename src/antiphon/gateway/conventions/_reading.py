@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...server.turns import FinishReason, Piece
-    from ..oip.messages import InferResponse, Tensor
+    from ..oip.messages import InferResponse
 
-__all__ = ("TextReader", "count_in", "finish_of", "json_object", "logprobs_of")
+__all__ = ("TextReader", "finish_of", "json_object", "logprobs_of")
 
 FINISHES: Final[Mapping[str, FinishReason]] = {
     "stop": "stop",
@@ -35,17 +35,6 @@ FINISHES: Final[Mapping[str, FinishReason]] = {
 def finish_of(said: str) -> FinishReason | None:
     """A reason to end in the words of the API; `None` for one that is none yet, such as the text `None`."""
     return FINISHES.get(said.lower())
-
-
-def count_in(tensor: Tensor | None, place: int = 0) -> int | None:
-    """The number of tokens in a tensor."""
-    if tensor is None:
-        return None
-    data = tensor.data
-    if not data:
-        return None
-    found = data[place if place < len(data) else 0]
-    return int(found)
 
 
 def json_object(text: str) -> dict[str, Any] | None:
@@ -97,23 +86,21 @@ class TextReader:
     def feed(self, response: InferResponse) -> Sequence[Piece]:
         """What an answer adds."""
         told: Sequence[Piece] = ()
-        outputs = {each.name: each for each in response.outputs}
-        tensor = outputs.get(self.text)
-        if tensor is not None:
-            said = tensor.text(self.place)
-            if said is not None:
-                self.silent = False
-                text = said if self._cumulative is False and self._prompt is None else self._new(said)
-                if text:
-                    told = (self._told(text, outputs),)
-        elif self.place == 0 and outputs:
-            self._missing(outputs)
-        self._note(outputs)
+        said = response.text(self.text, self.place)
+        if said is not None:
+            self.silent = False
+            text = said if self._cumulative is False and self._prompt is None else self._new(said)
+            if text:
+                told = (self._told(text, response),)
+        elif self.place == 0 and response.output(self.text) is None:
+            self._missing(response)
+        self._note(response)
         return told
 
-    def _missing(self, outputs: Mapping[str, Tensor]) -> None:
-        if not any(name in outputs for name in (self.finish, *self.read, *self.said)):
-            raise ValueError(f"there is no output {self.text!r} in it, but {', '.join(outputs)}")
+    def _missing(self, response: InferResponse) -> None:
+        if response.outputs and not any(response.output(name) for name in (self.finish, *self.read, *self.said)):
+            there = ", ".join(each.name for each in response.outputs)
+            raise ValueError(f"there is no output {self.text!r} in it, but {there}")
 
     def _new(self, text: str) -> str:
         prompt = self._prompt
@@ -132,8 +119,8 @@ class TextReader:
             return text.removeprefix(before)
         return text[len(before) :] if longer else ""
 
-    def _told(self, text: str, outputs: Mapping[str, Tensor]) -> Piece:
-        tensor = outputs.get(self.logprobs)
+    def _told(self, text: str, response: InferResponse) -> Piece:
+        tensor = response.output(self.logprobs)
         if tensor is not None and tensor.datatype == "BYTES":
             said = tensor.text(self.place)
             known = None if said is None else logprobs_of(said, text, self._candidates)
@@ -141,18 +128,16 @@ class TextReader:
                 return Text(text, known)
         return text
 
-    def _note(self, outputs: Mapping[str, Tensor]) -> None:
-        tensor = outputs.get(self.finish)
-        if tensor is not None:
-            reason = tensor.text(self.place)
-            if reason is not None:
-                self._finish = finish_of(reason) or self._finish
+    def _note(self, response: InferResponse) -> None:
+        reason = response.text(self.finish, self.place)
+        if reason is not None:
+            self._finish = finish_of(reason) or self._finish
         for name in self.read:
-            read = count_in(outputs.get(name))
+            read = response.number(name)
             if read is not None:
                 self._input = read
         for name in self.said:
-            said = count_in(outputs.get(name), self.place)
+            said = response.number(name, self.place)
             if said is not None:
                 # Parts tell of their own tokens, or of all so far: then each says more than the one before it.
                 self._rising = self._output is None or (self._rising and said > self._last)

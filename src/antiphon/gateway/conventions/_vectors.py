@@ -6,7 +6,6 @@ from math import prod, sqrt
 from typing import TYPE_CHECKING, Any
 
 from ...server.engine import Vectors
-from ._reading import count_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,11 +27,7 @@ def rows(response: InferResponse, count: int, name: str | None = None) -> Sequen
         raise ValueError(f"none of its outputs has vectors in it; there are {there}")
     found = vectors_in(tensor, count)
     read = next(
-        (
-            each
-            for name in ("num_input_tokens", "prompt_tokens")
-            if (each := count_in(response.output(name))) is not None
-        ),
+        (each for name in ("num_input_tokens", "prompt_tokens") if (each := response.number(name)) is not None),
         None,
     )
     return found if read is None else Vectors(found, read)

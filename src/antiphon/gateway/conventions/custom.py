@@ -10,7 +10,7 @@ from ..oip.messages import Tensor
 from . import Convention, _converted
 from ._options import tools_of
 from ._pictures import picture_files
-from ._reading import TextReader, count_in, json_object
+from ._reading import TextReader, json_object
 from ._vectors import vectors_in
 from .seldon_chat import _calls
 
@@ -255,7 +255,7 @@ class _Reader:
             self.silent = False
             yield from _calls(calls.texts)
         for at, path in enumerate(("input_tokens", "output_tokens")):
-            found = count_in(response.output(self._name(path) or ""))
+            found = response.number(self._name(path) or "")
             if found is not None:
                 self._counts[at] = found
 

@@ -19,7 +19,7 @@ from ..errors import broken
 from ..oip.messages import Tensor
 from . import Convention
 from ._options import tool_choice_of, tools_of
-from ._reading import count_in, finish_of, json_object
+from ._reading import finish_of, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -205,7 +205,7 @@ class _Reader:
         if reason is not None and reason.data:
             self._finish = finish_of(reason.texts[min(self._place, len(reason.data) - 1)]) or self._finish
         for at, names in enumerate(_COUNTS):
-            found = next((each for name in names if (each := count_in(response.output(name))) is not None), None)
+            found = next((each for name in names if (each := response.number(name)) is not None), None)
             if found is not None:
                 self._counts[at] = found
 

@@ -9,7 +9,7 @@ import orjson
 from ...server.engine import Vectors
 from ..oip.messages import Tensor
 from . import Convention
-from ._reading import TextReader, count_in
+from ._reading import TextReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ class TritonVllm(Convention):
             vector = None
         if not isinstance(vector, list) or not vector:
             raise ValueError("its output 'text_output' is no list of numbers")
-        read = count_in(response.output("num_input_tokens"))
+        read = response.number("num_input_tokens")
         return [vector] if read is None else Vectors([vector], read)
 
 

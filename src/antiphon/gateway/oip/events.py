@@ -28,11 +28,12 @@ __all__ = ("Events",)
 class Events:
     """The answers in a streamed response. `read` makes them of decoded events, and raises `ValueError` for others."""
 
-    __slots__ = ("_ahead", "_decoder", "_ended", "_failure", "_loop", "_model", "_pieces", "_read", "_said")
+    __slots__ = ("_ahead", "_decoder", "_ended", "_failure", "_loop", "_model", "_pieces", "_read", "_reading", "_said")
 
     def __init__(self, model: str, response: Response, read: Callable[[Any], InferResponse]) -> None:
         self._model = model
         self._pieces: Any = response.body
+        self._reading: Read = Read(self._pieces)
         self._read = read
         self._decoder = Decoder()
         self._ended = False
@@ -74,7 +75,7 @@ class Events:
             yield Pause(0.0)  # whoever sends what came before it has the time to
             raise self._failure
         while True:
-            piece = yield Read(self._pieces)
+            piece = yield self._reading
             if piece is None:
                 self._ended = True
                 if decoder.close():

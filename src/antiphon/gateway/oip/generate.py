@@ -6,6 +6,7 @@ a flat list; Triton gives it the shape that the model's configuration wants.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -44,22 +45,60 @@ def _plain(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else list(value)
 
 
-def generated(said: Mapping[str, Any], known: Mapping[str, TensorSpec] | None) -> InferResponse:
+def generated(said: Any, known: Mapping[str, TensorSpec] | None) -> InferResponse:
     """An answer of theirs. `known` are the outputs of the model: what is none of them is a parameter of the answer.
 
-    Where they are not known everything is an output, with a datatype that its elements suit.
+    Where they are not known everything is an output, with a datatype that its elements suit. Raises `ValueError` for
+    what is no object.
     """
-    outputs: list[Tensor] = []
-    parameters: dict[str, Any] = {}
-    for name, value in said.items():
-        spec = known.get(name) if known else None
-        if spec is None:
-            if name in _OWN:
-                continue
-            if known:
-                parameters[name] = value
-                continue
-        data: list[Any] = value if isinstance(value, list) else [value]
-        datatype = spec.datatype if spec is not None else _DATATYPES.get(type(data[0]) if data else str, "BYTES")
-        outputs.append(Tensor(name, datatype, (len(data),), data))
-    return InferResponse(said.get("model_name") or "", outputs, said.get("model_version"), said.get("id"), parameters)
+    if not isinstance(said, dict):
+        raise ValueError("an object was expected")
+    return _Flat(said, known)
+
+
+class _Flat(InferResponse):
+    """Tensors are made of it when they are asked for: of a stream of texts nobody asks for any."""
+
+    __slots__ = ("_known", "_said")
+
+    def __init__(self, said: dict[str, Any], known: Mapping[str, TensorSpec] | None) -> None:
+        self._said = said
+        self._known = known
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached for what all answers have, before it is there.
+        if name not in _PARTS:
+            raise AttributeError(name)
+        said, known = self._said, self._known
+        outputs: list[Tensor] = []
+        parameters: dict[str, Any] = {}
+        for each, value in said.items():
+            if self._has(each):
+                data: list[Any] = value if isinstance(value, list) else [value]
+                kind = known[each].datatype if known else _DATATYPES.get(type(data[0]) if data else str, "BYTES")
+                outputs.append(Tensor(each, kind, (len(data),), data))
+            elif each not in _OWN:
+                parameters[each] = value
+        super().__init__(said.get("model_name") or "", outputs, said.get("model_version"), said.get("id"), parameters)
+        return getattr(self, name)
+
+    def _has(self, name: str) -> bool:
+        return name in self._said and (name in self._known if self._known else name not in _OWN)
+
+    def output(self, name: str) -> Tensor | None:
+        return super().output(name) if self._has(name) else None
+
+    def text(self, name: str, place: int = 0) -> str | None:
+        value = self._said.get(name)
+        if value.__class__ is not str or place or not self._has(name):
+            return super().text(name, place)
+        return value
+
+    def number(self, name: str, place: int = 0) -> int | None:
+        value = self._said.get(name)
+        if value.__class__ is not int or not self._has(name):
+            return super().number(name, place)
+        return value
+
+
+_PARTS: Final = frozenset(each.name for each in fields(InferResponse))

@@ -49,7 +49,7 @@ class Tensor:
         self.shape = shape
         self.raw = raw
         self.parameters = parameters
-        self._data = data
+        self._data = flat(data) if data and isinstance(data[0], (list, tuple)) else data
 
     @classmethod
     def of(cls, name: str, *texts: str, shape: Sequence[int] | None = None) -> Tensor:
@@ -62,8 +62,6 @@ class Tensor:
         data = self._data
         if data is None:
             data = self._data = decoded(self.datatype, self.raw or b"")
-        elif data and isinstance(data[0], (list, tuple)):
-            data = self._data = flat(data)
         return data
 
     @property
@@ -139,6 +137,17 @@ class InferResponse:
             if tensor.name == name:
                 return tensor
         return None
+
+    def text(self, name: str, place: int = 0) -> str | None:
+        """An element of the output of this name, as text; `None` where there is no such output, or no such place."""
+        tensor = self.output(name)
+        return None if tensor is None else tensor.text(place)
+
+    def number(self, name: str, place: int = 0) -> int | None:
+        """A whole number in the output of this name; the first, where it has none at this place."""
+        tensor = self.output(name)
+        data = None if tensor is None else tensor.data
+        return int(data[place if place < len(data) else 0]) if data else None
 
 
 class TensorSpec(NamedTuple):

@@ -83,9 +83,11 @@ class Rest:
         self._outputs: dict[str, dict[str, TensorSpec]] = {}
 
     def infer(self, request: InferRequest) -> Flow[InferResponse]:
-        if self._ways.get((request.model, request.version)) == "generate":
-            return (yield from self._generate(identified(request)))
-        body, headers = yield from self._body(identified(request))
+        flat = self._ways.get((request.model, request.version)) == "generate"
+        return (self._generate if flat else self._infer)(identified(request))
+
+    def _infer(self, request: InferRequest) -> Flow[InferResponse]:
+        body, headers = yield from self._body(request)
         path = f"{self.path_of(request.model, request.version)}/infer"
         response = yield from self._post(path, request, body, headers)
         if response.status == 501 and b"decoupled" in response.content:

@@ -34,7 +34,7 @@ class Cut:
     def __init__(self, sink: Sink, stop: Sequence[str], limit: int | None, model: str) -> None:
         self.sink = sink
         self.stop = [text for text in stop if text]
-        self.longest = max(map(len, self.stop), default=0)
+        self.longest = max([len(text) for text in self.stop], default=0)
         self.firsts = {text[0] for text in self.stop}
         """What stop strings begin with: text without any of it need not be held back."""
         self.limit = limit
