@@ -120,7 +120,7 @@ class Others:
                 code="gateway_restarting",
                 headers={"retry-after": "1"},
             ) from error
-        pairs = [pair for pair in answer.headers.pairs if pair[0] not in _HOPS and pair[0] != "date"]
+        pairs = [pair for pair in answer.headers.pairs if pair[0] not in _HOPS]
         body: Any = answer.body
         if not isinstance(body, bytes):
             length = answer.headers.get("content-length")

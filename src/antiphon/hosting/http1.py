@@ -38,8 +38,8 @@ __all__ = ("MOST_HEAD", "Connection")
 MOST_HEAD: Final = 64 * 1024
 """The most bytes of a request's line and headers together."""
 _LINES: Final = {each.value: b"HTTP/1.1 %d %b\r\n" % (each.value, each.phrase.encode()) for each in HTTPStatus}
-_FRAMING: Final = frozenset({"connection", "keep-alive", "transfer-encoding"})
-"""Headers of an answer that are the connection's business."""
+_FRAMING: Final = frozenset({"connection", "date", "keep-alive", "transfer-encoding"})
+"""Headers of an answer that are the connection's business, and not the handler's."""
 _BARE: Final = frozenset({204, 304})
 """Statuses whose answers have neither a body nor its length."""
 

@@ -52,7 +52,7 @@ class Handler:
         if request.path == "/stream":
             return Response(200, EVENTS, [b"data: 1\n\n", Pause(0.01), b"data: 2\n\n"])
         if request.path == "/hop":
-            return Response(200, Headers({"connection": "x", "transfer-encoding": "y", "a": "b"}), b"ok")
+            return Response(200, Headers({"connection": "x", "transfer-encoding": "y", "date": "z", "a": "b"}), b"ok")
         return self.told(request)
 
     def told(self, request: Request) -> Response:
@@ -296,6 +296,7 @@ def test_lengths_and_headers_of_answers(server: Running) -> None:
         assert client.answer("HEAD")[1]["content-length"] == "4"
         _, headers, body = client.answer()
         assert (body, headers["a"], headers.keys() & {"connection", "transfer-encoding"}) == (b"ok", "b", set())
+        assert headers["date"].endswith(" GMT")
         client.send(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         assert client.answer()[1]["connection"] == "close"
         assert client.over
