@@ -221,11 +221,11 @@ class Pacing:
     def find(self, latency: Latency, request: ChatRequest) -> Found:
         """What the model's cache has of a prompt, which it remembers from now on."""
         derived = self._derived()
-        caches: Caches | None = derived.get(CACHES)
-        if caches is None:
+        if CACHES not in derived:
             from .prefixes import Caches
 
-            caches = derived.setdefault(CACHES, Caches())
+            derived.setdefault(CACHES, Caches())
+        caches: Caches = derived[CACHES]
         cache = caches.of(request.model, latency.cache, latency.block, latency.least)
         return cache.find(request, 0.0 if self.now is None else self.now())
 

@@ -112,7 +112,7 @@ class Meters:
             for model, cache in caches.items():
                 self._counters.setdefault("vllm:prefix_cache_queries_total", {})[model,] = cache.queries
                 self._counters.setdefault("vllm:prefix_cache_hits_total", {})[model,] = cache.hits
-            true = {
+            true: dict[str, Mapping[str, float]] = {
                 "vllm:num_requests_running": running,
                 "vllm:kv_cache_usage_perc": {model: cache.used(now) for model, cache in caches.items()},
             }

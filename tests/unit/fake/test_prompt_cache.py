@@ -31,7 +31,14 @@ def fake_of(latency: Any = Latency(prefill=0.001, cache=1000), **options: Any) -
 def ask(fake: FakeOpenAI, text: str, *before: Any, **options: Any) -> Any:
     """The usage of an answer."""
     messages = [SYSTEM, *before, {"role": "user", "content": text}]
-    return fake.client().chat.completions.create(**{"model": "gpt-5", "messages": messages, **options}).usage
+    client: Any = fake.client()
+    return client.chat.completions.create(**{"model": "gpt-5", "messages": messages, **options}).usage
+
+
+def said(fake: FakeOpenAI, *messages: Any) -> Any:
+    """The usage of an answer to just these messages."""
+    client: Any = fake.client()
+    return client.chat.completions.create(model="gpt-5", messages=messages).usage
 
 
 def cached(usage: Any) -> int:
@@ -69,7 +76,7 @@ def test_a_conversation_that_goes_on_is_cached_as_far_as_it_was() -> None:
     longer = ask(fake, "Fine", {"role": "user", "content": "Hello there, how are you?"})
     assert first.prompt_tokens - 16 - 3 <= cached(longer) <= first.prompt_tokens
     changed = [{"role": "system", "content": "Other" + SYSTEM["content"]}, {"role": "user", "content": "x"}]
-    assert cached(fake.client().chat.completions.create(model="gpt-5", messages=changed).usage) == 0  # type: ignore[arg-type]
+    assert cached(said(fake, *changed)) == 0
 
 
 def test_responses_and_streams_tell_it_too() -> None:
@@ -121,17 +128,16 @@ def test_what_was_used_last_is_kept() -> None:
     blocks = cached_blocks = 0
     for text in ("a", "b", "c"):  # each takes more than half of it
         other = {"role": "system", "content": f"{text} {SYSTEM['content']}"}
-        usage = fake.client().chat.completions.create(model="gpt-5", messages=[other]).usage  # type: ignore[list-item]
-        assert usage is not None
+        usage = said(fake, other)
         blocks = usage.prompt_tokens // 64
         cached_blocks = cached(usage) // 64
         assert cached_blocks == 0
     assert blocks < 40 < 2 * blocks
     assert metrics(fake)['vllm:kv_cache_usage_perc{model_name="gpt-5"}'] == 1
     other = {"role": "system", "content": f"c {SYSTEM['content']}"}
-    assert cached(fake.client().chat.completions.create(model="gpt-5", messages=[other]).usage) == blocks * 64  # type: ignore[list-item]
+    assert cached(said(fake, other)) == blocks * 64
     before = {"role": "system", "content": f"b {SYSTEM['content']}"}
-    usage = fake.client().chat.completions.create(model="gpt-5", messages=[before]).usage  # type: ignore[list-item]
+    usage = said(fake, before)
     assert 0 < cached(usage) == (40 - blocks) * 64, "its beginning is kept longest"
 
 

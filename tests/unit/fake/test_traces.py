@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -34,7 +34,7 @@ class Traced:
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self._exporter))
         self.fake = FakeOpenAI(engine, traces=provider, **options)
-        self.client = self.fake.client(max_retries=0)
+        self.client: Any = self.fake.client(max_retries=0)
 
     def spans(self) -> list[Any]:
         found = list(self._exporter.get_finished_spans())
@@ -54,7 +54,6 @@ def test_a_question_is_a_span_with_its_model_tokens_and_reasons() -> None:
     span = traced.span()
     assert (span.name, span.kind, span.parent) == ("chat gpt-5", SpanKind.SERVER, None)
     told = dict(span.attributes)
-    assert answer.usage is not None
     assert told == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
@@ -199,12 +198,10 @@ def test_an_error_within_a_stream_is_in_its_span() -> None:
 
 def test_tokens_of_the_cache_are_told() -> None:
     traced = Traced(latency="cache=100, block=16, least=0")
-    for _ in range(2):
-        usage = traced.client.chat.completions.create(
-            model="gpt-5", messages=[{"role": "user", "content": "word " * 100}]
-        ).usage
+    ask = {"model": "gpt-5", "messages": [{"role": "user", "content": "word " * 100}]}
+    traced.client.chat.completions.create(**ask)
+    usage = traced.client.chat.completions.create(**ask).usage
     first, second = traced.spans()
-    assert usage is not None and usage.prompt_tokens_details is not None
     assert "gen_ai.usage.cache_read.input_tokens" not in first.attributes
     assert second.attributes["gen_ai.usage.cache_read.input_tokens"] == usage.prompt_tokens_details.cached_tokens
 
@@ -265,7 +262,7 @@ def test_what_makes_no_traces_is_refused(wrong: Any) -> None:
 
 
 @contextmanager
-def collector() -> Iterator[tuple[str, list[bytes], threading.Event]]:
+def collector() -> Generator[tuple[str, list[bytes], threading.Event]]:
     """What takes spans as OTLP over HTTP."""
     taken: list[bytes] = []
     some = threading.Event()
@@ -278,7 +275,7 @@ def collector() -> Iterator[tuple[str, list[bytes], threading.Event]]:
             self.end_headers()
             some.set()
 
-        def log_message(self, *args: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
