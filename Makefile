@@ -38,7 +38,7 @@ types: $(VENV)/.dev ## Check types with mypy and pyright, both strict
 	@$(RUN) -m mypy
 	@$(RUN) -m pyright
 
-generate: $(VENV)/.dev ## Write types/, api/ and schema/ from the official package
+generate: $(VENV)/.dev ## Write types/, api/ and schema/ from the official package, server/merges/ from toktok
 	@$(RUN) -m codegen
 
 generated: $(VENV)/.dev ## Check that what is generated is up to date

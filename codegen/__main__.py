@@ -1,19 +1,20 @@
-"""`python -m codegen [--check] [types] [api] [schema]`: write the generated modules, or say what is out of date."""
+"""`python -m codegen [--check] [types] [api] [schema] [server/merges]`: write it, or say what is out of date."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
 
-from . import api, connections, files, helpers, schemas, types
+from . import api, connections, files, helpers, merges, schemas, types
 
 ROOT = Path(__file__).parent.parent / "src" / "antiphon"
-TARGETS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
+TARGETS: dict[str, Callable[[], Iterable[tuple[str, files.Content]]]] = {
     "types": types.generate,
     "api": lambda: chain(api.generate(), connections.generate(), helpers.generate()),
     "schema": schemas.generate,
+    "server/merges": merges.generate,
 }
 
 

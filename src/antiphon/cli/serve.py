@@ -270,12 +270,11 @@ def _serve(options: argparse.Namespace) -> int:
         return fake
 
     def ready(url: str, fake: FakeOpenAI) -> None:
-        announce(url, "a fake OpenAI", control=fake.door(options.host).control is not False)
-
-    with suppress(ImportError):  # what is missing is told below
         from ..server import tokens
 
-        tokens.preload()  # on the other core, while this one imports the rest
+        announce(url, "a fake OpenAI", control=fake.door(options.host).control is not False)
+        tokens.preload(after=tokens.SETTLED)
+
     return serve_handler(options, made, ready)
 
 
@@ -286,6 +285,7 @@ def serve_handler(options: argparse.Namespace, made: Callable[[], H], ready: Cal
     """Serve a handler where the options of `add_place` say, until a signal ends it.
 
     It is made when its port is taken, and `ready` is called with its address when it can be asked.
+    """
     with _loading() as loaded:
         return _serve_handler(options, made, ready, loaded)
 
@@ -293,7 +293,6 @@ def serve_handler(options: argparse.Namespace, made: Callable[[], H], ready: Cal
 def _serve_handler(
     options: argparse.Namespace, made: Callable[[], H], ready: Callable[[str, H], None], loaded: Callable[[], None]
 ) -> int:
-    """
     from importlib.util import find_spec
 
     from ..hosting.run import PortInUse, authority, bind, serve_until_signalled
@@ -309,12 +308,12 @@ def _serve_handler(
             return _fail("granian is missing; install the server with: pip install 'antiphon[server]'")
         handler = made()
         url = f"http://{authority(options.host, listener.getsockname()[1])}"
+        door = getattr(handler, "door", None)
 
         def can_be_asked() -> None:
             loaded()
             ready(url, handler)
 
-        door = getattr(handler, "door", None)
         serve_until_signalled(
             handler if door is None else door(options.host),
             listener,
@@ -322,6 +321,7 @@ def _serve_handler(
             ready=can_be_asked,
         )
     return 0
+
 
 @contextmanager
 def _loading() -> Iterator[Callable[[], None]]:
@@ -343,7 +343,6 @@ def _loading() -> Iterator[Callable[[], None]]:
         gc.unfreeze()
         if searching:
             gc.enable()
-
 
 
 def announce(url: str, what: str, *, key: str = "anything", control: bool = False) -> None:

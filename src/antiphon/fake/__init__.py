@@ -482,10 +482,10 @@ class FakeOpenAI:
         return Door(self, self._control if is_loopback(host) or self._control is not None else False)
 
     def warm(self) -> None:
-        """Load, on a thread in the background, what the first request would have to wait for."""
+        """Load what the first request would have to wait for."""
         from ..server import tokens
 
-        tokens.preload()
+        tokens.prepare()
 
     def asgi(self) -> ASGI:
         """The fake as an ASGI application, to be served or mounted anywhere."""

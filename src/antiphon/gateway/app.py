@@ -217,12 +217,13 @@ class Gateway:
     # Ways to it
 
     def warm(self) -> None:
-        """Load what the first request would have to wait for; vocabularies on a thread of their own."""
+        """Load what the first request would have to wait for, and what later ones may on a thread of its own."""
         from ..kernel.http import Request
         from ..schema import operation
         from ..server import tokens
 
-        tokens.preload()
+        tokens.prepare()
+        tokens.preload(after=tokens.SETTLED)
         self.server.inner(Request("GET", "/v1/models"))
         for name in ("chat.completions.create", "embeddings.create"):
             operation(name)

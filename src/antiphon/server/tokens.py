@@ -1,20 +1,27 @@
 """Tokens as OpenAI's models count them, from the real vocabularies (o200k and cl100k), without any download.
 
-The vocabularies come inside the wheel of `toktok-rs` and are loaded when a token is first counted (about a
-quarter of a second of CPU for each; `preload` does it in the background). Text that looks like a special token,
-such as `<|endoftext|>`, is counted as the ordinary text it is, as the API does with what callers send.
+The vocabularies come inside the wheel of `toktok-rs`; each takes a quarter of a second of CPU and 68 MB to load. Until
+one is loaded, ASCII texts are told by a table of our own (`merging`), with the same result. So the vocabulary is loaded
+only for a text that has other characters or is long, or in the background once so much was told that it pays, or when
+`preload` asks for it. Text that looks like a special token, such as `<|endoftext|>`, is counted as the ordinary text it
+is, as the API does with what callers send.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from .merging import Table
 
 __all__ = (
+    "SETTLED",
     "Piece",
     "count",
     "counter",
@@ -24,6 +31,7 @@ __all__ = (
     "message_tokens",
     "pieces",
     "preload",
+    "prepare",
     "published",
     "starts",
 )
@@ -31,8 +39,17 @@ __all__ = (
 _CL100K = ("gpt-4-", "gpt-3.5", "gpt-35", "text-embedding-", "davinci-002", "babbage-002")
 """Beginnings of the names of models that use the older vocabulary; every other model uses o200k."""
 
+SETTLED: Final = 2.0
+"""Seconds after which a server that was started has answered its first requests, or has none yet."""
+
 _LONG = 2048
 """Counts of texts longer than this (in characters) are not remembered, so that the cache stays small."""
+
+_LONG_FOR_TABLE: Final = 1 << 15
+"""Texts longer than this (in characters) are not told by a table, which takes a few milliseconds for so much: who sends
+one will send more."""
+_PAYS: Final = 1 << 19
+"""After so many characters (a tenth of a second of CPU, for most) told by a table the vocabulary is loaded."""
 
 
 class Piece(NamedTuple):
@@ -47,20 +64,31 @@ class Piece(NamedTuple):
     bytes: bytes
 
 
-class _Vocabulary(Protocol):
+class _Teller(Protocol):
+    """What tells the tokens of a text: a vocabulary, or the table of one."""
+
+    def count(self, text: str) -> int: ...
+    def encode_ordinary(self, text: str) -> list[int]: ...
+    def encode_with_offsets(self, text: str, unit: str = ...) -> tuple[list[int], list[tuple[int, int]]]: ...
+
+
+class _Vocabulary(_Teller, Protocol):
     """The part of toktok's tokenizer that is used here."""
 
     @property
     def max_token_value(self) -> int: ...
-    def count(self, text: str) -> int: ...
-    def encode_ordinary(self, text: str) -> list[int]: ...
-    def encode_with_offsets(self, text: str, unit: str = ...) -> tuple[list[int], list[tuple[int, int]]]: ...
     def decode(self, ids: list[int]) -> str: ...
     def decode_single_token_bytes(self, id: int) -> bytes: ...
 
 
 _loaded: dict[str, _Vocabulary] = {}
+_tables: dict[str, Table] = {}
+"""What tells texts until the vocabulary is loaded."""
 _loading = threading.Lock()
+
+if hasattr(os, "register_at_fork"):
+    # No process is forked while a thread loads: in the new one nobody would ever finish it.
+    os.register_at_fork(before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release)
 
 
 def _vocabulary(name: str) -> _Vocabulary:
@@ -71,7 +99,34 @@ def _vocabulary(name: str) -> _Vocabulary:
             if found is None:
                 # The way to the whole tokenizer that toktok's README names; its public functions only count.
                 found = _loaded[name] = import_module("toktok")._encoding(name)
+                _tables.pop(name, None)
     return found
+
+
+def _table(name: str) -> Table:
+    found = _tables.get(name)
+    if found is None:
+        from .merging import table
+
+        found = _tables[name] = table(name)
+    return found
+
+
+def _teller(name: str, text: str) -> _Teller:
+    """What tells this text: the vocabulary where it is there or has to be, the table else."""
+    if name in _loaded or len(text) > _LONG_FOR_TABLE or not text.isascii():
+        return _vocabulary(name)
+    table = _table(name)
+    if table.read > _PAYS:
+        table.read = 0  # a thread that a fork has lost is started again after as much
+        _load_in_background(name)
+    return table
+
+
+def _load_in_background(name: str, after: float = 0.0) -> None:
+    thread = threading.Timer(after, _vocabulary, (name,))
+    thread.name, thread.daemon = "antiphon-tokens", True
+    thread.start()
 
 
 @lru_cache(1024)
@@ -81,10 +136,20 @@ def encoding_name(model: str) -> str:
     return "cl100k_base" if base.startswith(_CL100K) or base.partition(":")[0] == "gpt-4" else "o200k_base"
 
 
-def preload(model: str = "") -> None:
-    """Load the vocabulary of a model on a thread of its own, so that the first request need not wait for it."""
+def prepare(model: str = "") -> None:
+    """Make the first count for a model quick, in a millisecond or two, without its vocabulary."""
+    name = encoding_name(model)
+    if name not in _loaded:
+        _table(name)
+
+
+def preload(model: str = "", after: float = 0.0) -> None:
+    """Load the vocabulary of a model on a thread of its own, `after` so many seconds.
+
+    For servers, whose first request in another script, or a long one, need not wait for it then.
+    """
     if encoding_name(model) not in _loaded:
-        threading.Thread(target=_vocabulary, args=(encoding_name(model),), name="antiphon-tokens", daemon=True).start()
+        _load_in_background(encoding_name(model), after)
 
 
 _MERGED = {"cl100k_base": 100_256, "o200k_base": 199_998}
@@ -105,13 +170,22 @@ def published(name: str) -> bytes | None:
 
 @lru_cache(2)
 def _counter(encoding: str) -> Callable[[str], int]:
-    vocabulary = _vocabulary(encoding)
+    exact: Callable[[str], int]
+
+    def early(text: str) -> int:
+        nonlocal exact
+        count = _teller(encoding, text).count
+        if encoding in _loaded:
+            exact = _loaded[encoding].count
+        return count(text)
+
+    exact = early
 
     def count_of(text: str) -> int:
         try:
-            return vocabulary.count(text)
+            return exact(text)
         except UnicodeEncodeError:
-            return vocabulary.count(_valid(text))
+            return exact(_valid(text))
 
     remembered = lru_cache(4096)(count_of)
     return lambda text: remembered(text) if len(text) <= _LONG else count_of(text)
@@ -134,11 +208,12 @@ def count(text: str, model: str = "") -> int:
 
 def encode(text: str, model: str = "") -> list[int]:
     """The ids of a text's tokens."""
-    vocabulary = _vocabulary(encoding_name(model))
+    name = encoding_name(model)
+    teller = _loaded.get(name) or _teller(name, text)
     try:
-        return vocabulary.encode_ordinary(text)
+        return teller.encode_ordinary(text)
     except UnicodeEncodeError:
-        return vocabulary.encode_ordinary(_valid(text))
+        return teller.encode_ordinary(_valid(text))
 
 
 def decode(tokens: Sequence[int], model: str = "") -> str:
@@ -154,12 +229,13 @@ def decode(tokens: Sequence[int], model: str = "") -> str:
 
 def pieces(text: str, model: str = "") -> list[Piece]:
     """A text token by token."""
-    vocabulary = _vocabulary(encoding_name(model))
+    name = encoding_name(model)
+    teller = _loaded.get(name) or _teller(name, text)
     try:
-        ids, spans = vocabulary.encode_with_offsets(text)
+        ids, spans = teller.encode_with_offsets(text)
     except UnicodeEncodeError:
         text = _valid(text)
-        ids, spans = vocabulary.encode_with_offsets(text)
+        ids, spans = teller.encode_with_offsets(text)
     raw = text.encode()
     if len(raw) == len(text):
         return [Piece(token, text[a:b], raw[a:b]) for token, (a, b) in zip(ids, spans, strict=True)]
@@ -171,7 +247,9 @@ def pieces(text: str, model: str = "") -> list[Piece]:
 
 def starts(text: str, model: str = "") -> list[int]:
     """Where each token of a text begins, in characters. Raises `UnicodeEncodeError` for lone surrogates."""
-    return [start for start, _ in _vocabulary(encoding_name(model)).encode_with_offsets(text, "char")[1]]
+    name = encoding_name(model)
+    teller = _loaded.get(name) or _teller(name, text)
+    return [start for start, _ in teller.encode_with_offsets(text, "char")[1]]
 
 
 def message_tokens(
