@@ -31,7 +31,6 @@ from ..kernel.errors import BadRequestError
 from ..kernel.flow import through
 from ..server.engine import Tool, text_of
 from ..server.turns import Audio, Citation, FileCitation, Reasoning, Refusal, ToolArguments, ToolCall
-from .hosted import Use, approved, hosted_uses, mcp_call, unasked
 from .text import LoremIpsum, filler
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
     from ..server.engine import ChatEngine, ChatRequest
     from ..server.turns import Piece, Turn
+    from .hosted import Use
 
 __all__ = ("Default",)
 
@@ -143,13 +143,15 @@ class Default:
 
         Nothing where it is time to speak, or only functions are due.
         """
-        calls = approved(request)
+        from . import hosted
+
+        calls = hosted.approved(request)
         if calls is not None:
-            return [(Use((call["name"],), call, mcp_call), "") for call in calls]
+            return [(hosted.Use((call["name"],), call, hosted.mcp_call), "") for call in calls]
         forced = request.tool_choice.mode == "required"
         if request.answers_tool and not forced:
             return []
-        uses = hosted_uses(request)
+        uses = hosted.hosted_uses(request)
         text = request.user_text.lower()
         functions = request.callable_tools
         named: list[tuple[int, int, Use | Tool]] = []
@@ -158,7 +160,7 @@ class Default:
             if spans:
                 named.append((*min(spans), use))
         if not named:
-            return [] if functions else [(use, "") for use in (uses[:1] if forced else unasked(uses))]
+            return [] if functions else [(use, "") for use in (uses[:1] if forced else hosted.unasked(uses))]
         named += [(*span, tool) for tool in functions if (span := _span(tool.name, text))]
         named.sort(key=lambda each: each[:2])
         ends = [start for start, _, _ in named[1:]] + [len(text)]
