@@ -50,9 +50,18 @@ class Ruled:
         self.engine = engine
 
     def __call__(self, request: ChatRequest) -> Turn:
-        exchange, rules = under_way.get(), self.rules
-        if exchange is not None and exchange.twist is not None and _is_of(request, exchange):
-            return self._twisted(request, exchange)
+        exchange = under_way.get()
+        if request.job:
+            twist = self.rules.twist(request.job)
+        elif exchange is not None and exchange.twist is not None and _is_of(request, exchange):
+            twist = exchange.twist
+        else:
+            twist = None
+        turn = self._turn(request, exchange)
+        return turn if twist is None else twist(turn, request)
+
+    def _turn(self, request: ChatRequest, exchange: Exchange | None) -> Turn:
+        rules = self.rules
         if rules.active:
             if exchange is not None and not _is_of(request, exchange):
                 exchange = None  # a job that is done on the way of another request
@@ -73,16 +82,6 @@ class Ruled:
         if exchange is not None:
             exchange.engine = self.engine
         return self.engine(request)
-
-    def _twisted(self, request: ChatRequest, exchange: Exchange) -> Turn:
-        """What a fault makes of it."""
-        twist, exchange.twist = exchange.twist, None
-        try:
-            turn = self(request)
-        finally:
-            exchange.twist = twist
-        twisted: Turn = twist(turn, request)
-        return twisted
 
     def __repr__(self) -> str:
         return f"Ruled({self.engine!r})"

@@ -26,6 +26,7 @@ from .asked import Asked, Conditions
 
 if TYPE_CHECKING:
     from . import FakeOpenAI
+    from .faults.setting import Twist
     from .scripts import Script
 
 __all__ = ("Answering", "Rule", "Rules", "called_at")
@@ -359,6 +360,10 @@ class Rules:
         self._ranked: list[Rule] = []
         self._made = self._scripted = 0
         self._lock = threading.RLock()
+
+    def twist(self, job: str) -> Twist | None:
+        """What a fault makes of what a model says in the background."""
+        return None if self._fake is None else self._fake.faults.twists.get(job)
 
     @property
     def strict(self) -> bool:

@@ -123,6 +123,8 @@ class Server:
         self.embedder = embedder
         self.ledger: Callable[[], Iterable[Used]] = tuple
         """What was used, for those who ask for the usage of the organization: nothing, unless somebody counts."""
+        self.left: Callable[[str], object] = str
+        """Told the id of what a request leaves for later, such as a Response in the background, when it does."""
         self.derived: dict[str, Any] = {}
         """What was worked out from the state and can be again, such as indexes: gone when the state is another."""
         self.jobs = Jobs(self)

@@ -56,6 +56,7 @@ def begin(server: Server, body: Mapping[str, Any], context: Context, response: d
         }
         server.store.put(PENDING, key, pending)
         server.jobs.schedule(_KIND, key, after=_WAIT * server.job_seconds)
+    server.left(key)
     return queued
 
 
@@ -118,6 +119,7 @@ def _made(server: Server, body: Mapping[str, Any], response: dict[str, Any]) -> 
     before = [] if context["previous"] is None else history(server, context["previous"], strict=False)
     model: str = response["model"]
     request = responses_request(body, [*before, *context["items"]], model, strict=False)
+    request.job = key
     gathered = ResponseTurn(server, request, response)
     pauses: list[float] = []  # their time is that of the Response
     try:

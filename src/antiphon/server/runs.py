@@ -79,6 +79,7 @@ def begin(server: Server, run: Doc, extra: Mapping[str, Any], *, thread: Doc | N
         server.store.put(_runs(run["thread_id"]), run["id"], run)
         server.store.put(_ACTIVE, run["thread_id"], {"id": run["thread_id"], "run_id": run["id"]})
         _queue(server, about, events, streamed)
+    server.left(run["id"])
 
 
 def _queue(server: Server, about: Doc, events: list[Happened], streamed: bool) -> None:
@@ -275,6 +276,8 @@ def _said(server: Server, run: Doc, about: Doc) -> Flow[tuple[RunTurn, Doc]]:
         request = run_request(server, run, about["extra"])
     except TooLong:
         return RunTurn(server, ChatRequest(run["model"], []), run, keep), _incomplete("max_prompt_tokens")
+    if not about["round"]:
+        request.job = run["id"]
     turn = RunTurn(server, request, run, keep)
     most = run["max_completion_tokens"]
     if most is not None and sum(each["completion_tokens"] for each in about["usage"].values()) >= most:

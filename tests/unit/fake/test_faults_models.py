@@ -23,6 +23,7 @@ from antiphon.fake.faults import (
     once,
 )
 from antiphon.fake.faults.models import _ID, _other_arguments
+from antiphon.server.clock import VirtualClock
 
 PARAMETERS: Any = {
     "type": "object",
@@ -244,3 +245,40 @@ def test_runs_of_assistants_are_misled() -> None:
 def test_bad_settings_are_refused(make: Any, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         make()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_response_in_the_background_is_of_the_model_that_misbehaved_when_it_was_asked(stream: bool) -> None:
+    fake = FakeOpenAI("echo", clock=VirtualClock(), job_seconds=10)
+    create: Any = fake.client().responses.create
+    sound = create(model="gpt-5", input="Hello", background=True)
+    with fake.misbehave(Decline("Never."), when=once()) as faults:
+        struck = create(model="gpt-5", input="Hello", background=True, stream=stream)
+        if stream:  # of those that wait, each is asked while this one is followed
+            struck = list(struck)[-1].response
+        assert faults.strikes == 1
+    state = fake.snapshot()
+    for _ in range(2):
+        fake.clock.advance("1m")
+        retrieve: Any = fake.client().responses.retrieve
+        assert retrieve(struck.id).output[0].content[0].refusal == "Never."
+        assert retrieve(sound.id).output_text == "Hello"
+        fake.restore(state)
+    fake.reset()
+    again = create(model="gpt-5", input="Hello", background=True)
+    fake.clock.advance("1m")
+    assert fake.client().responses.retrieve(again.id).output_text == "Hello"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_run_is_of_the_model_that_misbehaved_when_it_was_asked() -> None:
+    fake = FakeOpenAI("echo", clock=VirtualClock(), job_seconds=10)
+    beta: Any = fake.client().beta
+    assistant = beta.assistants.create(model="gpt-5")
+    thread = beta.threads.create(messages=[{"role": "user", "content": "Hello"}])
+    fake.misbehave(RepeatedText(times=2), when=once())
+    run = beta.threads.runs.create(thread.id, assistant_id=assistant.id)
+    fake.clock.advance("1m")
+    assert beta.threads.runs.retrieve(run.id, thread_id=thread.id).status == "incomplete"
+    said = beta.threads.messages.list(thread.id).data[0]
+    assert said.content[0].text.value.split() == ["Hello", "Hello"]

@@ -6,13 +6,15 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
 from ...kernel.errors import BadRequestError
 from ...kernel.severed import Severed
 from ..journal import under_way
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...kernel.flow import Flow
     from ...kernel.http import Handler, Request, Response
     from ...server.app import Server
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
     from .fault import AtWork, Fault, Faulty, Strike
     from .triggers import When
 
+    Twist: TypeAlias = Callable[[Turn, ChatRequest], Turn]
+
 __all__ = ("HEADER", "Faults", "Misbehaviour")
+
+T = TypeVar("T")
 
 HEADER: Final = "x-antiphon-fault"
 """The header in which a client asks for a fault, told in a line."""
@@ -43,6 +49,8 @@ class Faults:
         self._set: tuple[AtWork, ...] = ()
         self._asked: dict[str, AtWork] = {}
         """Faults that clients asked for, by the lines they were told in."""
+        self.twists: dict[str, Twist] = {}
+        """What is made of what models say later, in the background, by the ids of what was struck when it was asked."""
         self.switched: tuple[Fault, ...] = ()
         """What was set last."""
         self.fuzzing: Fuzzing | None = None
@@ -50,6 +58,7 @@ class Faults:
         self._header = header
         self._filtering = False
         server.mount("chaos", self._chaos)
+        server.left = self._left
         self.reset()
 
     # What is set
@@ -88,6 +97,7 @@ class Faults:
     def reset(self) -> None:
         """Go back to what was given in the beginning."""
         self._asked = {}
+        self.twists = {}
         self.fuzzing = None
         self.switched = tuple(self._given)
         self._put([self._begun(each, place) for place, each in enumerate(self._given)])
@@ -159,10 +169,16 @@ class Faults:
         with self._lock:
             asked = self._asked.get(line)
             if asked is None:
-                if len(self._asked) >= _REMEMBERED:
-                    self._asked.pop(next(iter(self._asked)))
-                asked = self._asked[line] = self._begun(_fault(line), line)
+                asked = self._begun(_fault(line), line)
+                _remember(self._asked, line, asked)
             return asked
+
+    def _left(self, id: str) -> None:
+        """What is answered now goes on later: what its model says then is struck as if it said it now."""
+        exchange = under_way.get()
+        if exchange is not None and exchange.twist is not None:
+            with self._lock:
+                _remember(self.twists, id, exchange.twist)
 
     def _struck(self, faults: Iterable[AtWork], request: Request, exchange: Exchange) -> list[Strike]:
         from .triggers import Seen
@@ -249,6 +265,13 @@ def _fault(given: Faulty, when: When | None = None) -> Fault:
 
 def _several(given: Any) -> list[Any]:
     return list(given) if isinstance(given, Iterable) and not isinstance(given, (str, Mapping)) else [given]
+
+
+def _remember(known: dict[str, T], key: str, value: T) -> None:
+    """Keep something, and forget the oldest of too many."""
+    if len(known) >= _REMEMBERED:
+        known.pop(next(iter(known)))
+    known[key] = value
 
 
 def _twisted(struck: list[Strike], varied: Varied | None, turn: Turn, request: ChatRequest) -> Turn:
