@@ -31,7 +31,7 @@ _CHROMA_OFFSET: Final = -4
 """How much finer colours are."""
 _SCALES: Final = (10, 11, 13, 14, 16, 18)
 _ZIGZAG: Final = (0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15)
-_LEVELS: Final = ((31, 1620, 108_000), (40, 8192, 245_760), (51, 36_864, 983_040), (62, 139_264, 16_711_680))
+_LEVELS: Final = ((31, 3600, 108_000), (40, 8192, 245_760), (51, 36_864, 983_040), (62, 139_264, 16_711_680))
 """Levels of the standard, ten times: the most macroblocks of a frame, and in a second (A.3)."""
 
 

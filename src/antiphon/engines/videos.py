@@ -1,4 +1,4 @@
-"""Videos without a model: what pictures show, and a ball that bounces across it in the time the video lasts.
+"""Videos without a model: what pictures show, and a ball that bounces across it.
 
     Engines(videos=DrawnVideos())
     Engines(videos=VideoFunction(lambda prompt: my_mp4))
@@ -49,7 +49,8 @@ _SQUARE: Final = 4
 class DrawnVideos:
     """Films the scene that is a picture's, always the same for a prompt and a seed.
 
-    What was remixed or edited shines through; what was extended goes on with another scene. A picture that the video
+    The ball crosses it in the time it lasts. What was remixed or edited shines through; what was extended is as it was,
+    and goes on with another scene. A picture that the video
     was to begin with lies below. A thumbnail is the first frame, as WebP; a sheet has a frame for each half second, and
     is a JPEG.
     """
@@ -73,7 +74,6 @@ class DrawnVideos:
     def _film(self, request: VideoRequest) -> bytes:
         coder = Coder(request.width, request.height, RATE)
         size = _SQUARE * coder.columns, _SQUARE * coder.rows
-        length = request.seconds * RATE
         frames: list[bytes] = []
         stills: list[int] = []
         for place, shot in enumerate(_shots(request)):
@@ -81,11 +81,11 @@ class DrawnVideos:
             stills.append(begin)
             scene = self._scene(request, place, size)
             shown: Box | None = None
-            for at in range(begin, min(begin + shot.seconds * RATE, length)):
+            for at in range(begin, begin + shot.seconds * RATE):
                 if at > begin and (at - begin) % _MOVES:
                     frames.append(coder.moved())
                     continue
-                ball = _ball(at / RATE, request.seconds, size)
+                ball = _ball((at - begin) / RATE, shot.seconds, size)
                 box = ball.box(size, _SQUARE)
                 if at == begin:
                     frames.append(coder.still(_planes(ball.on(scene, (0, 0, *size)))))
@@ -97,7 +97,9 @@ class DrawnVideos:
         return film(frames, coder.parameters, (request.width, request.height), rate=RATE, stills=stills)
 
     def _thumbnail(self, request: VideoRequest) -> bytes:
-        return encoded([self._frame(request, 0, (request.width, request.height))], "webp", 80)
+        size = request.width, request.height
+        ball = _ball(0, _shots(request)[0].seconds, size)
+        return encoded([ball.on(self._scene(request, 0, size), (0, 0, *size))], "webp", 80)
 
     def _sheet(self, request: VideoRequest) -> bytes:
         import PIL.Image
@@ -109,13 +111,10 @@ class DrawnVideos:
         sheet = PIL.Image.new("RGB", (size[0] * across, size[1] * -(-count // across)))
         scenes = [self._scene(request, place, size) for place in range(len(_shots(request)))]
         for at in range(count):
-            tile = _ball(at / 2, request.seconds, size).on(scenes[_place(request, at / 2)], (0, 0, *size))
+            place, begin, shot = _at(request, at / 2)
+            tile = _ball(at / 2 - begin, shot.seconds, size).on(scenes[place], (0, 0, *size))
             sheet.paste(tile, (at % across * size[0], at // across * size[1]))
         return encoded([sheet], "jpeg", 75)
-
-    def _frame(self, request: VideoRequest, seconds: float, size: Size) -> Image:
-        scene = self._scene(request, _place(request, seconds), size)
-        return _ball(seconds, request.seconds, size).on(scene, (0, 0, *size))
 
     def _scene(self, request: VideoRequest, place: int, size: Size) -> Image:
         """What a part of the video shows, without the ball."""
@@ -149,21 +148,28 @@ _DRAW: Final[dict[str, Callable[[DrawnVideos, VideoRequest], bytes]]] = {
 
 
 def _shots(request: VideoRequest) -> list[Shot]:
-    """The parts of a video, which last as long as it does."""
-    shots = list(request.shots) or [Shot(request.seconds, (request.prompt,))]
-    rest = request.seconds - sum(shot.seconds for shot in shots[:-1])
-    return [*shots[:-1], shots[-1]._replace(seconds=max(rest, 0))]
+    """The parts of a video, which last as long as it does: the last of them as long as is left."""
+    found: list[Shot] = []
+    left = request.seconds
+    for shot in request.shots:
+        if left > 0 < shot.seconds:
+            found.append(shot._replace(seconds=min(shot.seconds, left)))
+            left -= shot.seconds
+    if not found:
+        return [Shot(request.seconds, (request.prompt,))]
+    if left > 0:
+        found[-1] = found[-1]._replace(seconds=found[-1].seconds + left)
+    return found
 
 
-def _place(request: VideoRequest, seconds: float) -> int:
-    """Which part of a video is shown after so many seconds."""
-    shots = _shots(request)
-    end = 0
-    for place, shot in enumerate(shots):
-        end += shot.seconds
-        if seconds < end:
-            return place
-    return len(shots) - 1
+def _at(request: VideoRequest, seconds: float) -> tuple[int, int, Shot]:
+    """Which part of a video is shown after so many seconds: its place, when it began, and it."""
+    begin = 0
+    for place, shot in enumerate(_shots(request)):
+        if seconds < begin + shot.seconds:
+            return place, begin, shot
+        begin += shot.seconds
+    raise ValueError(f"the video of {request.seconds} seconds has nothing at {seconds:g}")
 
 
 class _Ball(NamedTuple):
@@ -209,7 +215,7 @@ _BALL: Final = (((40, 40, 60), 1.0, 0.0), ((250, 214, 76), 0.86, 0.0), ((255, 24
 
 
 def _ball(seconds: float, whole: float, size: Size) -> _Ball:
-    """The ball after so many of the seconds. It bounces twice in three of them."""
+    """The ball after so many seconds of those that a part lasts. It bounces twice in three of them."""
     width, height = size
     radius = max(0.04 * min(size), 1.5)
     part = seconds / whole if whole else 0.0

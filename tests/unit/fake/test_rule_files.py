@@ -56,6 +56,8 @@ rules:
     image: cat.png
   - when: {operation: audio.speech.create}
     sound: {base64: UklGRg==}
+  - when: {operation: videos.download_content, text: a film}
+    video: {base64: AAAACGZ0eXA=}
   - when: {text: kill}
     flag: [violence]
   - when: {text: hate}
@@ -92,6 +94,7 @@ def say(fake: FakeOpenAI, text: str, **options: Any) -> Any:
     return fake.client(max_retries=0).responses.create(**{"model": "gpt-5", "input": text, **options})
 
 
+@pytest.mark.filterwarnings("ignore:.*video API ends:DeprecationWarning")
 def test_everything_in_a_yaml_file(folder: Path) -> None:
     fake = FakeOpenAI("echo", rules=folder / "rules.yaml")
     client = fake.client(max_retries=0)
@@ -120,6 +123,8 @@ def test_everything_in_a_yaml_file(folder: Path) -> None:
     assert made.data[0].embedding == [1, 0.5]
     assert b64decode(client.images.generate(model="gpt-image-1", prompt="x").data[0].b64_json) == b"\x89PNG cat"
     assert client.audio.speech.create(model="tts-1", voice="alloy", input="x").read() == b"RIFF"
+    film = client.videos.create_and_poll(prompt="a film", poll_interval_ms=10)
+    assert client.videos.download_content(film.id).read() == b"\0\0\0\x08ftyp"
     kill, hate = client.moderations.create(input=["kill", "hate"]).results
     assert (kill.categories.violence, hate.category_scores.hate) == (True, 0.75)
     assert json.loads(client.files.content("file-1").read()) == {"a": 1}

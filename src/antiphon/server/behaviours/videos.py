@@ -12,7 +12,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ...api.videos import Videos
-from ...kernel.errors import NotFoundError
+from ...kernel.errors import BadRequestError, NotFoundError
 from ...kernel.http import Headers, Response
 from ..behaviour import UploadedFile, serves
 from ..engine import Shot, VideoRequest
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..behaviour import Call, Reply
     from ..films import Film
 
-__all__ = ("begin", "content", "forget", "original", "render", "stitched")
+__all__ = ("begin", "content", "forget", "original", "queued", "render", "stitched")
 
 SHOTS: Final = "videos/shots"
 """The collection of what videos show, by the videos' ids."""
@@ -59,9 +59,15 @@ def original(field: str, default: Any) -> Callable[[Call], Any]:
 
 
 def stitched(call: Call) -> str:
-    """How many seconds a video lasts once it is extended."""
-    before, more = original("seconds", "0")(call), call.body["seconds"]
-    return str(min(int(before) + int(more), _LONGEST))
+    """How many seconds a video lasts once it is extended. Raises `BadRequestError` where that is too long."""
+    seconds = int(original("seconds", "0")(call)) + int(call.body["seconds"])
+    if seconds > _LONGEST and not call.server.conjures:
+        raise BadRequestError.because(
+            f"Invalid 'seconds': the extended video would last {seconds} seconds, the maximum is {_LONGEST}.",
+            param="seconds",
+            code="invalid_value",
+        )
+    return str(min(seconds, _LONGEST))
 
 
 def _source(call: Call) -> dict[str, Any] | None:
@@ -91,28 +97,19 @@ def begin(call: Call, video: dict[str, Any]) -> None:
     server.jobs.schedule("videos.render", video["id"], after=server.job_seconds / len(_PROGRESS), data={"step": 0})
     before = None if call.operation.name == "videos.create" else _source(call)
     shots = [] if before is None else _shots(server, before)
-    kind = _KINDS[call.operation.name]
     prompt: str = video.get("prompt") or ""
-    if kind == "extend":
-        rest = _seconds(video) - sum(shot.seconds for shot in shots)
-        shots.append(Shot(max(rest, 0), (prompt,)))
+    if call.operation.name == "videos.extend":
+        shots.append(Shot(_seconds(video) - sum(shot.seconds for shot in shots), (prompt,)))
     elif shots:
         shots = [shot._replace(prompts=(*shot.prompts, prompt)) for shot in shots]
     else:
         shots = [Shot(_seconds(video), (prompt,))]
     kept = {"id": video["id"], "shots": [[shot.seconds, list(shot.prompts)] for shot in shots]}
-    picture = _reference(call) if before is None else server.store.get_blob(_reference_of(before["id"]))
+    earlier = None if before is None else server.store.get_blob(_reference_of(before["id"]))
+    picture = _reference(call) if earlier is None else earlier[0]
     if picture is not None:
-        server.store.put_blob(_reference_of(video["id"]), *picture)
+        server.store.put_blob(_reference_of(video["id"]), picture)
     server.store.put(SHOTS, video["id"], kept)
-
-
-_KINDS: Final = {
-    "videos.create": "create",
-    "videos.remix": "remix",
-    "videos.edit": "edit",
-    "videos.extend": "extend",
-}
 
 
 def forget(call: Call, video: dict[str, Any]) -> None:
@@ -125,22 +122,53 @@ def _reference_of(id: str) -> str:
     return f"videos/{id}/reference"
 
 
-def _reference(call: Call) -> tuple[bytes, str] | None:
-    """The picture that a video is to begin with: uploaded, a file of before, or in the address itself."""
+def queued(call: Call) -> str:
+    """The state of a new video. Raises `BadRequestError` where it is to begin with what is no picture."""
+    _reference(call)
+    return "queued"
+
+
+def _reference(call: Call) -> bytes | None:
+    """The picture that a video is to begin with: uploaded, a file of before, or in the address itself.
+
+    `None` for none, and for one elsewhere, which nobody fetches. Raises `BadRequestError` for what is no picture.
+    """
+    given: Any = call.body.get("input_reference")
+    found: Any = given.content if isinstance(given, UploadedFile) else None
+    if isinstance(given, dict):
+        found = _referred(call, given)
+    if found is None:
+        return None
+    from ..pictures import decoded
+
+    try:
+        decoded(found)
+    except ValueError as error:
+        if call.server.conjures:
+            return None
+        raise _no_reference("the file is not a picture that can be read.") from error
+    return bytes(found)
+
+
+def _referred(call: Call, given: dict[str, Any]) -> bytes | None:
     from base64 import b64decode
 
-    given: Any = call.body.get("input_reference")
-    if isinstance(given, UploadedFile):
-        return given.content, given.content_type
-    if not isinstance(given, dict):
-        return None
-    if given.get("file_id"):
-        return call.server.store.get_blob(given["file_id"])
+    if file_id := given.get("file_id"):
+        blob = call.server.store.get_blob(file_id)
+        if blob is None and not call.server.conjures:
+            raise _no_reference(f"there is no file '{file_id}'.")
+        return None if blob is None else blob[0]
     head, _, data = str(given.get("image_url") or "").partition(";base64,")
     try:
-        return (b64decode(data), head.removeprefix("data:")) if head.startswith("data:image/") else None
+        return b64decode(data, validate=True) if head.startswith("data:") else None
     except ValueError:
-        return None
+        return b""  # which is no picture, either
+
+
+def _no_reference(why: str) -> BadRequestError:
+    return BadRequestError.because(
+        f"Invalid 'input_reference': {why}", param="input_reference", code="invalid_image_file"
+    )
 
 
 @job("videos.render")

@@ -11,7 +11,7 @@ from ...kernel.errors import BadRequestError
 from ...kernel.spool import size_of
 from ..behaviours.videos import begin as begin_video
 from ..behaviours.videos import forget as forget_video
-from ..behaviours.videos import original, stitched
+from ..behaviours.videos import original, queued, stitched
 from ..kept import Kept, family, later, now
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _granted(call: Call) -> dict[str, Any]:
     return page
 
 
-_VIDEO = {"status": "queued", "progress": 0, "model": "sora-2", "seconds": _video, "size": "720x1280"}
+_VIDEO = {"status": queued, "progress": 0, "model": "sora-2", "seconds": _video, "size": "720x1280"}
 _DERIVED = {
     **_VIDEO,
     "model": original("model", "sora-2"),
