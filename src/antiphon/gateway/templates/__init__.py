@@ -1,6 +1,6 @@
 """Chat templates: a conversation written as one text, for models that are asked with a prompt.
 
-A template is Jinja as models of Hugging Face have it: a built-in style, a file, or the text itself. It is compiled
+A template is a built-in style, or Jinja as models of Hugging Face have it: a file, or the text itself. That is compiled
 once, in a sandbox, and given what those templates are given: `messages`, `tools`, `add_generation_prompt`, `bos_token`,
 `eos_token`, `raise_exception`, `strftime_now`. The `bos_token` is empty, since the tokenizers of the servers put theirs
 before every prompt, and a model that reads it twice answers worse.
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from ...kernel.errors import BadRequestError, InternalServerError
-from .styles import STYLES
+from .styles import STYLES, json_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .styles import Style
+    from .styles import Writer
 
 __all__ = ("DEFAULT", "Template", "template")
 
@@ -43,25 +43,25 @@ _MARKS: Final = (
 
 
 class Template:
-    """A compiled template. Raises `ValueError` for text that is no Jinja, with the line."""
+    """How conversations are written as prompts: by a style, or by Jinja."""
 
     def __init__(
-        self, source: str, style: Style | None = None, name: str = "template", tokens: Mapping[str, str] = {}
+        self,
+        write: Writer,
+        *,
+        stop: tuple[str, ...] = (),
+        tool_parser: str = "hermes",
+        takes_tools: bool = True,
+        takes_parts: bool = False,
     ) -> None:
-        self.name = name
-        self.source = source
-        self.stop = () if style is None else style.stop
+        self._write = write
+        self.stop = stop
         """Strings with which the model ends what it says."""
-        self.takes_tools = _READS_TOOLS.search(source) is not None
-        self.takes_parts = _READS_PARTS.search(source) is not None
-        """Whether contents of several parts are given as they are; otherwise their texts are."""
-        found = next((parser for mark, parser in _MARKS if mark in source), "hermes")
-        self.tool_parser = found if style is None else style.tool_parser
+        self.tool_parser = tool_parser
         """How calls are written by a model that was taught this template."""
-        self._compiled = _compiled(source, name, sandboxed=style is None)
-        # With all that does not depend on the conversation: what is not given stands here.
-        given = {"bos_token": "", "eos_token": "", **tokens, "add_generation_prompt": True}
-        self._compiled.globals = {**self._compiled.globals, **given}
+        self.takes_tools = takes_tools
+        self.takes_parts = takes_parts
+        """Whether contents of several parts are given as they are; otherwise their texts are."""
 
     def render(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = (), **variables: Any
@@ -71,7 +71,7 @@ class Template:
         if tools and not self.takes_tools:
             told = _described(told, tools)
         try:
-            text: str = self._compiled.render({**variables, "messages": told, "tools": list(tools) or None})
+            return self._write(told, tools, variables)
         except _Refused as refusal:
             raise BadRequestError.because(
                 f"The chat template of the model does not take this conversation: {refusal}",
@@ -87,17 +87,16 @@ class Template:
                 code="chat_template_error",
                 headers={"x-should-retry": "false"},
             ) from error
-        return text
 
 
 @lru_cache(256)
 def template(given: str | None) -> Template:
     """The template of a configuration: the name of a style, a path, or Jinja. Raises `ValueError`."""
     if given is None or given in STYLES:
-        name = given or DEFAULT
-        return Template(STYLES[name].source, STYLES[name], name, STYLES[name].tokens)
+        style = STYLES[given or DEFAULT]
+        return Template(style.write, stop=style.stop, tool_parser=style.tool_parser, takes_tools=style.takes_tools)
     if "{{" in given or "{%" in given:
-        return Template(given)
+        return _of_source(given, "template")
     path = Path(given)
     if not path.is_file():
         raise ValueError(
@@ -107,7 +106,7 @@ def template(given: str | None) -> Template:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".json":  # `tokenizer_config.json` has the template and the tokens
         return _of_tokenizer(text, str(path))
-    return Template(text, name=str(path))
+    return _of_source(text, str(path))
 
 
 def _of_tokenizer(text: str, name: str) -> Template:
@@ -124,9 +123,31 @@ def _of_tokenizer(text: str, name: str) -> Template:
         token = token.get("content") if isinstance(token, dict) else token
         if isinstance(token, str):
             tokens[key] = token
-    made = Template(source, name=name, tokens=tokens)
-    made.stop = (tokens["eos_token"],) if "eos_token" in tokens else ()
-    return made
+    return _of_source(source, name, tokens)
+
+
+def _of_source(source: str, name: str, tokens: Mapping[str, str] = {}) -> Template:
+    from jinja2 import TemplateSyntaxError
+
+    try:
+        compiled = _environment().from_string(source)
+    except TemplateSyntaxError as error:
+        raise ValueError(f"the chat template {name} is not valid: line {error.lineno}: {error.message}") from None
+    # What depends on no conversation stands here once: whatever callers give comes before it.
+    given = {"bos_token": "", "eos_token": "", **tokens, "add_generation_prompt": True}
+    compiled.globals = {**compiled.globals, **given}
+
+    def write(messages: Sequence[Mapping[str, Any]], tools: Sequence[Any], variables: Mapping[str, Any]) -> str:
+        text: str = compiled.render({**variables, "messages": messages, "tools": list(tools) or None})
+        return text
+
+    return Template(
+        write,
+        stop=(tokens["eos_token"],) if "eos_token" in tokens else (),
+        tool_parser=next((parser for mark, parser in _MARKS if mark in source), "hermes"),
+        takes_tools=_READS_TOOLS.search(source) is not None,
+        takes_parts=_READS_PARTS.search(source) is not None,
+    )
 
 
 class _Refused(Exception):
@@ -141,25 +162,12 @@ def _failures() -> tuple[type[Exception], ...]:
     return TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError
 
 
-def _compiled(source: str, name: str, *, sandboxed: bool) -> Any:
-    from jinja2 import TemplateSyntaxError
-
-    try:
-        return _environment(sandboxed).from_string(source)
-    except TemplateSyntaxError as error:
-        raise ValueError(f"the chat template {name} is not valid: line {error.lineno}: {error.message}") from None
-
-
-@lru_cache(2)
-def _environment(sandboxed: bool) -> Any:
-    # Our own styles need no sandbox, which takes longer than all the rest.
-    from jinja2 import Environment
+@lru_cache(1)
+def _environment() -> Any:
     from jinja2.ext import loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    kind: Any = ImmutableSandboxedEnvironment if sandboxed else Environment
-
-    class Messages(kind):
+    class Messages(ImmutableSandboxedEnvironment):
         """Knows that most of what templates look into are dictionaries, where Jinja tries attributes first."""
 
         def getattr(self, obj: Any, attribute: str) -> Any:
@@ -275,7 +283,7 @@ To call one, answer with a line of this form for each call, and nothing else:
 
 def _described(messages: list[dict[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Messages that tell of the tools, for templates that do not."""
-    text = _TOOLS.format("\n".join(map(_tojson, tools)))
+    text = _TOOLS.format("\n".join(map(json_of, tools)))
     told: list[dict[str, Any]] = []
     for message in messages:
         if message["role"] == "tool":
@@ -286,7 +294,7 @@ def _described(messages: list[dict[str, Any]], tools: Sequence[Mapping[str, Any]
                 {"name": each["function"].get("name"), "arguments": each["function"].get("arguments")}
                 for each in message["tool_calls"]
             ]
-            lines = [f"<tool_call>{_tojson(each)}</tool_call>" for each in calls]
+            lines = [f"<tool_call>{json_of(each)}</tool_call>" for each in calls]
             message = {"role": "assistant", "content": "\n".join([*filter(None, [message.get("content")]), *lines])}
         told.append(message)
     if told and told[0]["role"] == "system" and isinstance(told[0]["content"], str):
