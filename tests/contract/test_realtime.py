@@ -332,6 +332,37 @@ async def test_who_speaks_interrupts_the_model(api: Any) -> None:
         assert response.output[0].content[0].text.strip() == "Stop it now"
 
 
+async def test_who_says_nothing_for_too_long_is_asked_again(api: Any) -> None:
+    detection = {"type": "server_vad", "idle_timeout_ms": 5000, "create_response": False}
+    quiet = {"output_modalities": ["text"], "audio": {"input": {"turn_detection": detection}}}
+    async with talking(api, quiet) as talk:
+        await talk.hear(bytes(6 * SECOND))  # the model has not spoken yet: nobody is expected to
+        assert kinds(await talk.text("Hello"))[-1] == "response.done"
+        await talk.hear(bytes(5 * SECOND))
+        events = await talk.until("response.done")
+        assert kinds(events) == ["input_audio_buffer.timeout_triggered", *HEARD[2:], *SAID]
+        timeout, committed = events[:2]
+        assert (timeout.audio_start_ms, timeout.audio_end_ms) == (6000, 11_000)
+        assert timeout.item_id == committed.item_id == events[2].item.id
+        await talk.hear(bytes(4 * SECOND) + await speech(api, "Good morning") + bytes(6 * SECOND))
+        events = await talk.until("conversation.item.done")
+        assert kinds(events) == HEARD  # who speaks is not asked, and then it is the model's turn
+        await talk.send("conversation.item.delete", item_id=events[-1].item.id)
+        assert (await talk.recv()).type == "conversation.item.deleted"
+
+
+async def test_the_time_it_takes_to_play_what_was_said_is_nobodys(api: Any) -> None:
+    detection = {"type": "server_vad", "idle_timeout_ms": 5000}
+    async with talking(api, {"audio": {"input": {"turn_detection": detection}}}) as talk:
+        events = await talk.text("Tell me something")
+        played = sum(len(base64.b64decode(each.delta)) for each in events if each.type == "response.output_audio.delta")
+        assert played
+        await talk.hear(bytes(5 * SECOND) + bytes(played))
+        (timeout,) = await talk.until("input_audio_buffer.timeout_triggered")
+        assert abs(timeout.audio_start_ms - played * 1000 / SECOND) <= 1
+        assert 5000 <= timeout.audio_end_ms - timeout.audio_start_ms <= 5020
+
+
 @pytest.mark.fake(engine="echo")
 async def test_truncating_what_was_not_heard(api: Any) -> None:
     async with talking(api) as talk:

@@ -61,7 +61,8 @@ class Answer:
         self._part: JSON | None = None
         self._words = ""
         self._samples: array[int] | None = None
-        self._seconds = 0.0
+        self.seconds = 0.0
+        """How long what was spoken takes to be played."""
         self._usage: JSON = {}
         self._tokens_heard = 0
         self._seconds_heard = 0.0
@@ -160,7 +161,7 @@ class Answer:
 
     def _counted(self) -> JSON:
         """Its usage: what was heard costs ten tokens a second, what was spoken twenty."""
-        sound_in, sound_out = ceil(self._seconds_heard * 10), ceil(self._seconds * 20)
+        sound_in, sound_out = ceil(self._seconds_heard * 10), ceil(self.seconds * 20)
         text_in = max(0, int(self._usage.get("input_tokens") or 0) - self._tokens_heard)
         said = (
             part.get("text") or part.get("transcript") or "" for item in self.output for part in item.get("content", ())
@@ -302,7 +303,7 @@ class Answer:
 
     def _keep(self, sound: Sound) -> None:
         assert self._item is not None
-        self._seconds += sound.seconds
+        self.seconds += sound.seconds
         place = len(self._item["content"]) - 1
         if not self.aside:
             self.session.conversation.sounds.setdefault(self._item["id"], {})[place] = sound

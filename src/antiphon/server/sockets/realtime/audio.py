@@ -127,6 +127,8 @@ class Detection(NamedTuple):
     threshold: float
     padding_ms: int
     silence_ms: int
+    idle_ms: int = 0
+    """How long nobody may speak after the model has; 0: as long as they like."""
 
 
 def detection_of(setting: Mapping[str, Any] | None) -> Detection | None:
@@ -140,15 +142,22 @@ def detection_of(setting: Mapping[str, Any] | None) -> Detection | None:
         value = setting.get(name)
         return default if value is None else value
 
-    return Detection(said("threshold", 0.5), said("prefix_padding_ms", 300), said("silence_duration_ms", 500))
+    return Detection(
+        said("threshold", 0.5),
+        said("prefix_padding_ms", 300),
+        said("silence_duration_ms", 500),
+        said("idle_timeout_ms", 0),
+    )
 
 
 class Happening(NamedTuple):
-    """Somebody begins to speak, or falls silent: then `sound` is what was said."""
+    """Somebody begins to speak, or falls silent: then `sound` is what was said. Or nobody has spoken for too long."""
 
     at_ms: int
     """Since the session began, in milliseconds of sound."""
     sound: Sound | None = None
+    idle_since_ms: int | None = None
+    """Since when nobody has spoken, where that was too long."""
 
 
 class Buffer:
@@ -165,11 +174,19 @@ class Buffer:
         """Samples of silence since somebody spoke last."""
         self._odd = b""
         self.speaking = False
+        self.idle_since_ms: float | None = None
+        """From where on in the sound somebody is expected to speak; `None`: they are not."""
 
     @property
     def milliseconds(self) -> float:
         """How much is there."""
         return len(self._samples) * 1000 / self.rate
+
+    def expect(self, after: float) -> None:
+        """Expect somebody to speak, once these seconds of sound of the model's have been played."""
+        if not self.speaking:
+            heard = self._before + len(self._samples)
+            self.idle_since_ms = heard * 1000 / self.rate + after * 1000
 
     def append(self, data: bytes, form: Mapping[str, Any] | None, detection: Detection | None) -> Iterator[Happening]:
         """Hear more. Gives what happens in it, where turns are detected, as it is gone through."""
@@ -190,13 +207,20 @@ class Buffer:
             loud = (sum(map(mul, part, part)) / frame) ** 0.5 > _LOUD * detection.threshold
             self._quiet = 0 if loud else self._quiet + frame
             if loud and not self.speaking:
-                self.speaking = True
+                self.speaking, self.idle_since_ms = True, None
                 self._drop(max(0, self._seen - frame - rate * detection.padding_ms // 1000))
                 yield Happening(self._before * 1000 // rate)
             elif self.speaking and self._quiet * 1000 >= detection.silence_ms * rate:
                 yield Happening((self._before + self._seen) * 1000 // rate, self._taken(self._seen))
+            elif detection.idle_ms and self.idle_since_ms is not None:
+                now, since = (self._before + self._seen) * 1000 // rate, int(self.idle_since_ms)
+                if now - since >= detection.idle_ms:
+                    self.idle_since_ms = None
+                    self._drop(max(0, self._seen - rate * (now - since) // 1000))
+                    yield Happening(now, self._taken(self._seen), since)
         if not self.speaking:
-            self._drop(max(0, self._seen - rate * detection.padding_ms // 1000))
+            kept = max(detection.padding_ms, 0 if self.idle_since_ms is None else detection.idle_ms)
+            self._drop(max(0, self._seen - rate * kept // 1000))
 
     def take(self) -> Sound:
         """Everything that is there. Raises `BadRequestError` where it is next to nothing."""

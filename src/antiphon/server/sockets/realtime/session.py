@@ -84,9 +84,16 @@ class Session(Talk):
                 if setting.get("interrupt_response") is not False:
                     self._stop("turn_detected")
                 continue
-            self.say("input_audio_buffer.speech_stopped", audio_end_ms=happening.at_ms, item_id=self._next)
+            idle = happening.idle_since_ms
+            if idle is None:
+                self.say("input_audio_buffer.speech_stopped", audio_end_ms=happening.at_ms, item_id=self._next)
+            else:
+                self._next = self.new("item_")
+                about = {"audio_start_ms": idle, "audio_end_ms": happening.at_ms, "item_id": self._next}
+                self.say("input_audio_buffer.timeout_triggered", **about)
             turns.append(self._committed(happening.sound))
-            if self.settings["type"] == "realtime" and setting.get("create_response") is not False:
+            wanted = idle is not None or setting.get("create_response") is not False
+            if self.settings["type"] == "realtime" and wanted:
                 turns.append(self._began(Answer(self, {})).said())
         return Turn(_THREAD, _chained(turns)) if turns else None
 
@@ -259,11 +266,15 @@ class Session(Talk):
 
     def _began(self, answer: Answer) -> Answer:
         self._answers[answer.id] = answer
+        if not answer.aside:
+            self._buffer.idle_since_ms = None
         return answer
 
     def over(self, answer: Answer) -> None:
         """A response is not under way any more."""
         self._answers.pop(answer.id, None)
+        if not answer.aside:
+            self._buffer.expect(answer.seconds)
 
     def _cancel(self, event: JSON) -> None:
         key = event.get("response_id")
