@@ -15,7 +15,9 @@ from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 from websockets.exceptions import InvalidStatus
 
+from antiphon import FakeOpenAI
 from antiphon.kernel.flow import Pause
+from antiphon.kernel.http import Headers, Request, Response
 
 MODEL = "gpt-realtime"
 SECOND = 48_000
@@ -518,6 +520,30 @@ async def test_keys_for_browsers(api: Any) -> None:
         assert (begun.instructions, begun.output_modalities) == ("Be brief", ["text"])
     with pytest.raises(api.errors.BadRequestError):
         await api.call("realtime.client_secrets.create", expires_after={"anchor": "created_at", "seconds": 1})
+
+
+def test_browsers_tell_their_key_as_a_subprotocol() -> None:
+    fake = FakeOpenAI()
+    session: Any = {"type": "realtime", "model": MODEL, "instructions": "Be brief"}
+    key = fake.client().realtime.client_secrets.create(session=session).value
+
+    def greeted(*offered: str, **headers: str) -> Any:
+        told = {"sec-websocket-protocol": ", ".join(offered), **headers}
+        dialogue: Any = fake.dialogue(Request("GET", "/v1/realtime", f"model={MODEL}", Headers(told)))
+        if isinstance(dialogue, Response):
+            return dialogue
+        turn = dialogue.begun()
+        return [json.loads(message) for message in turn.said]
+
+    (created,) = greeted("realtime", f"openai-insecure-api-key.{key}")
+    assert created["session"]["instructions"] == "Be brief"
+    (created,) = greeted("realtime", f"openai-insecure-api-key.{key}", authorization="Bearer sk-other")
+    assert created["session"]["instructions"] != "Be brief"
+    created, _ = greeted("realtime", "openai-insecure-api-key.sk-any", "openai-beta.realtime-v1")
+    assert created["session"]["object"] == "realtime.session"
+    assert created["session"]["modalities"] == ["text", "audio"]
+    for offered in ([], ["realtime"], ["openai-insecure-api-key."], ["xopenai-insecure-api-key.sk-any"]):
+        assert greeted(*offered).status == 401
 
 
 async def test_sessions_of_calls(api: Any) -> None:

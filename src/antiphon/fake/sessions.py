@@ -67,16 +67,13 @@ def ended(key: str) -> AuthenticationError:
 
 def key_of(request: Request) -> str:
     """The key of a request, wherever it stands; empty where there is none."""
-    get = request.headers.get
+    from ..server.sockets.handshake import with_headers
+
+    get = with_headers(request).headers.get  # a browser's websocket has another place for it
     said: str = get("api-key") or ""
     if not said:
         scheme, _, rest = (get("authorization") or "").partition(" ")
         said = rest.strip() if scheme.lower() == "bearer" else ""
-    if not said:  # a browser's websocket has no other place for it
-        for each in (get("sec-websocket-protocol") or "").split(","):
-            name, found, rest = each.strip().partition("openai-insecure-api-key.")
-            if found and not name:
-                return rest
     return said
 
 

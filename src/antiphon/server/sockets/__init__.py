@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ...kernel.errors import NotFoundError
 from ...kernel.http import Response
 from ..routes import stripped
+from .handshake import with_headers
 
 if TYPE_CHECKING:
     from ...kernel.dialogue import Dialogue
@@ -37,6 +38,7 @@ _PATTERNS = [(re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), name) for path, nam
 
 def opened(server: Server, request: Request) -> Dialogue:
     """The dialogue of a handshake. Raises the API's errors where there is none."""
+    request = with_headers(request)
     server.authentication(_anything)(request)
     path, _ = stripped(request.path)
     name = next((name for pattern, name in _PATTERNS if pattern.fullmatch(path.rstrip("/"))), None)
