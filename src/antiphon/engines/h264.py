@@ -206,7 +206,8 @@ def _even(left: bytes, above: bytes) -> list[int]:
 
 def _luma(source: bytes, guess: Sequence[int]) -> tuple[tuple[int, ...], Sequence[int]]:
     """The levels of what differs from the guess, in zigzag, and what a decoder sees (8.5.10)."""
-    levels = [_level(each * _LUMA) for each in _turned(list(map(sub, source, guess)))]
+    turned = _turned(list(map(sub, source, guess)))
+    levels = [int(each * _LUMA + (_NEARLY if each > 0 else -_NEARLY)) for each in turned]
     if not any(levels):
         return _FLAT, guess
     seen = [
@@ -236,7 +237,8 @@ def _turned(values: Sequence[int]) -> list[int]:
 
 def _chroma(source: bytes, guess: Sequence[int]) -> tuple[tuple[int, ...], Sequence[int]]:
     """The levels of what differs from the guess, and what a decoder sees (8.5.11)."""
-    levels = tuple([_level(each * _CHROMA) for each in _turned_small(list(map(sub, source, guess)))])
+    turned = _turned_small(list(map(sub, source, guess)))
+    levels = tuple([int(each * _CHROMA + (_NEARLY if each > 0 else -_NEARLY)) for each in turned])
     if not any(levels):
         return levels, guess
     seen = [
@@ -260,9 +262,8 @@ _LUMA: Final = 2 ** (4 - _QP // 6) / _SCALES[_QP % 6]
 _CHROMA: Final = 2 ** (5 - _QPC // 6) / _SCALES[_QPC % 6]
 
 
-def _level(value: float) -> int:
-    """A level, and rather nought than one."""
-    return int(value + 0.36) if value > 0 else int(value - 0.36)
+_NEARLY: Final = 0.36
+"""How levels are rounded: rather to nought than to one, which costs."""
 
 
 def _clipped(values: list[int]) -> list[int]:
