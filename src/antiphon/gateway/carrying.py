@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -21,15 +22,16 @@ def carried(config: ModelConfig, headers: Headers | None) -> Sequence[tuple[str,
     """
     if headers is None:
         return ()
-    found: list[tuple[str, str]] = []
-    parent = headers.get("traceparent")
-    if parent is not None:
-        found.append(("traceparent", parent))
-        state = headers.get("tracestate")
-        if state is not None:
-            found.append(("tracestate", state))
-    for name in config.forward_headers:
-        value = headers.get(name)
-        if value is not None and name.lower() not in _TRACE:
-            found.append((name.lower(), value))
-    return found
+    wanted = _wanted(config.forward_headers)
+    found: dict[str, str] = {}
+    for name, value in headers.pairs:
+        if name in wanted:
+            found.setdefault(name, value)
+    if "traceparent" not in found:
+        found.pop("tracestate", None)
+    return [*found.items()]
+
+
+@lru_cache(1024)
+def _wanted(forwarded: tuple[str, ...]) -> frozenset[str]:
+    return frozenset((*_TRACE, *(name.lower() for name in forwarded)))

@@ -184,12 +184,12 @@ class _Connection(asyncio.Protocol):
         """When it was last used."""
         self.error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._begin(None)
 
     def _begin(self, request: Request | None) -> None:
         self.request = request
-        """What is being answered."""
-        self._parser: Any = None
+        """What is being answered, if anything is."""
         self._headers: list[tuple[str, str]] = []
         self._body: list[bytes] = []
         self._size = 0
@@ -201,7 +201,6 @@ class _Connection(asyncio.Protocol):
     async def exchange(self, request: Request, seconds: float | None, stream: bool) -> Response:
         """Send a request and wait for its answer; of a stream, for its beginning."""
         self._begin(request)
-        self._parser = httptools.HttpResponseParser(self)
         body = request.body
         if not isinstance(body, bytes):
             body = await body.aread()
@@ -224,9 +223,11 @@ class _Connection(asyncio.Protocol):
             while not (self._ended or (stream and self.status)):
                 if self.error is not None:
                     raise self.error
-                await self._wait()
+                self._waiter = self._loop.create_future()
+                await self._waiter
             done = True
         finally:
+            self._waiter = None
             if late is not None:
                 late.cancel()
             if not done:
@@ -243,13 +244,6 @@ class _Connection(asyncio.Protocol):
     def _late(self) -> None:
         self._failed(ReadTimeoutError("timed out"))
 
-    async def _wait(self) -> None:
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
     async def piece(self) -> bytes:
         """All that has come of a body; nothing at its end. How long it is waited for is the caller's affair."""
         while not self._body:
@@ -261,10 +255,12 @@ class _Connection(asyncio.Protocol):
                 self._drop()
                 raise error
             done = False
+            self._waiter = self._loop.create_future()
             try:
-                await self._wait()
+                await self._waiter
                 done = True
             finally:
+                self._waiter = None
                 if not done:
                     self._drop()
         content = self._body[0] if len(self._body) == 1 else b"".join(self._body)
@@ -277,7 +273,7 @@ class _Connection(asyncio.Protocol):
 
     def _release(self) -> None:
         """The answer is over: the connection may serve another request."""
-        self._parser = None
+        self.request = None
         if not self.good or len(self._idle) >= self._owner.most:
             self._drop()
             return
@@ -301,12 +297,11 @@ class _Connection(asyncio.Protocol):
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        parser = self._parser
-        if parser is None:
+        if self.request is None:
             self._drop()  # it speaks though nobody asked
             return
         try:
-            parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._failed(ReadError(f"what it answered is no HTTP: {error}"))
             self._drop()
@@ -320,7 +315,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.good = False
-        if self._parser is None or self._ended:
+        self._parser = None
+        if self.request is None or self._ended:
             return
         if exc is None and self.status and not self._framed:
             self._ended = True  # a body without a length ends with its connection

@@ -41,20 +41,15 @@ class Guard(Step[Any]):
     Raises the 504 of `errors.slow` where the time is over.
     """
 
-    __slots__ = (
-        "_at",
-        "_begun",
-        "_end",
-        "_fired",
-        "_loop",
-        "_model",
-        "_patience",
-        "_step",
-        "_task",
-        "_thread",
-        "_timer",
-        "_until",
-    )
+    _begun: bool = False
+    """Whether the first piece has come."""
+    _step: Step[Any] | None = None
+    _task: asyncio.Task[Any] | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    _thread: int = 0
+    _at: float = 0.0
+    _fired: bool = False
 
     def __init__(self, model: str, patience: Patience) -> None:
         now = monotonic()
@@ -62,16 +57,7 @@ class Guard(Step[Any]):
         self._patience = patience
         self._end = None if patience.total is None else now + patience.total
         self._until = self._end
-        self._begun = False
-        """Whether the first piece has come."""
         self._limit(now, patience.first)
-        self._step: Step[Any] | None = None
-        self._task: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = 0
-        self._at = 0.0
-        self._fired = False
 
     def over(self, flow: Flow[T], *, last: bool = False) -> Flow[T]:
         """A flow whose steps are taken under guard. `last`: after it nothing is waited for any more."""
