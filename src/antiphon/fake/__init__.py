@@ -245,7 +245,7 @@ class FakeOpenAI:
     def _ledger(self) -> Iterable[Used]:
         from .ledger import ledger
 
-        return ledger(self.journal)
+        return ledger(self.journal, self.server.store)
 
     @cached_property
     def meters(self) -> Meters:

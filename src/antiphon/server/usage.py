@@ -7,12 +7,15 @@ API reference: https://platform.openai.com/docs/api-reference/usage
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..kernel.errors import BadRequestError
 
-__all__ = ("WIDTHS", "Used", "page")
+__all__ = ("DEFAULT_PROJECT", "WIDTHS", "Used", "page")
+
+DEFAULT_PROJECT: Final = "proj_default"
+"""The project of what was asked for none."""
 
 
 class Used(NamedTuple):
@@ -28,24 +31,35 @@ class Used(NamedTuple):
     """What results can be grouped and filtered by: `model`, `api_key_id`, `line_item` …"""
 
 
+Gauge: TypeAlias = Callable[[Sequence[int], int], Iterable[Used]]
+"""What there was in spans of time: of the beginnings of the spans, and their length in seconds."""
+
 WIDTHS: Final = {"1m": 60, "1h": 3600, "1d": 86_400}
-_MOST: Final = {"1m": (60, 1440), "1h": (24, 168), "1d": (7, 180)}
+_MOST: Final = {"1m": (60, 1440), "1h": (24, 168), "1d": (7, 31)}
 """How many spans a page has: unless told, and at most."""
+_MOST_OF_COSTS: Final = {**_MOST, "1d": (7, 180)}
 _END_OF_TIME: Final = 2**40
 _FILTERS: Final = {"models": "model", "api_key_ids": "api_key_id", "project_ids": "project_id", "user_ids": "user_id",
-                   "line_items": "line_item", "sizes": "size", "sources": "source"}  # fmt: skip
+                   "line_items": "line_item", "sizes": "size", "sources": "source",
+                   "vector_store_ids": "vector_store_id", "context_levels": "context_level"}  # fmt: skip
 
 
 def page(
-    ledger: Iterable[Used], kind: str, result: str, query: Mapping[str, Any], now: float, *, lenient: bool = False
+    ledger: Iterable[Used] | Gauge,
+    kind: str,
+    result: str,
+    query: Mapping[str, Any],
+    now: float,
+    *,
+    lenient: bool = False,
 ) -> dict[str, Any]:
     """A page of spans of time with what was used in each. `result` is the `object` of the results.
 
-    `lenient` takes whatever makes no sense for the first page. Raises `BadRequestError` for a span that ends before it
-    begins, a page that there is none of, and too many spans.
+    What is kept is told by a gauge. `lenient` takes whatever makes no sense for the first page. Raises
+    `BadRequestError` for a span that ends before it begins, a page that there is none of, and too many spans.
     """
     width = WIDTHS[query.get("bucket_width") or "1d"]
-    usual, most = _MOST[query.get("bucket_width") or "1d"]
+    usual, most = (_MOST_OF_COSTS if kind == "costs" else _MOST)[query.get("bucket_width") or "1d"]
     limit = query.get("limit") or usual
     if lenient:
         limit = min(limit, most)
@@ -65,7 +79,8 @@ def page(
     starts = range(first, ended, width)
     shown = starts[:limit]
     groups: Sequence[str] = query.get("group_by") or ()
-    sums = _summed([each for each in ledger if each.kind == kind and _wanted(each, query)], groups, first, width)
+    told = ledger(shown, width) if callable(ledger) else ledger
+    sums = _summed([each for each in told if each.kind == kind and _wanted(each, query)], groups, first, width)
     more = len(starts) > limit
     return {
         "object": "page",

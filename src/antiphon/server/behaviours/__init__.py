@@ -67,9 +67,10 @@ HOMES: Final[dict[str, str]] = {
     "usage": (
         "admin.organization.usage.audio_speeches admin.organization.usage.audio_transcriptions "
         "admin.organization.usage.code_interpreter_sessions admin.organization.usage.completions "
-        "admin.organization.usage.costs admin.organization.usage.embeddings "
+        "admin.organization.usage.costs admin.organization.usage.decisions admin.organization.usage.embeddings "
         "admin.organization.usage.file_search_calls admin.organization.usage.images "
-        "admin.organization.usage.moderations admin.organization.usage.web_search_calls "
+        "admin.organization.usage.moderations admin.organization.usage.vector_stores "
+        "admin.organization.usage.web_search_calls "
     ),
     "vector_stores": (
         "vector_stores.create vector_stores.delete vector_stores.file_batches.cancel "

@@ -26,6 +26,7 @@ from ..paging import page
 from ..readers import Unreadable
 from ..searching import active, forget, prepared, search, text_of
 from ..shape import shape
+from ..storage import changed, forgotten, made_by
 from ..validation import accepts, refuse
 from ..words import rewritten
 
@@ -144,6 +145,7 @@ def create(call: Call) -> Reply:
     store = active(made(server, family(STORES).schema, facts), now)
     with server.lock:
         server.store.put(STORES, store["id"], store)
+        made_by(server, store["id"], call.request.headers.get("openai-project"))
         _await_expiry(server, store)
         _attach(server, store["id"], _named(body))
     return server.store.get(STORES, store["id"]) or store
@@ -185,7 +187,9 @@ def delete(call: Call) -> Reply:
             server.store.delete(batches, batch["id"])
             server.store.delete(_CONTENTS, batch["id"])
         server.jobs.cancel(_EXPIRE, store["id"])
-        server.store.delete(STORES, store["id"])
+        if server.store.delete(STORES, store["id"]):
+            size = 0 if store["status"] == "expired" else store["usage_bytes"]
+            forgotten(server, store["id"], size, server.clock.now())
         forget(server, store["id"])
     return deleted(call, store)
 
@@ -202,11 +206,12 @@ def expire(server: Server, due: Job) -> Again | None:
     """Close a store that nobody used for so many days."""
     with server.lock:
         store = server.store.get(STORES, due.subject)
-        if store is None or store["expires_at"] is None:
+        if store is None or store["expires_at"] is None or store["status"] == "expired":
             return None
         if store["expires_at"] > due.at:
             return Again(store["expires_at"] - due.at)
         server.store.put(STORES, store["id"], {**store, "status": "expired"})
+        changed(server, store["id"], -store["usage_bytes"], due.at)
     return None
 
 
@@ -341,11 +346,12 @@ def _count(
     if doc is None:
         return
     counts = _shifted(doc["file_counts"], before["status"] if before else None, after["status"] if after else None)
-    size = doc["usage_bytes"] + (after["usage_bytes"] if after else 0) - (before["usage_bytes"] if before else 0)
+    more = (after["usage_bytes"] if after else 0) - (before["usage_bytes"] if before else 0)
     status = doc["status"]
     if status != "expired":
+        changed(server, store, more, now)
         status = "in_progress" if counts["in_progress"] else "completed"
-    doc = {**doc, "file_counts": counts, "usage_bytes": size, "status": status}
+    doc = {**doc, "file_counts": counts, "usage_bytes": doc["usage_bytes"] + more, "status": status}
     server.store.put(STORES, store, active(doc, now) if used else doc)
 
 
