@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..kernel.flow import Pause, Step
+from ..kernel.flow import Pause, Step, through
 from ..server.renderings.chunks import chunks
 from ..server.turns import Usage
 from .latency import Latencies, Latency, Pacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from ..server.engine import ChatEngine, ChatRequest
+    from .latency import Tempo
 
 __all__ = ("Paced",)
 
@@ -42,53 +43,41 @@ class Paced:
             pacing.active -= 1
 
     def _paced(self, request: ChatRequest) -> Iterator[Any]:
-        tempo = self.pacing.begin(request)
-        if tempo.found is not None and not request.choice:
-            # What the engine tells of its own is told later, and counts.
-            yield Usage(cached_tokens=tempo.found.cached, cache_write_tokens=tempo.found.written)
         turn = self.engine(request)
         if isinstance(turn, str):
             parts = chunks(turn)
             if not request.stream:
+                tempo = yield from self._begun(request)
                 yield from _pause(tempo, max(1, len(parts)), first=True)
                 yield turn
                 return
             turn = parts
-        pieces = iter(turn)
-        send: Any = getattr(pieces, "send", None)
-        first = True
-        try:
-            piece: Any = next(pieces)
-            while True:
-                if isinstance(piece, Step):
-                    try:
-                        result = yield piece
-                    except GeneratorExit:
-                        raise
-                    except BaseException as error:
-                        throw = getattr(pieces, "throw", None)
-                        if throw is None:
-                            raise
-                        piece = throw(error)
-                    else:
-                        piece = next(pieces) if send is None else send(result)
-                    continue
-                yield from _pause(tempo, _tokens(piece), first=first)
-                first = False
-                sent: Any = yield piece
-                piece = next(pieces) if send is None or sent is None else send(sent)
-        except StopIteration:
-            return
-        finally:
-            close = getattr(pieces, "close", None)
-            if close is not None:
-                close()
+        begun: Tempo | None = None
+
+        def each(piece: Any) -> Generator[Any, Any, Any]:
+            nonlocal begun
+            if not isinstance(piece, Step):
+                first = begun is None
+                if begun is None:
+                    begun = yield from self._begun(request)
+                yield from _pause(begun, _tokens(piece), first=first)
+            return (yield piece)
+
+        yield from through(turn, each)
+
+    def _begun(self, request: ChatRequest) -> Generator[Any, Any, Tempo]:
+        """The tempo of an answer of which something is there: what is refused has been read by no model."""
+        tempo = self.pacing.begin(request)
+        if tempo.found is not None and not request.choice:
+            # What the engine tells of its own is told later, and counts.
+            yield Usage(cached_tokens=tempo.found.cached, cache_write_tokens=tempo.found.written)
+        return tempo
 
     def __repr__(self) -> str:
         return f"Paced({self.engine!r}, {self.pacing.latencies.named})"
 
 
-def _pause(tempo: Any, tokens: int, *, first: bool) -> Iterator[Any]:
+def _pause(tempo: Tempo, tokens: int, *, first: bool) -> Iterator[Any]:
     seconds = tempo.next(tokens, first=first)
     if seconds:
         began = tempo.begin()

@@ -109,9 +109,11 @@ class Meters:
         """All numbers, as Prometheus reads them."""
         with self._lock:
             now, running, caches = self._now(), self._count(), self._caches()
-            for model, cache in caches.items():
-                self._counters.setdefault("vllm:prefix_cache_queries_total", {})[model,] = cache.queries
-                self._counters.setdefault("vllm:prefix_cache_hits_total", {})[model,] = cache.hits
+            for name, told in (
+                ("queries", "vllm:prefix_cache_queries_total"),
+                ("hits", "vllm:prefix_cache_hits_total"),
+            ):
+                self._counters[told] = {(model,): getattr(cache, name) for model, cache in caches.items()}
             true: dict[str, Mapping[str, float]] = {
                 "vllm:num_requests_running": running,
                 "vllm:kv_cache_usage_perc": {model: cache.used(now) for model, cache in caches.items()},

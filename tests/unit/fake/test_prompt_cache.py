@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon import FakeOpenAI
+from antiphon import FakeOpenAI, RateLimitError
 from antiphon.cli import serve
 from antiphon.engines.latency import PROFILES, latency_of
 from antiphon.engines.prefixes import Cache
@@ -18,7 +18,7 @@ from antiphon.fake import Latency
 from antiphon.kernel.http import Headers, Request
 from antiphon.server.clock import VirtualClock
 from antiphon.server.engine import ChatRequest
-from antiphon.server.turns import Usage
+from antiphon.server.turns import McpListTools, Usage
 
 SYSTEM = {"role": "system", "content": " ".join(f"Rule {number} is a rule." for number in range(300))}
 """More than 1,024 tokens."""
@@ -214,6 +214,30 @@ def test_what_an_answer_says_of_itself_counts_for_more() -> None:
     fake.when(text="mine").reply(lambda request: [Usage(cached_tokens=7), "x"])
     ask(fake, "one")
     assert cached(ask(fake, "mine")) == 7
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_refused_was_read_by_no_model(stream: bool) -> None:
+    fake = fake_of()
+    fake.when(text="refuse").fail(429)
+    client: Any = fake.client(max_retries=0)
+    for _ in range(2):
+        with pytest.raises(RateLimitError):
+            client.responses.create(model="gpt-5", instructions=SYSTEM["content"], input="refuse", stream=stream)
+    assert cached(ask(fake, "one")) == 0
+    assert fake.journal[0].status == fake.journal[1].status == 429
+
+
+def test_an_engine_lists_the_tools_of_servers_itself_all_the_same() -> None:
+    def engine(request: Any) -> Any:
+        yield McpListTools("wiki", [{"name": "ask", "input_schema": {"type": "object"}, "description": "Asks"}])
+        yield "done"
+
+    fake = FakeOpenAI(engine, latency="cache=9")
+    client: Any = fake.client()
+    tool = {"type": "mcp", "server_label": "wiki", "server_url": "https://wiki.test", "require_approval": "never"}
+    output = client.responses.create(model="gpt-5", input="x", tools=[tool]).output
+    assert [item.type for item in output] == ["mcp_list_tools", "message"]
 
 
 def test_without_a_cache_nothing_of_it_is_told() -> None:

@@ -17,7 +17,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ...kernel.flow import Step
-from ..turns import TOOL_USES, Item, McpListTools, Reasoning
+from ..turns import TOOL_USES, Item, McpListTools, Reasoning, Usage
 
 if TYPE_CHECKING:
     from ...kernel.flow import Flow
@@ -92,7 +92,7 @@ def _performing(turn: Iterable[Piece | Step[Any]], bench: Bench) -> Generator[Pi
             if isinstance(piece, Step):
                 piece = yield from _stepped(piece, pieces, send)
                 continue
-            if not asked and not isinstance(piece, (McpListTools, Reasoning)):
+            if not asked and not isinstance(piece, (McpListTools, Reasoning, Usage)):
                 asked = True
                 yield from _listed(bench)
             if piece is _END:
