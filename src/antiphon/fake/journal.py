@@ -97,6 +97,7 @@ class Exchange(_Record):
     """The rule that answered."""
     fault: Any = None
     """The fault that struck, where one did."""
+    _weight = 0  # bytes, of a large one
     given: Any = None  # what the rule gave, for the further choices of the same request
     twist: Any = None  # what a fault makes of what the model says
 
@@ -374,8 +375,8 @@ class Journal:
         # A caller's pauses pass by the real clock, too, where the fake's stands still.
         self._real = None if clock.__class__ is RealClock else monotonic
         self._kept: deque[Exchange] = deque(maxlen=size)
-        self._heavy: dict[Exchange, int] = {}
-        """Large ones with their bytes; some may not be kept any more."""
+        self._bytes = 0
+        """Those of the large ones at the most: some of these may not be kept any more."""
         self._lock = threading.RLock()  # a stream that the collector of garbage ends may come in between
 
     # Reading
@@ -427,7 +428,7 @@ class Journal:
         """Forget all exchanges."""
         with self._lock:
             self._kept.clear()
-            self._heavy.clear()
+            self._bytes = 0
 
     # Writing
 
@@ -505,12 +506,13 @@ class Journal:
         if size <= _LIGHT or not self.size:
             return
         with self._lock:
-            kept, heavy = self._kept, self._heavy
-            while heavy and (oldest := next(iter(heavy))) not in kept:
-                del heavy[oldest]
-            heavy[exchange] = size
-            while sum(heavy.values()) > MOST_BYTES and len(kept) > 1:
-                heavy.pop(kept.popleft(), None)
+            exchange._weight = size
+            self._bytes += size
+            if self._bytes > MOST_BYTES:
+                kept = self._kept
+                self._bytes = sum(each._weight for each in kept)
+                while self._bytes > MOST_BYTES and len(kept) > 1:
+                    self._bytes -= kept.popleft()._weight
 
 
 class _Watched(Generator["bytes | Step[Any]", Any, Any]):
