@@ -11,7 +11,6 @@ from ..kernel.errors import NotFoundError
 from ..kernel.flow import Call as Called
 from ..kernel.http import Headers, Request, Response
 from ..kernel.spool import Spooled, size_of, spooled
-from ..kernel.view import View
 from .behaviour import Call
 from .endpoint import Endpoint, routes
 from .envelope import PREFLIGHT
@@ -140,12 +139,16 @@ def rendered(reply: Any) -> Response:
         return reply
     if reply is None:
         return Response(200, EMPTY)
+    from ..kernel.view import View
+
     if isinstance(reply, (dict, View)):
         return Response(200, JSON, orjson.dumps(reply, default=_plain))
     raise TypeError(f"a behaviour answers a dict, a view, a response, None or a flow, not {type(reply).__name__}")
 
 
 def _plain(value: Any) -> Any:
+    from ..kernel.view import View
+
     if isinstance(value, View):
         return value._data
     raise TypeError(f"{type(value).__name__} is not JSON")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ..kernel.errors import APIStatusError, BadRequestError
-from ..kernel.multipart import decode
 from .behaviour import UploadedFile
 
 if TYPE_CHECKING:
@@ -62,6 +61,8 @@ def read_form(body: bytes | Spooled, content_type: str) -> list[tuple[str, str |
 
     Raises `BadRequestError` when the body is not what its content type says.
     """
+    from ..kernel.multipart import decode
+
     try:
         parts = decode(content_type, body)
     except ValueError as error:

@@ -22,14 +22,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from types import NoneType
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..kernel.errors import BadRequestError
 from ..schema import Schema, definition, operation
 from .behaviour import UploadedFile
-from .faults import Fault, first_fault
-from .parameters import parse_pairs, parse_query, read_values
 from .unions import tag_of
+
+if TYPE_CHECKING:
+    from .faults import Fault
 
 __all__ = ("Accepts", "Unknown", "accepts", "compile_body", "compile_form", "compile_query", "refuse")
 
@@ -385,6 +386,8 @@ def _checker(name: str, part: Literal["body", "query"], unknown: Unknown) -> Cal
         try:
             if fits(value):
                 return
+            from .faults import first_fault
+
             fault = first_fault(name, schema, value, unknown=unknown)
         except RecursionError:
             raise BadRequestError.because("The request is nested too deeply.") from None
@@ -418,6 +421,8 @@ def compile_query(name: str, *, unknown: Unknown = "allow") -> Callable[[str], d
     def read(query: str) -> dict[str, Any]:
         if not query and may_be_empty:
             return dict(nothing)
+        from .parameters import parse_query, read_values
+
         try:
             given = parse_query(query)
             values = read_values(properties, given, form=False)
@@ -437,6 +442,8 @@ def compile_form(name: str, *, unknown: Unknown = "refuse") -> Callable[[Iterabl
 
     Fields are pairs of a name and a `str` or an `UploadedFile`. The reader raises `BadRequestError`.
     """
+    from .parameters import parse_pairs, read_values
+
     schema = operation(name).body
     properties: dict[str, Schema] = schema["properties"] if schema else {}
     check = _checker(name, "body", unknown)
