@@ -62,7 +62,10 @@ class Connections:
         self._last: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
 
     async def send(self, request: Request, timeout: Any, stream: bool) -> Response:
-        """Send a request. Raises `APIConnectionError` or `APITimeoutError`, caused by one of the errors above."""
+        """Send a request. Raises `APIConnectionError` or `APITimeoutError`, caused by one of the errors above.
+
+        The `read` of a timeout is for all of it: for the beginning of a stream, and for another answer as a whole.
+        """
         wanted: Timeout = timeout if isinstance(timeout, Timeout) else Timeout(timeout)
         loop = asyncio.get_running_loop()
         origins = self._idle.get(loop)
@@ -76,9 +79,13 @@ class Connections:
             idle = origins[origin] = deque()
         connection = self._kept(idle, loop)
         try:
+            seconds = wanted.read
             if connection is None:
+                began = loop.time()
                 connection = await self._opened(loop, idle, origin, wanted.connect)
-            return await connection.exchange(request, wanted.read, stream)
+                if seconds is not None:
+                    seconds -= loop.time() - began
+            return await connection.exchange(request, seconds, stream)
         except ConnectTimeoutError as error:
             raise APITimeoutError(request) from error
         except ReadTimeoutError as error:
@@ -216,7 +223,7 @@ class _Connection(asyncio.Protocol):
         if body or request.method not in _BODILESS:
             head.append(f"content-length: {len(body)}\r\n")
         head.append("\r\n")
-        late = None if seconds is None else self._loop.call_later(seconds, self._late)
+        late = None if seconds is None else self._loop.call_later(max(seconds, 0), self._late)
         done = False
         try:
             self.transport.write("".join(head).encode() + body)

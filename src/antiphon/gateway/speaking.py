@@ -38,39 +38,53 @@ class Mouth:
     _limit: Usage | None = None
     _reason: FinishReason | None = None
 
-    def __init__(self, cut: tuple[list[str], int | None, str] | None, read: Parser | None) -> None:
+    def __init__(self, stop: list[str], limit: int | None, model: str, read: Parser | None) -> None:
+        self._stop = stop
+        self._limited = limit
+        self._model = model
         self._read = read
+        self._cut: Cut | None = None
+        """What ends texts, once one has come that it may concern."""
         self._line: list[Piece] = []
-        self._cut = None if cut is None else Cut(_Line(self._line), *cut)
 
     @classmethod
     def of(cls, follows: Convention, question: Question, read: Parser | None) -> Mouth | None:
         """What a question needs; `None` where pieces can be told as they come."""
-        request, limit = question.request, None
-        if not follows.limits:
-            limit = question.limit
+        request = question.request
+        limit = None if follows.limits else question.limit
         stop = question.stop
         splits = request.stream and not question.stream
         unlikely = bool(question.options.get("logprobs"))
         if not (stop or limit is not None or read is not None or splits or unlikely):
             return None
-        mouth = cls((stop, limit, request.model) if stop or limit is not None else None, read)
+        mouth = cls(stop, limit, request.model, read)
         mouth.single = not request.parallel_tool_calls
         mouth.splits, mouth.unlikely = splits, unlikely
-        mouth.plain = read is None and not splits and not unlikely
+        mouth.plain = limit is None and read is None and not splits and not unlikely
         return mouth
 
     def feed(self, piece: Piece) -> Sequence[Piece]:
         """What is told of a piece."""
         if self.over:
             return ()
+        if self.plain and piece.__class__ is str and self._passes(piece):  # type: ignore[arg-type]
+            return (piece,)
         cut = self._cut
         if cut is None:
-            return self._told([piece])
-        if self.plain and piece.__class__ is str and cut.passes(piece):  # type: ignore[arg-type]
-            return (piece,)
+            if not self._stop and self._limited is None:
+                return self._told([piece])
+            cut = self._cut = Cut(_Line(self._line), self._stop, self._limited, self._model)
         self.over = cut.feed(piece)
         return self._taken()
+
+    def _passes(self, text: str) -> bool:
+        """Whether nothing in a text can be, or begin, what ends it; nor end what came before."""
+        if self._cut is not None and self._cut.held:
+            return False
+        for stop in self._stop:  # noqa: SIM110 - a generator costs more than the loop
+            if stop[0] in text:
+                return False
+        return True
 
     def end(self, last: Iterable[Piece]) -> list[Piece]:
         """What is told at the end. `last` is what the reader knows then."""

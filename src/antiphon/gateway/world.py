@@ -119,6 +119,10 @@ class NetworkWorld(World):
             self.connections = _connections(roots)
         self.transport = transport
 
+    @property
+    def keeps_time(self) -> bool:
+        return self.connections is not None and not in_trio()
+
     def send(self, request: Request, timeout: Any, stream: bool) -> Response:
         answer: Response = self.transport.send(request, timeout, stream)
         return answer

@@ -47,6 +47,11 @@ __all__ = (
 class World:
     """How steps touch the outside: sending requests and letting time pass. Subclass to change either."""
 
+    @property
+    def keeps_time(self) -> bool:
+        """Whether `asend` is over, whatever happens, when the `read` of its timeout has passed since it began."""
+        return False
+
     def send(self, request: Request, timeout: Any, stream: bool) -> Response:
         raise TypeError("this world has no transport: nothing can be sent from here")
 

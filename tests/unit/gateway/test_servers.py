@@ -242,6 +242,9 @@ def test_a_stream_holds_its_place_to_its_end() -> None:
     [
         (Patience(first=0.1), False, "more than 0.1 seconds for the beginning of an answer"),
         (Patience(first=0.1), True, "more than 0.1 seconds for the beginning of an answer"),
+        # As long as the transport waits: its timer is the only one.
+        (Patience(first=0.1, between=0.1), False, "more than 0.1 seconds for the beginning of an answer"),
+        (Patience(first=0.1, between=0.1), True, "more than 0.1 seconds for the beginning of an answer"),
         (Patience(total=0.1), False, "more than 0.1 seconds for the whole answer"),
     ],
 )

@@ -147,8 +147,8 @@ class Convention:
         if spec.datatype != datatype and spec.datatype in DATATYPES:
             values = tuple(_converted(value, spec.datatype) for value in values)
             datatype = spec.datatype
-        ones = max(0, len(spec.shape) - 1)
-        return Tensor(name, datatype, (*(1,) * ones, len(values)), values)
+        ones = len(spec.shape) - 1
+        return Tensor(name, datatype, (len(values),) if ones < 1 else (*(1,) * ones, len(values)), values)
 
     def asking(self, inputs: list[Tensor], parameters: Mapping[str, Any] | None = None) -> InferRequest:
         """A request with these inputs, and with the parameters of the configuration on top of these."""

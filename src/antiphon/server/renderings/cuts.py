@@ -47,15 +47,6 @@ class Cut:
         self.tail = ""
         """Text whose tokens are not settled yet, since what follows may merge with it."""
 
-    def passes(self, text: str) -> bool:
-        """Whether this text may be told as it is, without being taken: nothing is held back, nor will be for it."""
-        if self.held or self.limit is not None:
-            return False
-        for first in self.firsts:  # noqa: SIM110 - a generator costs more than the loop
-            if first in text:
-                return False
-        return True
-
     def whole(self, text: str) -> None:
         """Take the text of a turn that has nothing else."""
         kept, stopped = self._before_stop(text)
