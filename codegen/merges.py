@@ -1,12 +1,13 @@
-"""The tables that `antiphon.server.merging` tells tokens of ASCII texts by: the ASCII part of each vocabulary."""
+"""The tables that `antiphon.server.merging` tells tokens by: of each vocabulary what texts can have that it tells."""
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from struct import pack
 
-from antiphon.server.merging import BLOCK
+from antiphon.server.merging import BLOCK, tells
 
 __all__ = ("generate", "packed")
 
@@ -17,8 +18,17 @@ NAMES = {"cl100k_base": 100_256, "o200k_base": 199_998}
 def generate() -> Iterator[tuple[str, bytes]]:
     for name, count in NAMES.items():
         bytes_of = import_module("toktok")._encoding(name).decode_single_token_bytes
-        ranks = {token: number for number in range(count) if (token := bytes_of(number)).isascii()}
+        ranks = {token: number for number in range(count) if wanted(token := bytes_of(number))}
         yield f"server/merges/{name}.bin", packed(ranks)
+
+
+def wanted(token: bytes) -> bool:
+    """Whether a text that tables tell may have a token, which may begin and end amid a character."""
+    begun = token.lstrip(bytes(range(0x80, 0xC0)))
+    try:
+        return tells(getincrementaldecoder("utf-8")().decode(begun))
+    except UnicodeDecodeError:
+        return False
 
 
 def packed(ranks: Mapping[bytes, int]) -> bytes:

@@ -1,8 +1,8 @@
 """Tokens as OpenAI's models count them, from the real vocabularies (o200k and cl100k), without any download.
 
 The vocabularies come inside the wheel of `toktok-rs`; each takes a quarter of a second of CPU and 68 MB to load. Until
-one is loaded, ASCII texts are told by a table of our own (`merging`), with the same result. So the vocabulary is loaded
-only for a text that has other characters or is long, or in the background once so much was told that it pays, or when
+one is loaded, common texts are told by a table of our own (`merging`), with the same result. So the vocabulary is
+loaded only for a text in another script or a long one, or in the background once so much was told that it pays, or when
 `preload` asks for it. Text that looks like a special token, such as `<|endoftext|>`, is counted as the ordinary text it
 is, as the API does with what callers send.
 """
@@ -114,7 +114,11 @@ def _table(name: str) -> Table:
 
 def _teller(name: str, text: str) -> _Teller:
     """What tells this text: the vocabulary where it is there or has to be, the table else."""
-    if name in _loaded or len(text) > _LONG_FOR_TABLE or not text.isascii():
+    if name in _loaded or len(text) > _LONG_FOR_TABLE:
+        return _vocabulary(name)
+    from .merging import tells
+
+    if not tells(text):
         return _vocabulary(name)
     table = _table(name)
     if table.read > _PAYS:

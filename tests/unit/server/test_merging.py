@@ -1,4 +1,4 @@
-"""Tokens of ASCII texts by the tables: always what the whole vocabulary says."""
+"""Tokens of common texts by the tables: always what the whole vocabulary says."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ from codegen.merges import NAMES, generate
 
 ROOT = Path(merging.__file__).parents[1]
 ASCII = [chr(code) for code in range(128)]
+OTHERS = [chr(code) for code in range(128, 0x20000) if not 0xD800 <= code < 0xE000 and merging.tells(chr(code))]
+PROSE = """
+\u201cL\u2019\u00c9t\u00e9 \u00e0 Gda\u0144sk\u2026\u201d \u2013 \u00abGR\u00d6SSE\u00bb, Stra\u00dfe; \u00bfqu\u00e9 ma\u00f1ana? \u20ac5\u00a0000,\u00bd n\u00ba\u00aa 5 \u00b5m\u00b2
+\u2192 \u2714 done \U0001f9e0\U0001f680 \u2764\ufe0f\U0001f44d\U0001f3fd \U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f1e9\U0001f1ea Don\u2019t DON'T \u00e9'S caf\u00e9's \u0130I\u0131
+"""
 CODE = """
 def greet(name: str = "you'RE") -> None:\r
 \tif not name:  # it's "empty"\n\n\n        return\n
@@ -43,6 +48,7 @@ def agrees(name: str, text: str) -> None:
     ours, exact = table(name), vocabulary(name)
     told = exact.encode_with_offsets(text)
     assert ours.encode_with_offsets(text) == told
+    assert ours.encode_with_offsets(text, "char") == exact.encode_with_offsets(text, "char")
     assert ours.encode_ordinary(text) == told[0]
     assert ours.count(text) == len(told[0])
 
@@ -61,6 +67,11 @@ TEXTS = st.lists(
         st.text(st.sampled_from("0123456789"), min_size=1, max_size=9),
         st.text(st.sampled_from(" \n\r\t"), min_size=1, max_size=6),
         st.text(st.sampled_from(ASCII), max_size=12),
+        st.text(st.sampled_from(OTHERS), max_size=6),
+        st.text(
+            st.sampled_from([*"\xa0\xad\xaa\xb5\xbd\xd7\xe9\xc9\xdf\u0130\u0149\u2019\u2026\u20ac\ufe0f\u200daAs' 1"]),
+            max_size=9,
+        ),
         st.text(st.sampled_from("!/(){}[]<>|;:.,_'\" \n"), max_size=8),
     ),
     max_size=12,
@@ -70,8 +81,10 @@ TEXTS = st.lists(
 @given(TEXTS, st.sampled_from(list(NAMES)))
 @example(CODE, "o200k_base")
 @example(CODE, "cl100k_base")
+@example(PROSE, "o200k_base")
+@example(PROSE, "cl100k_base")
 @example("", "o200k_base")
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_texts_are_told_as_the_vocabulary_tells_them(text: str, name: str) -> None:
     agrees(name, text)
 
@@ -85,6 +98,9 @@ def test_each_short_text_of_one_character_of_a_kind(name: str) -> None:
             assert count(text) == exact(text), text
     for one, two in product(ASCII, ASCII):
         assert count(f"{one}{two}a") == exact(f"{one}{two}a"), (one, two)
+    for each in OTHERS:
+        text = f"{each}A{each}a{each}{each} {each}1{each}'s\n{each}\n{each}/ B{each}b"
+        assert count(text) == exact(text), each
 
 
 def test_the_tables_are_those_of_the_vocabularies_and_each_token_is_told_alike() -> None:
@@ -93,13 +109,13 @@ def test_the_tables_are_those_of_the_vocabularies_and_each_token_is_told_alike()
         name = Path(path).stem
         ours, exact = table(name).encode_ordinary, vocabulary(name)
         there = 0
-        for number in range(NAMES[name]):
+        for number in range(0, NAMES[name], 3):
             raw = exact.decode_single_token_bytes(number)
-            if raw.isascii():
+            if raw.isascii() or merging.tells(raw.decode("utf-8", "surrogateescape")):
                 there += 1
                 token = raw.decode()
                 assert ours(token) == exact.encode_ordinary(token)
-        assert there > 95_000
+        assert there > 30_000
 
 
 @pytest.mark.parametrize("unit", [" ", "a", "ab", "-", "\n", "0", "aZ9/", "qx"])
@@ -116,7 +132,7 @@ def told(program: str) -> str:
     return done.stdout.strip()
 
 
-def test_short_ascii_texts_never_load_the_vocabulary() -> None:
+def test_short_western_texts_never_load_the_vocabulary() -> None:
     program = """
 for model in ("gpt-5", "gpt-4"):
     tokens.prepare(model)
@@ -125,6 +141,9 @@ for model in ("gpt-5", "gpt-4"):
 assert tokens.encode("tiktoken is great!", "gpt-4") == [83, 1609, 5963, 374, 2294, 0]
 assert tokens.pieces("hello world", "gpt-4o") == [(24912, "hello", b"hello"), (2375, " world", b" world")]
 assert tokens.message_tokens([{"role": "user", "content": "What is this?"}]) == 11
+assert tokens.encode("na\\u00efve") == [1503, 9954, 737]
+assert tokens.starts("\\u00e9t\\u00e9 \\U0001f9e0.") == [0, 3, 5, 5, 5]
+assert [each.text for each in tokens.pieces("hi \\U0001f9e0", "gpt-4")] == ["hi", " ", "", "\\U0001f9e0"]
 print(loaded(), list(tokens._loaded))
 """
     assert told(program) == "False []"
@@ -133,11 +152,11 @@ print(loaded(), list(tokens._loaded))
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
-        ('tokens.count("caf\\u00e9")', "2"),
+        ('tokens.count("\\u043c\\u0438\\u0440")', "2"),
         ('tokens.count("half \\ud800")', "2"),
         ('tokens.count("word " * 7000)', "7001"),
-        ('tokens.encode("na\\u00efve")', "[1503, 9954, 737]"),
-        ('tokens.starts("\\u00e9t\\u00e9 ")', "[0, 3]"),
+        ('tokens.encode("\\u043f\\u0440\\u0438\\u0432\\u0435\\u0442")', "[9501, 131903]"),
+        ('tokens.starts("\\u6642\\u9593 1")', "[0, 2, 3]"),
         ('len(tokens.pieces("word " * 7000))', "7001"),
         ("tokens.decode([24912])", "hello"),
     ],
@@ -179,8 +198,8 @@ tokens.preload()
 while not tokens._loading.locked() and not tokens._loaded: time.sleep(0.0005)
 child = os.fork()
 if not child:
-    os._exit(tokens.count("caf\\u00e9"))
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), tokens.count("caf\\u00e9"))
+    os._exit(tokens.count("\\u043c\\u0438\\u0440"))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), tokens.count("\\u043c\\u0438\\u0440"))
 """
     assert told(program) == "2 2"
 
@@ -214,8 +233,9 @@ with client.chat.completions.create(model="gpt-4", messages=messages, stream=Tru
 assert client.responses.create(model="gpt-5", input="Hello").usage.output_tokens > 10
 assert client.embeddings.create(model="text-embedding-3-small", input=["one two", "three"]).usage.prompt_tokens == 3
 print(loaded())
-messages[0]["content"] = "Guten Tag, wie gehts? Sch\\u00f6n!"
-assert client.chat.completions.create(model="gpt-5", messages=messages).usage.prompt_tokens == 17
-print(loaded())
+for text, count in (("Guten Tag, wie gehts? Sch\\u00f6n!", 17), ("Guten Tag, \\u043c\\u0438\\u0440!", 13)):
+    messages[0]["content"] = text
+    assert client.chat.completions.create(model="gpt-5", messages=messages).usage.prompt_tokens == count
+    print(loaded())
 """
-    assert told(program).split() == ["False", "True"]
+    assert told(program).split() == ["False", "False", "True"]
