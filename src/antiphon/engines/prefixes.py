@@ -34,6 +34,11 @@ _FRAME: Final = 3
 """Tokens that frame a message, and those that begin the answer."""
 
 
+_MARK: Final = "prompt_cache_breakpoint"
+_LOOKED_AT: Final = 80
+"""Of the places where requests say that a prefix ends, the last ones, which are looked for."""
+
+
 class Found(NamedTuple):
     """What a cache had of a prompt."""
 
@@ -61,26 +66,35 @@ class Cache:
 
     def find(self, request: ChatRequest, now: float) -> Found:
         """What there is of a request's prompt, which is remembered from now on."""
-        tokens, total = _read(request)
+        tokens, total, marks = _read(request)
         blocks, block, least = self.size
-        keys: list[bytes] = []
-        if total >= least and not _declined(request.body):
-            keys = _keys(_root(request), tokens[: total - 1], block)[:blocks]  # the last token is always read
-        until = now + _life(request.body)
+        explicit, life = _is_explicit(request.body), _life(request.body)
+        known = total >= least
+        # The last token is always read.
+        places = range(block, min(total, len(tokens) + 1), block)[:blocks] if known and not explicit else range(0)
+        named = {at: life if own is None else own for at, own in marks[-_LOOKED_AT:] if least <= at < total}
+        kept = {**dict.fromkeys(places, life), **dict(list(named.items())[-(4 if explicit else 3) :])}
+        keys = _keys(_root(request), tokens, sorted({*places, *named}))
         with self._lock:
             ends = self._ends
-            there = next((place for place, key in enumerate(keys) if ends.get(key, now) <= now), len(keys))
-            if there * block < least:
+            there = 0
+            for at in places:
+                if ends.get(keys[at], now) <= now:
+                    break
+                there = at
+            there = max([there, *(at for at in named if ends.get(keys[at], now) > now)])
+            if there < least:
                 there = 0
             if not request.choice:  # further choices read the prompt of the first
                 self.queries += total
-                self.hits += there * block
-            for key in reversed(keys):  # what comes first is needed longest
-                ends[key] = max(ends.get(key, until), until)
-                ends.move_to_end(key)
+                self.hits += there
+            for at in sorted(kept, reverse=True):  # what comes first is needed longest
+                until = now + kept[at]
+                ends[keys[at]] = max(ends.get(keys[at], until), until)
+                ends.move_to_end(keys[at])
             while len(ends) > blocks:
                 ends.popitem(last=False)
-        return Found(total, there * block, (len(keys) - there) * block)
+        return Found(total, there, max([0, *(at - there for at in kept)]))
 
     def used(self, now: float) -> float:
         """How full it is, 1 at most."""
@@ -111,13 +125,10 @@ class Caches:
             return list(self._named.items())
 
 
-def _declined(body: Mapping[str, Any]) -> bool:
-    """Whether a request wants no cache: it would say itself where prefixes end, and says it nowhere."""
+def _is_explicit(body: Mapping[str, Any]) -> bool:
+    """Whether a request says itself where prefixes end, and wants no others."""
     options: Any = body.get("prompt_cache_options")
-    if not isinstance(options, dict) or options.get("mode") != "explicit":
-        return False
-    said = (body.get(name) for name in ("messages", "input"))
-    return b'"prompt_cache_breakpoint":{' not in orjson.dumps([*said], default=str)
+    return isinstance(options, dict) and options.get("mode") == "explicit"
 
 
 def _life(body: Mapping[str, Any]) -> float:
@@ -131,42 +142,75 @@ def _root(request: ChatRequest) -> bytes:
     return orjson.dumps([request.body.get("prompt_cache_key"), list(request.response_format)], default=str)
 
 
-def _keys(root: bytes, tokens: Sequence[int], block: int) -> list[bytes]:
-    """A key for each whole block, which stands for all up to its end."""
+def _keys(root: bytes, tokens: Sequence[int], places: Sequence[int]) -> dict[int, bytes]:
+    """A key for each of these places, which stands for all up to it."""
     packed = array("i", tokens)
     hashed = blake2b(root, digest_size=16)
-    keys: list[bytes] = []
-    for start in range(0, len(packed) - block + 1, block):
-        hashed.update(packed[start : start + block].tobytes())
-        keys.append(hashed.digest())
+    keys: dict[int, bytes] = {}
+    before = 0
+    for at in places:
+        hashed.update(packed[before:at].tobytes())
+        keys[at] = hashed.digest()
+        before = at
     return keys
 
 
-def _read(request: ChatRequest) -> tuple[list[int], int]:
+def _marks(request: ChatRequest) -> dict[tuple[int, int], Any]:
+    """Where a request says that a prefix ends, by message and part."""
+    if not request.items:
+        return {
+            (place, part): end
+            for place, message in enumerate(request.messages)
+            for part, end in _marked(message.get("content"))
+        }
+    # Messages of items do not have it any more, but are in their order.
+    marked = [(place, found) for place, item in enumerate(request.items) if (found := _marked(item.get("content")))]
+    if not marked:
+        return {}
+    from ..server.renderings.responses_request import messages_of
+
+    items: list[Any] = [*request.items]
+    before = len(request.messages) - len(messages_of(items))
+    return {
+        (before + len(messages_of(items[: place + 1])) - 1, part): end for place, found in marked for part, end in found
+    }
+
+
+def _marked(content: Any) -> list[tuple[int, Any]]:
+    parts: list[Any] = [*content] if isinstance(content, (list, tuple)) else []
+    ends: Any = ((place, part.get(_MARK)) for place, part in enumerate(parts) if isinstance(part, dict))
+    return [(place, end) for place, end in ends if isinstance(end, dict)]
+
+
+def _read(request: ChatRequest) -> tuple[list[int], int, list[tuple[int, float | None]]]:
     """The tokens of a prompt, as many as its usage tells but for those that begin the answer, and their number in all.
 
-    What is no text is told apart, and counted, and has no tokens of its own.
+    And where the request says that prefixes end, with the seconds for which each is kept. What is no text is told
+    apart, and counted, and has no tokens of its own.
     """
     model, body = request.model, request.body
     if request.dialect == "completions":
         tokens = [token for message in request.messages for token in encode(text_of(message), model)]
-        return tokens, len(tokens)
-    tokens = []
+        return tokens, len(tokens), []
+    tokens, marks = [], _marks(request)
+    ends: list[tuple[int, float | None]] = []
     for tool in body.get("tools") or body.get("functions") or ():
         tokens += _json(tool, model)
-    for message in request.messages:
+    for place, message in enumerate(request.messages):
         tokens += [-1] * _FRAME
         for key, value in message.items():
-            if isinstance(value, str):
+            if key == "content" and value is not None:
+                for number, part in enumerate(value if isinstance(value, (list, tuple)) else (value,)):
+                    tokens += _part(part, model)
+                    if (place, number) in marks:
+                        ends.append((len(tokens), _LIVES.get(str(marks[place, number].get("ttl")))))
+            elif isinstance(value, str):
                 tokens += encode(value, model)
                 if key == "name":
                     tokens.append(-1)
-            elif key == "content" and isinstance(value, (list, tuple)):
-                for part in value:
-                    tokens += _part(part, model)
             elif value is not None:
                 tokens += _json(value, model)
-    return tokens, len(tokens) + _FRAME
+    return tokens, len(tokens) + _FRAME, ends
 
 
 def _part(part: Any, model: str) -> list[int]:
@@ -177,7 +221,8 @@ def _part(part: Any, model: str) -> list[int]:
         return encode(text, model)
     # As many as it counts for, all of them what it is.
     count = message_tokens([{"content": [part]}], model) - 2 * _FRAME
-    told = blake2b(orjson.dumps(part, default=str), digest_size=4).digest()
+    what = {name: value for name, value in part.items() if name != _MARK} if isinstance(part, dict) else part
+    told = blake2b(orjson.dumps(what, default=str), digest_size=4).digest()
     return [int.from_bytes(told, "big", signed=True)] * count
 
 

@@ -167,11 +167,43 @@ def test_prefixes_are_kept_as_long_as_requests_say(options: Any, kept: str) -> N
 def test_who_says_where_prefixes_end_and_says_nowhere_has_no_cache() -> None:
     fake, explicit = fake_of(), {"prompt_cache_options": {"mode": "explicit"}}
     for _ in range(2):
-        assert cached(ask(fake, "one", **explicit)) == 0
-    part = {"type": "text", "text": "one", "prompt_cache_breakpoint": {"mode": "explicit"}}
-    messages = [SYSTEM, {"role": "user", "content": [part]}]
-    for found in (False, True):
-        assert (cached(ask(fake, "one", messages=messages, **explicit)) > 0) is found
+        usage = ask(fake, "one", **explicit)
+        assert cached(usage) == usage.prompt_tokens_details.cache_write_tokens == 0
+
+
+def rules_until(*, ttl: str | None = None) -> dict[str, Any]:
+    """The text of the rules as a part, where a prefix ends."""
+    end = {"mode": "explicit"} | ({} if ttl is None else {"ttl": ttl})
+    return {"type": "text", "text": SYSTEM["content"], "prompt_cache_breakpoint": end}
+
+
+@pytest.mark.parametrize("mode", ["implicit", "explicit"])
+def test_where_a_prefix_is_said_to_end_it_does_to_the_token(mode: str) -> None:
+    fake = fake_of(Latency(cache=1000, block=4096, least=1024))  # no block is whole
+    options = {"prompt_cache_options": {"mode": mode}}
+    system = {"role": "system", "content": [rules_until()]}
+    first = ask(fake, "x", messages=[system, {"role": "user", "content": "one"}], **options)
+    written = first.prompt_tokens_details.cache_write_tokens
+    assert first.prompt_tokens - 12 < written < first.prompt_tokens
+    again = ask(fake, "x", messages=[system, {"role": "user", "content": "another thing"}], **options)
+    assert (cached(again), again.prompt_tokens_details.cache_write_tokens) == (written, 0)
+    unsaid = ask(fake, "x", messages=[SYSTEM, {"role": "user", "content": "one"}], **options)
+    assert cached(unsaid) == 0, "what is looked for is what the request says"
+    client: Any = fake.client()
+    part = {**rules_until(), "type": "input_text"}
+    items = [{"role": "system", "content": [part]}, {"role": "user", "content": "a third"}]
+    told = client.responses.create(model="gpt-5", input=items, **options).usage.input_tokens_details
+    assert told.cached_tokens == written, "in Responses, too"
+
+
+def test_a_prefix_may_be_kept_for_longer_than_the_others() -> None:
+    fake, options = fake_of(), {"prompt_cache_options": {"mode": "explicit", "ttl": "30m"}}
+    for ttl, later in ((None, 0), ("12h", 1)):
+        messages = [{"role": "system", "content": [rules_until(ttl=ttl)]}, {"role": "user", "content": "x"}]
+        key = {"prompt_cache_key": str(ttl)}
+        assert cached(ask(fake, "x", messages=messages, **options, **key)) == 0
+        fake.clock.advance("11h")
+        assert (cached(ask(fake, "x", messages=messages, **options, **key)) > 1024) is bool(later)
 
 
 def test_metrics_have_it_by_the_names_of_vllm() -> None:
