@@ -7,7 +7,6 @@ a message of its own, and steps between them. Turns of one lane follow each othe
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import suppress
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 from .flow import Step, aiterate, iterate, through
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Task
+
     from .flow import World
     from .http import Request, Response
 
@@ -72,8 +73,10 @@ async def converse(
     send: Callable[[bytes], Awaitable[Any]],
 ) -> None:
     """Hold a dialogue in the running event loop until it says goodbye, `receive` gives `None`, or either raises."""
+    import asyncio  # by now it is there: in process nothing needs it
+
     lanes: dict[str, deque[Turn]] = {}
-    tasks: set[asyncio.Task[None]] = set()
+    tasks: set[Task[None]] = set()
 
     async def speak(waiting: deque[Turn]) -> None:
         # The turn stays in its lane while it lasts: that is how the lane is known to be taken.
@@ -92,14 +95,14 @@ async def converse(
             tasks.add(task)
             task.add_done_callback(ended)
 
-    def ended(task: asyncio.Task[None]) -> None:
+    def ended(task: Task[None]) -> None:
         tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             broken.append(task.exception())
             listening.cancel()
 
     broken: list[Any] = []
-    listening: asyncio.Task[Any]
+    listening: Task[Any]
 
     async def listen() -> None:
         while (message := await receive()) is not None:
@@ -125,7 +128,7 @@ async def converse(
             await asyncio.gather(listening, *tasks, return_exceptions=True)
 
 
-def _soon(loop: asyncio.AbstractEventLoop, take: Callable[[Turn], None], turn: Turn) -> None:
+def _soon(loop: AbstractEventLoop, take: Callable[[Turn], None], turn: Turn) -> None:
     with suppress(RuntimeError):  # the loop was closed just now
         loop.call_soon_threadsafe(take, turn)
 

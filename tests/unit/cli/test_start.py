@@ -62,3 +62,15 @@ def test_a_first_answer_waits_for_no_module_that_it_does_not_need() -> None:
     ours = {"antiphon", *(f"antiphon.{home}{name}" for home, names in OURS.items() for name in names.split())}
     assert {name for name in loaded if name.split(".")[0] == "antiphon"} - ours == set()
     assert loaded & set(OTHERS.split()) == set()
+
+
+def test_a_first_answer_in_process_needs_no_event_loop() -> None:
+    program = """
+import sys
+from antiphon import FakeOpenAI
+client = FakeOpenAI().client()
+answer = client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "Hello"}])
+assert answer.choices[0].message.content
+print(*({"asyncio", "socket", "ssl", "toktok"} & sys.modules.keys()))
+"""
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "\n"
