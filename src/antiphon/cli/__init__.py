@@ -37,6 +37,7 @@ COMMANDS = {
     "record": "pass requests on to a real OpenAI, and write a cassette of it",
     "replay": "answer what a cassette has recorded",
     "cassettes": "look for secrets in cassettes, list, compare and convert them",
+    "convert": "make cassettes and rules of those of other programs",
     "lint": "say what is wrong with files of rules",
     "new": "write a small project to begin with",
 }

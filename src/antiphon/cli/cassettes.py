@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  verify [PATH ...]   see that no secret is in them; exit code 1 and a line for each that is\n"
         "  list [PATH ...]     what is in them\n"
         "  diff A B            how two differ; exit code 1 where they do\n"
-        "  convert PATH ...    make cassettes of those of vcrpy, beside them or in -o DIR\n\n"
+        "  convert PATH ...    as `antiphon convert`, which makes cassettes and rules of those of other programs\n\n"
         "A path is a file, or a directory, of which all cassettes are meant. Without one it is the current directory."
     )
     parser.add_argument("action", choices=_ACTIONS, metavar="ACTION", help="see below")
@@ -28,7 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scrub", action="append", metavar="REGEX", help="what else is a secret, besides keys and the like; repeatable"
     )
-    parser.add_argument("-o", "--output", metavar="DIR", help="where `convert` writes to")
+    parser.add_argument("-o", "--output", metavar="PATH", help="where `convert` writes to: a directory, or one file")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="have `convert` tell of each rule what is left out"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -99,20 +102,9 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from ..fake.cassettes.vcr import convert
+    from .convert import run as convert
 
-    if not options.paths:
-        raise Problem("cassettes convert takes the cassettes of vcrpy, or a directory of them", USAGE)
-    for path in _files(options.paths):
-        target = Path(options.output or path.parent) / (path.stem + (".yaml" if options.output else ".antiphon.yaml"))
-        if target.exists():
-            raise Problem(f"{target} is there already")
-        try:
-            count = convert(path, target, options.scrub or ())
-        except ValueError as error:
-            raise Problem(str(error)) from None
-        print(f"{target}: {count} recording{'' if count == 1 else 's'}")
-    return 0
+    return convert(options)
 
 
 def _files(paths: list[str]) -> list[Path]:

@@ -111,8 +111,8 @@ def test_serve_records_too(reversing: str, tmp_path: Path) -> None:
         (["serve", "--record", "c.yaml", "--replay", "there.yaml"], 2, "choose one"),
         (["cassettes", "verify", "nowhere"], 1, "nowhere: there is no such file or directory"),
         (["cassettes", "diff", "there.yaml"], 2, "takes two cassettes"),
-        (["cassettes", "convert"], 2, "takes the cassettes of vcrpy"),
-        (["cassettes", "convert", "there.yaml"], 1, "this is no cassette of vcrpy"),
+        (["cassettes", "convert"], 2, "name the files to be converted"),
+        (["cassettes", "convert", "there.yaml"], 1, "there.yaml:1: this is none of the files that can be converted"),
         (["cassettes", "list", "there.yaml"], 1, "there.yaml:1: this is no cassette"),
     ],
 )
@@ -173,7 +173,38 @@ def test_cassettes_of_vcrpy_are_converted(antiphon: Run, tmp_path: Path) -> None
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "models.yaml").write_text(text)
     done = antiphon("cassettes", "convert", "old", "-o", "new")
-    assert (done.code, done.out) == (0, "new/models.yaml: 1 recording\n")
+    assert (done.code, done.out) == (0, "new/models.yaml: 1 recording of vcr\n")
     assert antiphon("cassettes", "list", "new").out.endswith("1 GET /v1/models -> 200, 2 bytes\n")
     done = antiphon("cassettes", "convert", "old", "-o", "new")
     assert (done.code, done.err) == (1, "antiphon: new/models.yaml is there already\n")
+
+
+def test_rules_and_recordings_of_others_are_converted(antiphon: Run, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs" / "recorded"
+    theirs.mkdir(parents=True)
+    for name, text in (("a", "Hello"), ("b", "Bye"), ("c", "Hello")):
+        fixture = {"match": {"userMessage": text, "turnIndex": 0}, "response": {"content": name, "usage": {}}}
+        (theirs / f"{name}.json").write_text(json.dumps({"fixtures": [fixture]}, indent=1))
+    (theirs / "config.json").write_text("{}")
+    done = antiphon("convert", "theirs", "-o", "rules.yaml")
+    assert (done.code, done.out) == (1, "rules.yaml: 2 rules of aimock\n")
+    other, turn, usage, double = done.err.splitlines()
+    assert other == "theirs/recorded/config.json:1: this is none of the files that can be converted"
+    assert turn.startswith("theirs/recorded/a.json:6: fixtures[0].match.turnIndex: a turn is the one that it says here")
+    assert turn.endswith(" (and 2 more like it: -v)")
+    assert usage.startswith("theirs/recorded/a.json:10: fixtures[0].response.usage: the fake counts, names and dates")
+    assert double.startswith("theirs/recorded/c.json:3: fixtures[0]: it never answers: a rule of a file before it has")
+    assert antiphon("lint", "rules.yaml").code == 0
+    (theirs / "c.json").unlink()
+    done = antiphon("convert", "theirs", "-v")
+    assert (done.code, done.out.count(": 1 rule of aimock\n"), done.err.count("fixtures[0]")) == (0, 2, 4)
+    done = antiphon("convert", "theirs", "-o", "new.yaml")  # what was made is not made again
+    assert done.out == "new.yaml: 2 rules of aimock\n"
+    har = {"log": {"entries": []}}
+    (tmp_path / "theirs" / "d.har").write_text(json.dumps(har))
+    done = antiphon("convert", "theirs", "-o", "both.yaml")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "a.json:1: these are rules, and those of theirs/d.har recordings: one file has either" in done.err
+    done = antiphon("convert", "theirs/d.har", "theirs/d.har", "-o", "out")
+    assert done.err == "antiphon: out/d.yaml would be of theirs/d.har and of theirs/d.har\n"
+    assert antiphon("convert", "theirs", "--scrub", "(").code == 2

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-import antiphon
 from antiphon import FakeOpenAI
 from antiphon.fake.cassettes import Cassette, CassetteError, Scrubber
 from antiphon.fake.cassettes.pairs import told_apart
 from antiphon.fake.cassettes.safety import cassettes_in, verified
-from antiphon.fake.cassettes.vcr import convert
 from antiphon.kernel.http import Headers, Request, Response
 from antiphon.transports.handler import HandlerTransport
 
@@ -245,64 +241,6 @@ def test_two_cassettes_are_told_apart(tmp_path: Path) -> None:
 
 
 # Those of vcrpy
-
-
-def test_cassettes_of_vcrpy_are_converted(tmp_path: Path) -> None:
-    answer = b'{"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}}], "key": "sk-abcdefghijklmnopqrst"}'
-    stream = 'data: {"choices": []}\n\ndata: [DONE]\n\n'
-    request = {
-        "method": "POST",
-        "uri": "https://api.openai.com/v1/chat/completions",
-        "headers": {"authorization": ["Bearer sk-abcdefghijklmnopqrst"], "content-type": ["application/json"]},
-        "body": '{"model": "gpt-5", "messages": [{"role": "user", "content": "Hello"}]}',
-    }
-    head = {
-        "Content-Type": ["application/json"],
-        "Content-Encoding": ["gzip"],
-        "Date": ["Sat, 28 Nov 2026 16:20:00 GMT"],
-    }
-    interactions = [
-        {"request": request, "response": {"status": {"code": 200, "message": "OK"}, "headers": head, "body": {"string": gzip.compress(answer)}}},
-        {
-            "request": {**request, "body": '{"model": "gpt-5", "stream": true}'},
-            "response": {"status": {"code": 200}, "headers": {"content-type": ["text/event-stream"]}, "body": {"string": stream}},
-        },
-        {"request": {"method": "GET", "uri": "https://api.openai.com/v1/models", "body": None, "headers": {}}, "response": {"status": {"code": 404}, "headers": {}, "body": {"string": ""}}},
-    ]  # fmt: skip
-    source, target = tmp_path / "vcr.yaml", tmp_path / "ours" / "vcr.yaml"
-    source.write_text(yaml.safe_dump({"version": 1, "interactions": interactions}))
-    assert convert(source, target) == 3
-    assert verified(target) == []
-    cassette = Cassette(target, "strict")
-    assert cassette.recordings[0].value["recorded"] == "2026-11-28T16:20:00Z"
-    client = cassette.client(max_retries=0)
-    said = client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "Hello"}])
-    assert said.choices[0].message.content == "Hi"
-    sent = Request("POST", "/v1/chat/completions", "", Headers({}), b'{"stream":true,"model":"gpt-5"}')
-    assert HandlerTransport(cassette).send(sent, None, False).content == stream.encode()
-    with pytest.raises(antiphon.NotFoundError):
-        client.models.list()
-    cassette.assert_all_played()
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        (GOOD, r":1: this is no cassette of vcrpy, which has a list of `interactions`"),
-        ("interactions:\n- request: 1\n", r":2: interactions\[0\]: it has a request and a response"),
-        (
-            "interactions:\n- request: {uri: 1}\n  response: {}\n",
-            r":2: interactions\[0\]: a request has a `method` and a `uri`",
-        ),
-        ("interactions:\n- request: {uri: 'http://a/', method: GET}\n  response: {status: {}}\n", "has a `code`"),
-        ("a: [", "this is not YAML"),
-    ],
-)
-def test_what_is_no_cassette_of_vcrpy_is_refused(path: Path, text: str, says: str) -> None:
-    path.write_text(text)
-    with pytest.raises(CassetteError, match=says):
-        convert(path, path.with_name("ours.yaml"))
-    assert not path.with_name("ours.yaml").exists()
 
 
 def test_bodies_are_as_they_were_whatever_they_are(path: Path) -> None:

@@ -124,7 +124,7 @@ class Recording:
     @property
     def closed(self) -> bool:
         """Whether the server has closed the connection."""
-        return self.value.get("dialogue", {}).get("closed") == "server"
+        return bool(self.value.get("dialogue", {}).get("closed") == "server")
 
     @property
     def whole(self) -> bool:

@@ -86,7 +86,7 @@ class Relay:
         except (OSError, WebSocketException, ValueError) as error:
             from .upstream import unreached
 
-            told = unreached(f"{self._request.origin} could not be reached: {error or type(error).__name__}", 502)
+            told = unreached(f"{self._request.origin} could not be reached: {str(error) or type(error).__name__}", 502)
             self._say(*self._refused(told))
         self._outgoing.put(None)
         if not self._left:
