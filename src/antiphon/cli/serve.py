@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -324,7 +324,7 @@ def _serve_handler(
 
 
 @contextmanager
-def _loading() -> Iterator[Callable[[], None]]:
+def _loading() -> Generator[Callable[[], None], None, None]:
     """Look for no garbage while modules are loaded, until the function that this gives is called.
 
     A start makes tens of thousands of objects, all of which stay: they are looked through by no later search either.
