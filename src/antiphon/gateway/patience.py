@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..kernel.errors import APITimeoutError
-from ..kernel.flow import Await, Send, Step
+from ..kernel.flow import Await, Send, Step, through
 from ..kernel.loops import in_trio
 from ..kernel.options import Timeout
 from .errors import slow
@@ -199,22 +199,13 @@ class Guard(Step[Any]):
 def hurried(flow: Flow[T], seconds: float) -> Flow[T]:
     """A flow that waits for so many seconds at each step, whatever it would have waited for."""
     timeout = Timeout(seconds)
-    try:
-        step = next(flow)
-        while True:
-            try:
-                if isinstance(step, Send):
-                    sooner = copy(step)
-                    sooner.timeout = timeout
-                    result = yield sooner
-                elif isinstance(step, Await):
-                    result = yield Await(asyncio.wait_for(step.awaitable, seconds))
-                else:
-                    result = yield step
-            except BaseException as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(result)
-    except StopIteration as done:
-        answer: T = done.value
-        return answer
+
+    def sooner(step: Step[Any]) -> Flow[Any]:
+        if isinstance(step, Send):
+            step = copy(step)
+            step.timeout = timeout
+        elif isinstance(step, Await):
+            step = Await(asyncio.wait_for(step.awaitable, seconds))
+        return (yield step)
+
+    return through(flow, sooner)

@@ -104,8 +104,9 @@ class Place(Generic[S]):
 
     def leave(self) -> None:
         """Give it back, to whoever waits longest."""
-        pool, self._pool = self._pool, None
+        pool = self._pool
         if pool is not None:
+            self._pool = None
             pool.left(self.replica)
 
     def failed(self, error: BaseException) -> bool:
@@ -116,7 +117,8 @@ class Place(Generic[S]):
         return out
 
     def __del__(self) -> None:
-        self.leave()
+        if self._pool is not None:
+            self.leave()
 
 
 class HeldBody(Generic[S]):
@@ -232,7 +234,8 @@ class Pool(Generic[S]):
                 place.leave()
                 raise
             else:
-                self.succeeded(place.replica)
+                if place.replica.streak:
+                    self.succeeded(place.replica)
                 if refused is not None and refused.status_code == 404 and self.doubt(tried):
                     # The model is at one server and not at another: the other one has lost it.
                     yield Watch(self)
