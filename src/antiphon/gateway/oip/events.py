@@ -45,45 +45,37 @@ class Events:
     def begin(self) -> Flow[bool]:
         """Wait for the first answer. False where the body ended, or broke off, without one."""
         try:
-            self._ahead = yield from self._next()
-        except APIConnectionError as error:
+            self._ahead = yield from self.more()
+        except BaseException as error:
             self.close()
-            if isinstance(error, APITimeoutError):
-                raise lost(self._model, error) from error
-            return False  # MLServer says in this way only that a model failed, or that there is none
-        except BaseException:
-            self.close()
+            if isinstance(error.__cause__, APIConnectionError) and not isinstance(error.__cause__, APITimeoutError):
+                return False  # MLServer says in this way only that a model failed, or that there is none
             raise
         return bool(self._ahead)
 
     def more(self) -> Flow[list[InferResponse]]:
-        ahead, self._ahead = self._ahead, None
+        ahead = self._ahead
         if ahead is not None:
+            self._ahead = None
             return ahead
-        if self._ended:
-            return []
-        try:
-            return (yield from self._next())
-        except APITimeoutError as error:
-            raise lost(self._model, error) from error
-        except APIConnectionError as error:
-            raise broken(self._model, reason(error)) from error
-
-    def _next(self) -> Flow[list[InferResponse]]:
-        decoder = self._decoder
         if self._failure is not None:
             yield Pause(0.0)  # whoever sends what came before it has the time to
             raise self._failure
-        while True:
-            piece = yield self._reading
+        found: list[InferResponse] = []
+        while not (found or self._ended):
+            try:
+                piece = yield self._reading
+            except APITimeoutError as error:
+                raise lost(self._model, error) from error
+            except APIConnectionError as error:
+                raise broken(self._model, reason(error)) from error
             if piece is None:
                 self._ended = True
-                if decoder.close():
+                if self._decoder.close():
                     raise broken(self._model, "its last event is not whole")
-                return []
-            found: list[InferResponse] = []
+                break
             try:
-                for data, _ in decoder.data(piece):
+                for data, _ in self._decoder.data(piece):
                     if data != b"[DONE]":
                         found.append(self._answer(data))
                         self._said = True
@@ -91,8 +83,7 @@ class Events:
                 if not found:
                     raise
                 self._failure = error  # what came before it is heard first
-            if found:
-                return found
+        return found
 
     def _answer(self, data: bytes) -> InferResponse:
         try:

@@ -89,16 +89,16 @@ class _Flat(InferResponse):
         return super().output(name) if self._has(name) else None
 
     def text(self, name: str, place: int = 0) -> str | None:
-        value = self._said.get(name)
-        if value.__class__ is not str or place or not self._has(name):
-            return super().text(name, place)
-        return value
+        value, known = self._said.get(name), self._known
+        if value.__class__ is str and not place and (name in known if known else name not in _OWN):
+            return value
+        return super().text(name, place)
 
     def number(self, name: str, place: int = 0) -> int | None:
-        value = self._said.get(name)
-        if value.__class__ is not int or not self._has(name):
-            return super().number(name, place)
-        return value
+        value, known = self._said.get(name), self._known
+        if value.__class__ is int and (name in known if known else name not in _OWN):
+            return value
+        return super().number(name, place)
 
 
 _PARTS: Final = frozenset(each.name for each in fields(InferResponse))
