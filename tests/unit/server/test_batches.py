@@ -104,6 +104,21 @@ def test_what_is_late_expires_and_the_rest_is_kept() -> None:
     assert all(row["response"] is None and row["error"]["code"] == "batch_expired" for row in late)
 
 
+def test_a_batch_that_was_validated_needs_its_input_no_more() -> None:
+    scene = Scene(20)
+    scene.clock.advance(4)
+    before = scene.batch.request_counts.completed
+    assert 0 < before < 20
+    scene.client.files.delete(scene.input.id)
+    state = scene.fake.snapshot()
+    scene.clock.advance(20)
+    done = scene.batch
+    assert (done.status, done.request_counts.completed, done.request_counts.failed) == ("completed", 20, 0)
+    assert [row["custom_id"] for row in scene.rows(done.output_file_id)] == [f"ask-{number}" for number in range(20)]
+    scene.fake.restore(state)
+    assert len(scene.rows(scene.batch.output_file_id)) == 20  # the clock is not turned back
+
+
 def test_streams_are_refused_and_files_expire_when_asked() -> None:
     scene = Scene()
     row = json.loads(lines(1))

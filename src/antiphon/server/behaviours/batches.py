@@ -2,7 +2,7 @@
 
 A batch is validated as a whole, then worked off in parts, then put into files, each at its time (`server.jobs`): a
 tenth of `job_seconds` for the first and the last, the rest for the lines. What is not done within 24 hours expires,
-and what was done by then is kept.
+and what was done by then is kept. The input file is read once, and not needed any more then.
 
 API reference: https://platform.openai.com/docs/api-reference/batch
 """
@@ -77,7 +77,7 @@ def create(call: Call) -> Reply:
     server.store.put("batches", batch["id"], batch)
     if file is not None:
         kept_for = (body.get("output_expires_after") or {}).get("seconds")
-        data = {"line": 0, "origin": call.origin, "kept_for": kept_for}
+        data = {"part": 0, "origin": call.origin, "kept_for": kept_for}
         server.jobs.schedule("batches.validate", batch["id"], after=server.job_seconds * 0.1, data=data)
         server.jobs.schedule("batches.expire", batch["id"], after=DAY, data=data)
     return batch
@@ -137,8 +137,12 @@ def validate(server: Server, due: Job) -> None:
         request_counts=counts,
         model=model,
     )
+    size = ceil(len(lines) / _PARTS)
+    parts = [lines[first : first + size] for first in range(0, len(lines), size)]
+    for number, part in enumerate(parts):
+        _put(server, batch["id"], "input", number, orjson.dumps([[*line] for line in part]))
     at = due.at + server.job_seconds * 0.8 / _PARTS
-    server.jobs.schedule("batches.run", batch["id"], at=at, data=due.data)
+    server.jobs.schedule("batches.run", batch["id"], at=at, data={**due.data, "parts": len(parts)})
 
 
 @job("batches.run")
@@ -147,13 +151,11 @@ def run(server: Server, due: Job) -> Flow[Again | None]:
     batch = _kept(server, due)
     if batch is None:
         return None
-    texts = _texts(server, batch)
-    first = due.data["line"]
-    last = min(len(texts), first + ceil(len(texts) / _PARTS))
+    part: int = due.data["part"]
     answered: list[bytes] = []
     refused: list[bytes] = []
     used = dict(batch.get("usage") or _UNUSED)
-    for number, line in enumerate(map(_line, texts[first:last]), 1):
+    for number, line in enumerate(_lines(server, batch["id"], part), 1):
         response = yield from _response(server, batch["endpoint"], line, due.data["origin"])
         (answered if response["status_code"] < 400 else refused).append(_written(server, line, response, None))
         _add(used, response["body"])
@@ -166,11 +168,11 @@ def run(server: Server, due: Job) -> Flow[Again | None]:
         counts = dict(current["request_counts"])
         counts["completed"] += len(answered)
         counts["failed"] += len(refused)
-        _append(server, batch["id"], "output", answered)
-        _append(server, batch["id"], "error", refused)
+        _put(server, batch["id"], "output", part, b"".join(answered))
+        _put(server, batch["id"], "error", part, b"".join(refused))
         amend(server, "batches", due.subject, request_counts=counts, usage=used)
-        data = {**due.data, "line": last}
-        if last < len(texts):
+        data = {**due.data, "part": part + 1}
+        if part + 1 < due.data["parts"]:
             return Again(server.job_seconds * 0.8 / _PARTS, data)
         amend(server, "batches", due.subject, status="finalizing", finalizing_at=int(due.at))
         server.jobs.schedule("batches.finish", batch["id"], at=due.at + server.job_seconds * 0.1, data=data)
@@ -191,14 +193,14 @@ def expire(server: Server, due: Job) -> None:
     if batch is None:
         return
     under_way = _halted(server, due.subject)
-    texts = _texts(server, batch) if batch["status"] == "in_progress" else []
-    done = under_way.data["line"] if under_way is not None else 0
+    first = under_way.data["part"] if under_way is not None and batch["status"] == "in_progress" else _PARTS
     error = {
         "code": "batch_expired",
         "message": "This request could not be executed before the completion window expired.",
     }
-    late = [_written(server, line, None, error) for line in map(_line, texts[done:])]
-    _append(server, batch["id"], "error", late)
+    left = [line for part in range(first, _PARTS) for line in _lines(server, batch["id"], part)]
+    late = [_written(server, line, None, error) for line in left]
+    _put(server, batch["id"], "error", _PARTS, b"".join(late))
     counts = {**batch["request_counts"], "failed": batch["request_counts"]["failed"] + len(late)}
     _close(server, due, status="expired", expired_at=int(due.at), request_counts=counts)
 
@@ -215,6 +217,7 @@ def _kept(server: Server, due: Job) -> dict[str, Any] | None:
 
 def _close(server: Server, due: Job, **fields: Any) -> None:
     files: dict[str, Any] = {}
+    _taken(server, due.subject, "input")
     for kind in ("output", "error"):
         data = _taken(server, due.subject, kind)
         if data:
@@ -224,24 +227,26 @@ def _close(server: Server, due: Job, **fields: Any) -> None:
     amend(server, "batches", due.subject, **files, **fields)
 
 
-# Lines that were answered, until they are put into files
+# Lines that are to be answered, and those that were, until they are put into files
 
 
-def _append(server: Server, batch: str, kind: str, lines: list[bytes]) -> None:
-    if lines:
-        number = 0
-        while server.store.get_blob(_part(batch, kind, number)) is not None:
-            number += 1
-        server.store.put_blob(_part(batch, kind, number), b"".join(lines), "application/jsonl")
+def _put(server: Server, batch: str, kind: str, part: int, data: bytes) -> None:
+    if data:
+        server.store.put_blob(_part(batch, kind, part), data, "application/json")
+
+
+def _lines(server: Server, batch: str, part: int) -> list[_Line]:
+    """The lines of a part; none where the batch has not so many parts."""
+    data = bytes_of(server.store, _part(batch, "input", part))
+    return [_Line(*line) for line in orjson.loads(data)] if data else []
 
 
 def _taken(server: Server, batch: str, kind: str) -> bytes:
-    parts: list[bytes] = []
-    while (blob := server.store.get_blob(_part(batch, kind, len(parts)))) is not None:
-        parts.append(blob[0])
-    for number in range(len(parts)):
-        server.store.delete_blob(_part(batch, kind, number))
-    return b"".join(parts)
+    names = [_part(batch, kind, part) for part in range(_PARTS + 1)]
+    data = b"".join([bytes_of(server.store, name) for name in names])
+    for name in names:
+        server.store.delete_blob(name)
+    return data
 
 
 def _part(batch: str, kind: str, number: int) -> str:
@@ -293,16 +298,6 @@ def _add(used: dict[str, Any], body: Any) -> None:
     used["output_tokens"] += written
     used["output_tokens_details"] = {"reasoning_tokens": reasoning}
     used["total_tokens"] += read + written
-
-
-def _texts(server: Server, batch: dict[str, Any]) -> list[bytes]:
-    """The lines of an input file that was found to be right."""
-    return [text for text in bytes_of(server.store, batch["input_file_id"]).split(b"\n") if text.strip()]
-
-
-def _line(text: bytes) -> _Line:
-    row = orjson.loads(text)
-    return _Line(row["custom_id"], row["body"])
 
 
 def _read(server: Server, batch: dict[str, Any]) -> tuple[list[_Line], list[dict[str, Any]]]:
