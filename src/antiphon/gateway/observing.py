@@ -114,7 +114,9 @@ class Observer:
             body = answer.body
             if isinstance(body, bytes):
                 if note.model and note.written is None:
-                    self._counted(note, body[-_TAIL:])
+                    at = body.rfind(b'"usage"', -_TAIL)
+                    if at >= 0:
+                        self._counted(note, body[at:])
                 self._over(request, note, answer.status, began)
                 return answer
             if not isinstance(body, GeneratorType):
