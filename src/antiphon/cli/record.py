@@ -58,7 +58,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def serve_cassette(
-    options: argparse.Namespace, file: str, mode: Mode, upstream: str | None, *, speed: float = 0.0
+    options: argparse.Namespace,
+    file: str,
+    mode: Mode,
+    upstream: str | None,
+    *,
+    speed: float = 0.0,
+    similarity: float | None = None,
 ) -> int:
     """Serve a cassette on the port that the options name."""
     from ..fake.cassettes import Cassette, Upstream
@@ -77,7 +83,13 @@ def serve_cassette(
     own = source is not None and getattr(options, "key_env", None) is None
     try:
         cassette = Cassette(
-            file, mode, upstream=source, speed=speed, scrub=getattr(options, "scrub", None) or (), autosave=True
+            file,
+            mode,
+            upstream=source,
+            speed=speed,
+            scrub=getattr(options, "scrub", None) or (),
+            similarity=similarity,
+            autosave=True,
         )
     except ValueError as error:
         raise Problem(str(error)) from None

@@ -42,6 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("antiphon_scrub", "Patterns of what is not to be recorded, besides keys and such", type="linelist", default=[])
     add("antiphon_ignore", "Places of bodies that do not matter for cassettes", type="linelist", default=[])
     add("antiphon_volatile", "Patterns of what is another each time", type="linelist", default=[])
+    add(
+        "antiphon_similarity",
+        "How near what the user says last has to be to what is recorded (default: the same)",
+        default="",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -153,10 +158,12 @@ def _options(node: Any) -> dict[str, Any]:
         "intercept": ini("fake_openai_intercept"),
         "guard": ini("fake_openai_guard"),
     }
-    try:
-        options["speed"] = float(ini("antiphon_speed"))
-    except ValueError:
-        pytest.fail(f"antiphon_speed is a number, not {ini('antiphon_speed')!r}", pytrace=False)
+    for name in ("speed", "similarity"):
+        told = ini(f"antiphon_{name}")
+        try:
+            options |= {name: float(told)} if told else {}
+        except ValueError:
+            pytest.fail(f"antiphon_{name} is a number, not {told!r}", pytrace=False)
     if ini("antiphon_upstream"):
         options["upstream"] = ini("antiphon_upstream")
     for marker in reversed(list(node.iter_markers(MARKER))):

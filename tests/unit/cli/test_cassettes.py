@@ -84,6 +84,9 @@ def test_what_is_recorded_over_a_port_is_played_over_a_port(reversing: str, anti
         code, told = served.ask("xyz")
         assert (code, json.loads(told)["error"]["code"]) == (404, "no_recording")
         assert served.end() == (1, "antiphon: not played: 2 (POST /v1/chat/completions)\n")
+    with serving(tmp_path, "replay", "c.yaml", "--similarity", "0.6") as served:
+        assert served.ask("abc of customer-1!") == (200, whole)
+        served.end()
     with serving(tmp_path, "serve", "--replay", "c.yaml") as served:
         assert served.ask("abc", stream=True) == (200, stream)
         assert served.end() == (0, "")

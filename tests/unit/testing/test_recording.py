@@ -229,3 +229,38 @@ def test_a_cassette_takes_the_place_of_a_fake_that_every_test_has(pytester: pyte
     pytester.makeini("[pytest]\nfake_openai_autouse = true\n")
     run("--antiphon-record=once", key=KEY).assert_outcomes(passed=5)
     assert len(written(pytester)) == 5
+
+
+WORDS = """
+import os
+import pytest
+
+@pytest.mark.cassette
+def test_words(cassette):
+    text = os.environ["WORDS"]
+    assert cassette.client(max_retries=0).responses.create(model="gpt-5", input=text).output_text
+
+
+@pytest.mark.cassette
+def test_socket(cassette):
+    with cassette.client().responses.connect() as connection:
+        connection.response.create(model="gpt-5", input=os.environ["WORDS"])
+        for event in connection:
+            if event.type == "response.completed":
+                break
+"""
+
+
+def test_other_words_and_websockets(pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytester.makepyfile(test_words=WORDS)
+    monkeypatch.setenv("WORDS", "Is it cold in Oslo?")
+    run("--antiphon-record=once", key=KEY).assert_outcomes(passed=2)
+    assert KEY not in "".join(written(pytester).values())
+    run("--antiphon-record=strict").assert_outcomes(passed=2)
+    monkeypatch.setenv("WORDS", "Is it cold in Oslo today?")
+    done = run("-o", "antiphon_similarity=0.7")
+    done.assert_outcomes(passed=1, failed=1)  # over a websocket it is the same, or it is not
+    done.stdout.fnmatch_lines(["*Message 1 of the client in the websocket /v1/responses is not in *"])
+    run("-o", "antiphon_similarity=0.9").assert_outcomes(failed=2)
+    done = run("-o", "antiphon_similarity=near")
+    done.stdout.fnmatch_lines(["*antiphon_similarity is a number, not 'near'*"])

@@ -28,10 +28,11 @@ from ..journal import LAST, Journal, under_way
 from .bodies import body_of, events_of, request_body
 from .comparing import differences
 from .files import CassetteError, Mark, lines_of, load, save
-from .matching import Choice, Likeness, Matcher, Sought, renamed
+from .matching import Candidate, Choice, Likeness, Matcher, Sought, renamed
 from .recording import Recording, kept_answer_headers, kept_request_headers, stamp, wall_clock
 from .safety import clean
 from .scrubbing import Scrubber
+from .similar import Similar
 from .spread import gathered
 from .upstream import Upstream
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from ...transports.httpx2 import HandlerTransport
     from ..verdict import Verdict
     from .opening import Websockets
+    from .similar import Embeds, Near
 
 __all__ = ("MODES", "Cassette", "Miss", "Mode")
 
@@ -78,9 +80,11 @@ class _Played(NamedTuple):
     name: str
     number: int
     others: bool
+    likeness: float | None = None
 
     def __repr__(self) -> str:
-        return f"recording {self.number} of {self.name}{', for other ids' if self.others else ''}"
+        near = "" if self.likeness is None else f", whose last words are {self.likeness:.2f} like these"
+        return f"recording {self.number} of {self.name}{', for other ids' if self.others else ''}{near}"
 
 
 class Cassette:
@@ -98,7 +102,9 @@ class Cassette:
     is addressed. `speed` is how fast the recorded time passes again: 1 as it did, 10 ten times as fast, 0 not at all;
     `clock` is whose time passes. `scrub` are regular expressions for what is not to be written, besides what everybody
     wants to keep secret. `ignore` and `volatile` say what does not matter when a request is looked for: places of its
-    body, and patterns for what is another each time. `journal` is how many exchanges are kept in `cassette.journal`.
+    body, and patterns for what is another each time. With `similarity`, the cosine from which two texts are alike, what
+    the user says last may be about the same only; `embeddings` makes vectors of texts, otherwise it goes by the words
+    that they have in common. `journal` is how many exchanges are kept in `cassette.journal`.
 
     It writes when it is closed, or with `autosave` after each recording. Raises `CassetteError` for a file that is no
     cassette, and `ValueError` for an option that cannot be.
@@ -114,6 +120,8 @@ class Cassette:
         scrub: Iterable[str] = (),
         ignore: Sequence[str] = (),
         volatile: Sequence[str] = (),
+        similarity: float | None = None,
+        embeddings: Embeds | None = None,
         clock: Clock | None = None,
         journal: int = 1000,
         autosave: bool = False,
@@ -137,6 +145,7 @@ class Cassette:
         self._matcher = Matcher(Likeness(ignore, volatile), lambda body: clean(self._scrubber, body))
         for each in () if contents is None else contents.recordings:
             self._matcher.add(each)
+        self._similar = None if similarity is None else Similar(similarity, embeddings)
         self._upstream: Any = None
         if self._records:
             self._upstream = upstream if callable(upstream) else Upstream(upstream)
@@ -197,8 +206,11 @@ class Cassette:
         if self._plays:
             with self._lock:
                 choice = self._matcher.choose(sought, again=self.mode != "strict")
+                near = None if choice is not None else self._near(sought)
+                if near is not None:
+                    choice = self._matcher.choice(Candidate(near.theirs, near.ours, near.recording))
             if choice is not None:
-                return self._play(choice)
+                return self._play(choice, near)
         if self._records:
             return self._record(request, asked)
         return self._refuse(sought)
@@ -222,11 +234,21 @@ class Cassette:
 
     # Playing
 
-    def _play(self, choice: Choice) -> Response | Flow[Response]:
+    def _near(self, sought: Sought, *, least: float | None = None) -> Near | None:
+        """A recording with other last words, where they are near enough."""
+        if self._similar is None:
+            return None
+        near = self._similar.nearest(self._matcher, sought, again=self.mode != "strict")
+        enough = self._similar.threshold if least is None else least
+        return near if near is not None and near.likeness >= enough else None
+
+    def _play(self, choice: Choice, near: Near | None = None) -> Response | Flow[Response]:
         recording, replaced = choice
         exchange = under_way.get()
         if exchange is not None:
-            exchange.engine = _Played(self.path.name, recording.number, bool(replaced))
+            exchange.engine = _Played(
+                self.path.name, recording.number, bool(replaced), None if near is None else near.likeness
+            )
         headers = self._paced(recording.headers)
         body: Any = self._stream(recording, replaced) if recording.is_stream else recording.body()
         if replaced:
@@ -397,6 +419,12 @@ class Cassette:
             return f"{asked} is not in {name}, which has no recordings (mode {self.mode}).\n{how}"
         theirs, recording = near
         told = _differing(theirs, sought)
+        close = self._near(sought, least=-1.0)
+        if close is not None and self._similar is not None:
+            told += (
+                f"\n  what the user says last: {close.likeness:.2f} like that of recording {close.recording.number}, "
+                f"and {self._similar.threshold:g} is enough (similarity)"
+            )
         return f"{asked} is not in {name} (mode {self.mode}). The nearest is {self._where(recording)}:{told}\n{how}"
 
     def _told_apart(self, asked: str, ours: Sought, theirs: Sought | None, recording: Recording) -> str:

@@ -161,7 +161,8 @@ class Sought:
         scheme, _, rest = url.partition("://")
         host, _, target = rest.partition("/")
         self.host = f"{scheme}://{host}"
-        path, _, query = ("/" + target).partition("?")
+        self._target = f"/{target}"
+        path, _, query = self._target.partition("?")
         self.path = path
         self.query = query
         self.body = body
@@ -188,6 +189,17 @@ class Sought:
         """The request without what is another each time."""
         return self._read[1]
 
+    @cached_property
+    def parted(self) -> tuple[Sought, str] | None:
+        """The request without what the user says last, and that, without what is another each time."""
+        from .similar import parted
+
+        found = parted(self.body)
+        if found is None:
+            return None
+        rest, text = found
+        return Sought(self.method, f"{self.host}{self._target}", rest, self._reader), self._reader().text(text)
+
     @property
     def ids(self) -> list[str]:
         """What was made up, in the order in which it comes."""
@@ -212,7 +224,7 @@ class Choice(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A recording that a websocket may be."""
+    """A recording that a request, or a websocket, may be."""
 
     theirs: Sought
     sought: Sought
@@ -300,6 +312,10 @@ class Matcher:
         """What was made up then, and stands for what is made up now, where these differ."""
         return {then: now for then, now in self.given.items() if then != now}
 
+    def fits(self, theirs: Sought, ours: Sought, recording: Recording) -> bool:
+        """Whether a recording of a request that is alike is about the same things."""
+        return self._rank(ours, theirs, recording, 0) is not None
+
     # Websockets
 
     def candidates(self, sought: Sought, *, again: bool) -> list[Candidate]:
@@ -316,6 +332,11 @@ class Matcher:
         candidate.recording.played += 1
         self._agree(candidate.theirs, candidate.sought)
 
+    def choice(self, candidate: Candidate) -> Choice:
+        """It is this one, which is played."""
+        self.take(candidate)
+        return Choice(candidate.recording, self.replaced())
+
     def message(self, recording: Recording, body: Mapping[str, Any], at: float | None) -> Sought:
         """A message of a client as it is compared: one of a recording `at` a time, or one of now (`None`)."""
         when = time.time() if at is None else at
@@ -323,7 +344,7 @@ class Matcher:
 
     def meets(self, theirs: Sought, ours: Sought, recording: Recording) -> bool:
         """Whether a message is as it was recorded."""
-        if theirs.key != ours.key or self._rank(ours, theirs, recording, 0) is None:
+        if theirs.key != ours.key or not self.fits(theirs, ours, recording):
             return False
         self._agree(theirs, ours)
         return True
