@@ -203,13 +203,9 @@ class Taken:
         return self._copied(self.inner.heard(message))
 
     def ended(self) -> None:
-        self.inner.ended()
-        self.finish()
-
-    def finish(self) -> None:
-        """Take what was said until now for all there is."""
-        if not self._over:
+        if not self._over:  # the cassette may have ended it before whoever holds it
             self._over = True
+            self.inner.ended()
             self._keep(self._heard, self._closed, self)
 
     def _note(self, by: str, message: bytes) -> None:
