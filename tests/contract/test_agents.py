@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from antiphon import RateLimitError
+from antiphon import FakeOpenAI, RateLimitError
+from antiphon.kernel.flow import run, through
+from antiphon.kernel.http import Headers, Request
 from tests.contract.conftest import Subject
 
 AGENT: dict[str, Any] = {"model": "gpt-5"}
 HOSTED = {"type": "openai_hosted"}
 NONE = {"type": "none"}
+MESSAGE = "agent.session.input.message"
 
 
 class Report(BaseModel):
@@ -226,7 +230,7 @@ async def submitted(api: Subject, session_id: str, event: dict[str, Any], **opti
 
 async def test_input_with_one_key_counts_once(api: Subject) -> None:
     session = await made(api)
-    message = {"type": "agent.session.input.message", "input": [user("Hello")]}
+    message = {"type": MESSAGE, "input": [user("Hello")]}
     for _ in range(2):
         await submitted(api, session.id, message, idempotency_key="one")
     await submitted(api, session.id, message, idempotency_key="two")
@@ -247,6 +251,49 @@ async def test_a_turn_whose_model_fails_has_failed(api: Subject) -> None:
     assert caught.value.turn.error.message == "Too much."
     session = await api.call("beta.agents.sessions.retrieve", caught.value.session_id)
     assert session.status == "idle"
+
+
+def breaking(request: Any) -> Any:
+    raise RuntimeError("broken")
+
+
+@pytest.mark.fake(engine=breaking)
+async def test_a_turn_whose_engine_breaks_has_failed_and_the_session_goes_on(
+    api: Subject, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = await made(api)
+    for _ in range(2):
+        await submitted(api, session.id, {"type": MESSAGE, "input": [user("Hello")]})
+        turn = (await api.items(await kept(api, "turns", session.id)))[-1]
+        assert (turn.status, turn.error.code) == ("failed", "server_error")
+        assert "broken" not in turn.error.message
+    assert (await api.call("beta.agents.sessions.retrieve", session.id)).status == "idle"
+    assert "failed in a session" in caplog.text
+
+
+@pytest.mark.parametrize("end", ["cancelled", "left"])
+def test_a_turn_that_is_given_up_while_the_model_thinks_is_cancelled(end: str) -> None:
+    fake = FakeOpenAI(lambda request: "Well, well.")
+    client = fake.client()
+    session = client.beta.agents.sessions.create(agent={"model": "gpt-5"}, environment={"type": "openai_hosted"})
+    path, headers = f"/v1/agents/sessions/{session.id}", Headers({"authorization": "Bearer x"})
+
+    def submit(*events: Any) -> Any:
+        body = json.dumps({"events": events}).encode()
+        return fake(Request("POST", f"{path}/events", "", headers, body))
+
+    flow = submit({"type": MESSAGE, "input": [user("Hello")]})
+    step = next(flow)
+    if end == "left":
+        flow.close()
+    else:
+        assert submit({"type": "agent.session.input.cancel"}).status == 204
+        rest = through(flow, lambda step: (yield step), step)
+        assert run(rest, fake.world).status == 204
+    (turn,) = client.beta.agents.sessions.turns.list(session.id)
+    assert turn.status == "cancelled"
+    assert client.beta.agents.sessions.retrieve(session.id).status == "idle"
+    assert [item.type for item in client.beta.agents.sessions.items.list(session.id)] == ["message"]
 
 
 async def test_sessions_that_cannot_be(api: Subject) -> None:

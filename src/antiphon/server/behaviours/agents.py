@@ -8,6 +8,7 @@ API reference: https://platform.openai.com/docs/api-reference/agents-sessions
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,7 @@ from ...kernel.errors import APIStatusError, BadRequestError
 from ...kernel.flow import Pause
 from ...kernel.http import Headers, Response
 from ..behaviour import Call, serves
+from ..envelope import APOLOGY
 from ..families.agents import agent_of, blob_of, keep_bytes
 from ..kept import check_parents, check_reference, family
 from ..renderings.agents import AgentTurn, agent_request, user_items
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from ..behaviour import Reply
 
 Doc = dict[str, Any]
+
+log = logging.getLogger("antiphon.server")
 
 OUTPUTS: Final = "/workspace/outputs/"
 PATIENCE: Final = 30.0
@@ -190,7 +194,8 @@ class _Session:
         """Put the session back with some fields set anew."""
         with self.server.lock:
             doc = {**self.doc, **changes, "last_active_at": int(self.server.clock.now())}
-            self.server.store.put("agents/sessions", self.key, doc)
+            if self.server.store.get("agents/sessions", self.key) is not None:  # what was deleted meanwhile stays so
+                self.server.store.put("agents/sessions", self.key, doc)
         return doc
 
     # Events
@@ -238,16 +243,18 @@ class _Session:
 
     def begin(self, given: Any) -> Flow[None]:
         """Begin a turn with what a user says. Raises `BadRequestError` while another one is under way."""
-        doc = self.doc
-        if doc["status"] != "idle":
-            raise BadRequestError.because(
-                f"Session '{self.key}' is {doc['status']}; input can be added when it is idle.",
-                code="session_not_idle",
-            )
+        with self.server.lock:
+            doc = self.doc
+            if doc["status"] != "idle":
+                raise BadRequestError.because(
+                    f"Session '{self.key}' is {doc['status']}; input can be added when it is idle.",
+                    code="session_not_idle",
+                )
+            doc = self.change(status="in_progress")
         turn = self._new_turn(doc)
         for item in user_items(given, self.server.ids, turn["id"]):
             self._keep(item)
-        self.tell("in_progress", session=self.change(status="in_progress"))
+        self.tell("in_progress", session=doc)
         tell = self.told_of(turn["id"])
         tell("created", turn=turn)
         tell("in_progress", turn=turn)
@@ -294,7 +301,16 @@ class _Session:
             spoken = server.engines.chat(agent["model"])(request)
             yield from unhurried(driven([(spoken, sink)], []), self._wait)
         except APIStatusError as error:
-            self._over(key, "failed", error={"code": "server_error", "message": error.message})
+            self._end(key, "failed", error={"code": "server_error", "message": error.message})
+            return
+        except Exception:
+            log.exception("The engine of %s failed in a session", agent["model"])
+            self._end(key, "failed", error={"code": "server_error", "message": APOLOGY})
+            return
+        except BaseException:  # whoever waited for it went away: others are not to wait for ever
+            self._end(key, "cancelled")
+            raise
+        if not self._is_on(key):
             return
         for item in sink.items:
             self._keep(item)
@@ -305,11 +321,22 @@ class _Session:
             self.tell("requires_action", session=self.change(status="requires_action", required_actions=actions))
             return
         self._publish(key)
-        self._over(key, "completed", usage=usage)
+        self._end(key, "completed", usage=usage)
 
     def _wait(self, seconds: float) -> None:
         """A pause of the engine's: it is between the events, for those who follow."""
         self._later += seconds
+
+    def _is_on(self, key: str) -> bool:
+        """Whether a turn is under way still, and was not cancelled meanwhile."""
+        turn = self.server.store.get(f"{self.place}/turns", key)
+        return turn is not None and turn["status"] == "in_progress"
+
+    def _end(self, key: str, how: str, **changes: Any) -> None:
+        """End a turn that is under way still."""
+        with self.server.lock:
+            if self._is_on(key):
+                self._over(key, how, **changes)
 
     def _over(self, key: str, how: str, **changes: Any) -> None:
         """The turn has ended, and the session is idle."""
