@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Generator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,10 @@ async def test_a_turn_whose_engine_breaks_has_failed_and_the_session_goes_on(
     assert "failed in a session" in caplog.text
 
 
+def taken(step: Any) -> Generator[Any, Any, Any]:
+    return (yield step)
+
+
 @pytest.mark.parametrize("end", ["cancelled", "left"])
 def test_a_turn_that_is_given_up_while_the_model_thinks_is_cancelled(end: str) -> None:
     fake = FakeOpenAI(lambda request: "Well, well.")
@@ -288,8 +293,7 @@ def test_a_turn_that_is_given_up_while_the_model_thinks_is_cancelled(end: str) -
         flow.close()
     else:
         assert submit({"type": "agent.session.input.cancel"}).status == 204
-        rest = through(flow, lambda step: (yield step), step)
-        assert run(rest, fake.world).status == 204
+        assert run(through(flow, taken, step), fake.world).status == 204
     (turn,) = client.beta.agents.sessions.turns.list(session.id)
     assert turn.status == "cancelled"
     assert client.beta.agents.sessions.retrieve(session.id).status == "idle"
