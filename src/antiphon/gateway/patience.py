@@ -200,12 +200,13 @@ def hurried(flow: Flow[T], seconds: float) -> Flow[T]:
     """A flow that waits for so many seconds at each step, whatever it would have waited for."""
     timeout = Timeout(seconds)
 
-    def sooner(step: Step[Any]) -> Flow[Any]:
+    def each(step: Step[Any]) -> Flow[Any]:
         if isinstance(step, Send):
-            step = copy(step)
-            step.timeout = timeout
-        elif isinstance(step, Await):
-            step = Await(asyncio.wait_for(step.awaitable, seconds))
+            sooner = copy(step)
+            sooner.timeout = timeout
+            return (yield sooner)
+        if isinstance(step, Await):
+            return (yield Await(asyncio.wait_for(step.awaitable, seconds)))
         return (yield step)
 
-    return through(flow, sooner)
+    return through(flow, each)

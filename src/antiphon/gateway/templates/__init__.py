@@ -180,7 +180,8 @@ def _environment() -> Any:
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _generation()], autoescape=False
     )
     environment.filters["tojson"] = _tojson
-    environment.globals.update(raise_exception=_raise, strftime_now=_now)
+    functions: dict[str, Any] = {"raise_exception": _raise, "strftime_now": _now}
+    environment.globals.update(functions)
     return environment
 
 
