@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ("Asked", "Grade", "check", "grade")
 
 _PYTHON_SECONDS: Final = 10
+_ROLES: Final = ("user", "assistant", "system", "developer")
 
 ERRORS: Final[dict[str, Any]] = {
     "formula_parse_error": False,
@@ -133,6 +134,8 @@ def check(grader: Mapping[str, Any], where: str = "grader") -> None:
             _check_template(text, f"{where}.{name}")
     if isinstance(grader.get("input"), list):
         for at, message in enumerate(grader["input"]):
+            if message.get("role", "user") not in _ROLES:
+                raise _invalid(f"{where}.input[{at}].role", f"it is one of {', '.join(_ROLES)}")
             for text in texts(message.get("content")):
                 _check_template(text, f"{where}.input[{at}].content")
     strays = sorted(set(grader.get("passing_labels") or ()) - set(grader.get("labels") or ()))

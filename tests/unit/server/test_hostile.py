@@ -93,7 +93,7 @@ def fault(at: Endpoint, said: Said) -> str | None:
     return _misfit(_validator(at.name, "response"), _typed(at.name, said.json))
 
 
-BEYOND_TYPES: tuple[tuple[str, str, str, str], ...] = (
+BEYOND_TYPES: tuple[tuple[str, str, Any, Any], ...] = (
     ("vector_stores.search", "object", "vector_store.search_results.page", "list"),
     ("vector_stores.files.content", "object", "vector_store.file_content.page", "list"),
     ("fine_tuning.jobs", "status", "paused", "queued"),
@@ -101,6 +101,9 @@ BEYOND_TYPES: tuple[tuple[str, str, str, str], ...] = (
     ("uploads", "purpose", "evals", "assistants"),
     ("fine_tunes", "purpose", "evals", "assistants"),
     ("completions", "finish_reason", None, "stop"),
+    ("evals.runs", "error", None, {"code": "", "message": ""}),
+    ("evals.runs", "seed", None, 0),
+    ("evals.runs", "max_completion_tokens", None, 0),
     *(
         ("chat.completions.messages", "role", role, "assistant")
         for role in ("user", "system", "developer", "tool", "function")

@@ -78,9 +78,9 @@ def create(call: Call) -> Reply:
         "data_source_config": config,
         "testing_criteria": criteria,
     }
-    # What the schema of the answer makes of unions may be less than what was said.
     doc = made(server, family("evals").schema, facts)
-    doc |= {"data_source_config": config, "testing_criteria": criteria}
+    if not server.conjures:  # what was found to be right is told just as it was said
+        doc |= {"data_source_config": config, "testing_criteria": criteria}
     with server.lock:
         server.store.put("evals", doc["id"], doc)
         server.store.put(_CHANGED, doc["id"], {"id": doc["id"]})
@@ -178,9 +178,9 @@ def create_run(call: Call) -> Reply:
         "per_testing_criteria_results": [],
         "error": None,
     }
-    doc = {**made(server, family("evals.runs").schema, {**facts, "data_source": source}), "data_source": source}
-    if not server.conjures:
-        doc["error"] = None  # as the API has it, whatever its types say
+    doc = made(server, family("evals.runs").schema, {**facts, "data_source": source})
+    if not server.conjures:  # what was found to be right is told just as it was said, and no error is null
+        doc |= {"data_source": source, "error": None}
     with server.lock:
         server.store.put(_runs(key), run_id, doc)
         if server.store.get("evals", key) is not None:
