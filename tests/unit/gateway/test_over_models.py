@@ -132,6 +132,26 @@ def test_batches(client: openai.OpenAI) -> None:
     assert [each["response"]["body"]["choices"][0]["message"]["content"] for each in told] == ["Turn 1."] * 3
 
 
+def test_runs_of_evals(client: openai.OpenAI) -> None:
+    criterion: Any = {"type": "string_check", "name": "same", "operation": "eq"}
+    criterion |= {"input": "{{sample.output_text}}", "reference": "{{item.told}}"}
+    config: Any = {"type": "custom", "item_schema": {"type": "object"}, "include_sample_schema": True}
+    of = client.evals.create(data_source_config=config, testing_criteria=[criterion])
+    rows: Any = {"type": "file_content", "content": [{"item": {"told": "Turn 1."}}, {"item": {"told": "Turn 2."}}]}
+    asks: Any = {"type": "template", "template": [{"role": "user", "content": "x"}]}
+    for kind in ("completions", "responses"):
+        source: Any = {"type": kind, "model": "chat", "source": rows, "input_messages": asks}
+        run = client.evals.runs.create(of.id, data_source=source)
+        for _ in range(200):
+            run = client.evals.runs.retrieve(run.id, eval_id=of.id)
+            if run.status in ("completed", "failed"):
+                break
+        counts = run.result_counts
+        assert (run.status, counts.passed, counts.failed, counts.errored) == ("completed", 1, 1, 0)
+    with pytest.raises(openai.NotFoundError):
+        client.evals.runs.create(of.id, data_source={**source, "model": "nope"})
+
+
 def test_vector_stores_are_searched_by_the_models_vectors(client: openai.OpenAI) -> None:
     store = client.vector_stores.create(name="animals")
     for name, text in (("a.txt", "A cat sleeps."), ("b.txt", "A dog barks.")):
