@@ -56,6 +56,16 @@ def test_bytes_come_back(server: Server) -> None:
     assert ask(server, "GET", f"/v1/files/{file['id']}").json == file
 
 
+def test_a_name_stays_within_its_header(server: Server) -> None:
+    announced = {"filename": 'a\r\nx-evil: "é\\.txt', "bytes": 3, "mime_type": "text/plain", "purpose": "assistants"}
+    begun = ask(server, "POST", "/v1/uploads", announced).json
+    sent = part(server, begun["id"], b"abc").json
+    done = ask(server, "POST", f"/v1/uploads/{begun['id']}/complete", {"part_ids": [sent["id"]]}).json
+    assert done["file"]["filename"] == announced["filename"]
+    answer = ask(server, "GET", f"/v1/files/{done['file']['id']}/content")
+    assert answer.headers["content-disposition"] == 'attachment; filename="a__x-evil: _?_.txt"'
+
+
 def test_files_expire_when_told(server: Server) -> None:
     told = upload(server, **{"expires_after[anchor]": "created_at", "expires_after[seconds]": 3600})
     assert told["expires_at"] == 1_003_600

@@ -5,6 +5,7 @@ API reference: https://platform.openai.com/docs/api-reference/files
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +36,9 @@ MOST_BYTES: Final = 512 * 1024 * 1024
 
 _LINES: Final = frozenset(("fine-tune", "batch", "evals"))
 """The purposes whose files are JSON objects, one a line."""
+
+_UNQUOTABLE: Final = re.compile(r'[\x00-\x1f\x7f"\\]')
+"""What a name of a file cannot have in a header."""
 
 _DAY: Final = 86_400
 _MOST_LISTED: Final = 10_000
@@ -200,7 +204,7 @@ def content(call: Call) -> Reply:
     doc = family("files").found(call)
     blob = call.server.store.open_blob(doc["id"])
     data = b"" if blob is None else blob.data
-    name = str(doc["filename"]).replace("\\", "_").replace('"', "_").encode("ascii", "replace").decode()
+    name = _UNQUOTABLE.sub("_", str(doc["filename"])).encode("ascii", "replace").decode()
     headers = [
         ("content-type", "application/octet-stream"),
         ("content-disposition", f'attachment; filename="{name}"'),
