@@ -407,6 +407,43 @@ def test_responses_of_mockllm(tmp_path: Path) -> None:
     assert [ask(target, text).content for text in ("what is 1+1?", "What is 1+1?")] == ["2", "Who knows."]
 
 
+DELAY = (
+    "mappings[0].response.fixedDelayMilliseconds: how long an answer takes is said of the fake, with latency=, and not of "
+    "a rule"
+)
+
+
+def test_stubs_of_wiremock(tmp_path: Path) -> None:
+    chat = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}}]}
+    other = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Bye"}}]}
+    address = {"method": "POST", "urlPath": "/v1/chat/completions"}
+    stubs: list[Any] = [
+        {"request": {**address, "bodyPatterns": [{"contains": "hello"}]}, "response": {"status": 200, "jsonBody": chat, "fixedDelayMilliseconds": 100}},
+        {"request": {**address, "bodyPatterns": [{"matchesJsonPath": {"expression": "$.messages[-1].content", "contains": "bye"}}, {"matchesJsonPath": "$[?(@.model == 'gpt-4o')]"}]}, "response": {"body": json.dumps(other)}},
+        {"request": {**address, "headers": {"X-Case": {"equalTo": "busy"}}}, "response": {"status": 429, "jsonBody": {"error": {"message": "Slow down"}}}},
+        {"name": "file", "request": {"method": "GET", "urlPattern": "/v1/files/[a-z-]+"}, "response": {"jsonBody": {"id": "file-x", "object": "file"}}},
+        {"request": {"method": "GET", "url": "/elsewhere"}, "response": {"status": 200}},
+        {"request": address, "response": {"status": 200, "body": "data: [DONE]"}, "priority": 5},
+    ]  # fmt: skip
+    found, target = converted(tmp_path, {"mappings": stubs})
+    assert (found.format, found.total) == ("wiremock", 4)
+    assert [each.partition(": ")[2] for each in left(found)] == [
+        "mappings[0].request.bodyPatterns[0]: it is what the user says last that is looked at, and not the whole body",
+        DELAY,
+        "mappings[2]: mappings[1], which says more, answers here where both fit; there it is this one",
+        "mappings[4].request.url: GET /elsewhere is no operation of the API",
+        "mappings[5].response: a body that is no JSON object is none that a rule answers, such as a stream or a file",
+    ]
+    assert ask(target, "hello").content == "Hi"
+    assert ask(target, "bye", model="gpt-4o").content == "Bye"
+    client: Any = FakeOpenAI(rules=str(target)).client(max_retries=0)
+    assert client.files.retrieve("file-abc").id == "file-x"
+    with pytest.raises(antiphon.RateLimitError, match="Slow down"):
+        ask(target, "x", extra_headers={"x-case": "busy"})
+    alone, _ = converted(tmp_path, stubs[0])
+    assert (alone.format, alone.total) == ("wiremock", 1)
+
+
 def test_what_means_something_else_in_other_yaml_stays_what_it_is(tmp_path: Path) -> None:
     for text in ("1e3", "0o17", "no", "2026-11-28", "~", "# not a comment", "a: b"):
         _, target = converted(tmp_path, {"responses": {text: text}})
@@ -464,6 +501,7 @@ NAMES = (
     "fixtures match response sequence messages role content exact contains regex tool_calls function name arguments endpoint model "
     "headers http_status error_message provider rules when respond status turn turn_in messages_contain header.a tools_include "
     "responses defaults unknown_response interactions http_interactions request uri url method body string code base64_string "
+    "urlPath bodyPatterns matchesJsonPath expression equalTo jsonBody choices message "
     "log entries startedDateTime time timings wait _webSocketMessages type data opcode text encoding size mimeType value"
 ).split()
 LEAVES = st.one_of(
@@ -486,6 +524,7 @@ TREES: Any = st.recursive(
 )  # fmt: skip
 TOPS = st.one_of(
     st.fixed_dictionaries({"fixtures": st.lists(st.fixed_dictionaries({"match": TREES, "response": TREES}, optional={"sequence": TREES}), max_size=2)}),
+    st.fixed_dictionaries({"mappings": st.lists(st.fixed_dictionaries({"request": TREES, "response": TREES}), max_size=2)}),
     st.fixed_dictionaries({"rules": st.lists(st.fixed_dictionaries({"when": TREES, "respond": TREES}), max_size=2)}),
     st.fixed_dictionaries({"responses": st.dictionaries(WORDS, TREES, max_size=2)}, optional={"defaults": TREES}),
     st.fixed_dictionaries({"log": st.fixed_dictionaries({"entries": st.lists(st.fixed_dictionaries({"request": TREES, "response": TREES}, optional={"_webSocketMessages": TREES, "timings": TREES, "time": TREES}), max_size=2)})}),

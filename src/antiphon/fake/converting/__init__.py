@@ -27,6 +27,7 @@ FORMATS: Final = {
     "stubllm": "fixtures of stubllm",
     "fakellm": "rules of fakellm",
     "mockllm": "responses of mockllm",
+    "wiremock": "stubs of WireMock",
 }
 """The kinds of files, in the order in which they are looked for; each is a module here."""
 

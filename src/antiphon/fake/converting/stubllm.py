@@ -82,8 +82,9 @@ def _when(source: Source, match: Mapping[str, Any], place: Place) -> dict[str, A
     for name in ("model", "headers"):
         if match.get(name):
             when[name] = match[name]
-    messages: Any = match.get("messages")
-    for number, each in enumerate(messages if isinstance(messages, list) else ()):
+    given = match.get("messages")
+    messages: list[Any] = given if isinstance(given, list) else []
+    for number, each in enumerate(messages):
         at = (*place, "messages", number)
         told: Mapping[str, Any] = each if isinstance(each, Mapping) else {}
         content: Any = told.get("content")
