@@ -45,6 +45,64 @@ def test_styles(style: str) -> None:
     assert '"parameters":{"type":"object"}' in "".join(template(style).render(TALK, TOOLS).split())
 
 
+def _call(id: str, city: str) -> Any:
+    return {"id": id, "type": "function", "function": {"name": "w", "arguments": json.dumps({"city": city})}}
+
+
+SEVERAL: Any = [
+    {"role": "system", "content": ""},
+    {"role": "user", "content": "Both?"},
+    {"role": "assistant", "content": "See.", "tool_calls": [_call("c1", "Paris"), _call("c2", "Rome")]},
+    {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+    {"role": "tool", "tool_call_id": "c2", "content": "wet"},
+    {"role": "assistant", "content": " Paris. "},
+    {"role": "user", "content": "Thanks"},
+]
+
+
+def test_several_calls_and_their_results() -> None:
+    assert template("chatml").render(SEVERAL) == (
+        "<|im_start|>user\nBoth?<|im_end|>\n<|im_start|>assistant\nSee.\n"
+        '<tool_call>\n{"name": "w", "arguments": {"city": "Paris"}}\n</tool_call>\n'
+        '<tool_call>\n{"name": "w", "arguments": {"city": "Rome"}}\n</tool_call><|im_end|>\n'
+        "<|im_start|>user\n<tool_response>\nsunny\n</tool_response>\n<tool_response>\nwet\n</tool_response><|im_end|>\n"
+        "<|im_start|>assistant\n Paris. <|im_end|>\n<|im_start|>user\nThanks<|im_end|>\n<|im_start|>assistant\n"
+    )
+    said = "".join(
+        f"<|start_header_id|>{role}<|end_header_id|>\n\n{text}<|eot_id|>"
+        for role, text in (
+            ("user", "Both?"),
+            ("assistant", '{"name": "w", "parameters": {"city": "Paris"}}'),
+            ("assistant", '{"name": "w", "parameters": {"city": "Rome"}}'),
+            ("ipython", '"sunny"'),
+            ("ipython", '"wet"'),
+            ("assistant", "Paris."),
+            ("user", "Thanks"),
+        )
+    )
+    assert template("llama3").render(SEVERAL, add_generation_prompt=False) == said
+    assert template("mistral").render(SEVERAL) == (
+        '[INST] Both?[/INST][TOOL_CALLS] [{"name": "w", "arguments": {"city": "Paris"}, "id": "c1"}, '
+        '{"name": "w", "arguments": {"city": "Rome"}, "id": "c2"}]</s>'
+        '[TOOL_RESULTS] {"content": "sunny", "call_id": "c1"}[/TOOL_RESULTS]'
+        '[TOOL_RESULTS] {"content": "wet", "call_id": "c2"}[/TOOL_RESULTS] Paris.</s>[INST] \n\nThanks[/INST]'
+    )
+
+
+def test_where_tools_are_told_of() -> None:
+    tools: Any = [{"type": "function", "function": {"name": "w"}}]
+    told = {style: template(style).render(SEVERAL[1:2], tools) for style in WRITTEN}
+    assert told["chatml"].startswith("<|im_start|>system\n# Tools\n\nThese")
+    assert '\n<tools>\n{"type": "function", "function": {"name": "w"}}\n</tools>\n\nTo' in told["chatml"]
+    assert "of the arguments>}\n</tool_call><|im_end|>\n<|im_start|>user\nBoth?<|im_end|>\n" in told["chatml"]
+    assert "<|end_header_id|>\n\nEnvironment: ipython\n\n\nThese functions" in told["llama3"]
+    assert 'variables.\n\n{\n    "type": "function",\n' in told["llama3"]
+    assert "    }\n}\n\n<|eot_id|><|start_header_id|>user" in told["llama3"]
+    assert told["mistral"] == (
+        '[AVAILABLE_TOOLS] [{"type": "function", "function": {"name": "w"}}][/AVAILABLE_TOOLS][INST] Both?[/INST]'
+    )
+
+
 def test_models_that_were_taught_none() -> None:
     assert template("plain").render([{"role": "system", "content": "S."}, {"role": "user", "content": "hi"}]) == (
         "S.\n\nUser: hi\nAssistant:"
