@@ -10,6 +10,7 @@ it, and it can be started on a port.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
@@ -535,17 +536,19 @@ class Cassette:
 
     def close(self) -> None:
         """Write what is new, and let go of connections."""
-        if self._websockets is not None:
-            self._websockets.finish()
+        wait = None if self._websockets is None else self._websockets.finish()
         self.save()
+        if wait is not None:
+            wait()
         if isinstance(self._upstream, Upstream):
             self._upstream.close()
 
     async def aclose(self) -> None:
         """`close` for an event loop."""
-        if self._websockets is not None:
-            self._websockets.finish()
+        wait = None if self._websockets is None else self._websockets.finish()
         self.save()
+        if wait is not None:
+            await asyncio.to_thread(wait)
         if isinstance(self._upstream, Upstream):
             await self._upstream.aclose()
 

@@ -7,6 +7,7 @@ nothing comes too early, and what overlapped may overlap.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...kernel.dialogue import Goodbye, Turn, Unasked
@@ -190,6 +191,7 @@ class Taken:
         self._heard: list[Heard] = []
         self._closed = False
         self._over = False
+        self._ending = Lock()
 
     def may_speak(self, speak: Callable[[Turn], None]) -> None:
         if isinstance(self.inner, Unasked):
@@ -203,10 +205,12 @@ class Taken:
         return self._copied(self.inner.heard(message))
 
     def ended(self) -> None:
-        if not self._over:  # the cassette may have ended it before whoever holds it
+        with self._ending:  # the cassette may end it before whoever holds it, and from another thread
+            if self._over:
+                return
             self._over = True
-            self.inner.ended()
-            self._keep(self._heard, self._closed, self)
+        self.inner.ended()
+        self._keep(self._heard, self._closed, self)
 
     def _note(self, by: str, message: bytes) -> None:
         if not self._over:

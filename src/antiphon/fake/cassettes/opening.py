@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -56,13 +57,19 @@ class Websockets:
             return self._live(request, asked)
         return cassette._refuse(sought)
 
-    def finish(self) -> None:
-        """Record what is still open as far as it has come, and leave its upstream."""
-        for each in list(self._open):
+    def finish(self) -> Callable[[], None]:
+        """Record what is still open as far as it has come, and leave its upstream; what is given waits for that."""
+        still = list(self._open)
+        for each in still:
             each.ended()
-            join = getattr(each.inner, "join", None)
-            if join is not None:
-                join(_ENDS_WITHIN)
+
+        def wait() -> None:
+            for each in still:
+                join = getattr(each.inner, "join", None)
+                if join is not None:
+                    join(_ENDS_WITHIN)
+
+        return wait
 
     def _asked(self, request: Request) -> dict[str, Any]:
         asked = self._cassette._asked(request)
