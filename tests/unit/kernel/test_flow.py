@@ -243,6 +243,7 @@ def test_the_plain_world_sleeps_and_cannot_send() -> None:
     for drive in (blocking, awaiting):
         with pytest.raises(TypeError, match="no transport"):
             drive(iter_flow(Send(Request("GET", "/"))), World())
+    assert not World().keeps_time
 
 
 def iter_flow(*steps: Step[Any]) -> Flow[None]:
