@@ -148,8 +148,9 @@ def test_runs_of_evals(client: openai.OpenAI) -> None:
                 break
         counts = run.result_counts
         assert (run.status, counts.passed, counts.failed, counts.errored) == ("completed", 1, 1, 0)
+    nowhere: Any = {"type": "completions", "model": "nope", "source": rows, "input_messages": asks}
     with pytest.raises(openai.NotFoundError):
-        client.evals.runs.create(of.id, data_source={**source, "model": "nope"})
+        client.evals.runs.create(of.id, data_source=nowhere)
 
 
 def test_vector_stores_are_searched_by_the_models_vectors(client: openai.OpenAI) -> None:
