@@ -18,7 +18,6 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
-from urllib.parse import urlsplit
 
 from ..transports.handler import HandlerTransport
 from .hosts import ANSWERED, MODELS, is_local, matches
@@ -177,11 +176,6 @@ def intercepted(
     See `Interception` for the options.
     """
     return Interception(handler, hosts=hosts, allow=allow, intercept=intercept, guard=guard)
-
-
-def host_of(url: str) -> str:
-    """The host of an address or an origin, in small letters; empty where there is none."""
-    return urlsplit(url).hostname or ""
 
 
 def _stack() -> str:

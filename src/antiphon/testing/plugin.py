@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
@@ -165,7 +165,7 @@ def _options(node: Any) -> dict[str, Any]:
         "intercept": ini("fake_openai_intercept"),
         "guard": ini("fake_openai_guard"),
     }
-    if options["seed"].lstrip("-").isdigit():
+    with suppress(ValueError):
         options["seed"] = int(options["seed"])
     if ini("fake_openai_models"):
         options["models"] = ini("fake_openai_models")

@@ -23,6 +23,7 @@ _OURS: Final = ("hosts", "allow", "intercept", "guard")
 
 _MODES: Final = ("none", "once", "new", "all", "strict")
 _LONGEST: Final = 120
+"""Bytes of the name of a test that the name of its file has at the most."""
 
 _cassette: Final = pytest.StashKey["Cassette"]()
 
@@ -187,8 +188,9 @@ def _path_of(node: Any, given: Any) -> Path:
         return path if path.suffix in (".yaml", ".yml") else Path(f"{path}.yaml")
     name = ".".join(part.name for part in node.listchain() if part.path == test and not isinstance(part, pytest.Module))
     safe = re.sub(r"[^\w.,=\[\]-]+", "-", name)
-    if safe != name or len(safe) > _LONGEST:
-        safe = f"{safe[:_LONGEST]}-{sha256(name.encode()).hexdigest()[:8]}"
+    begin = safe.encode()[:_LONGEST].decode(errors="ignore")
+    if begin != name:
+        safe = f"{begin}-{sha256(name.encode()).hexdigest()[:8]}"
     return beside / "cassettes" / test.stem / f"{safe}.yaml"
 
 
@@ -200,8 +202,8 @@ def _keys() -> dict[str, str]:
 
 def _addressed() -> list[str]:
     """Hosts that the environment leads clients to. Others than the model's may be at this machine's own."""
+    from ..fake.door import host_of
     from .hosts import is_local
-    from .interception import host_of
 
     hosts = [
         host_of(os.environ.get(name, "")) for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "AZURE_OPENAI_ENDPOINT")

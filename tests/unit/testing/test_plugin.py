@@ -100,6 +100,12 @@ def test_the_seed_of_the_module(fake_openai):
     run(source, ini=ini).assert_outcomes(passed=4)
 
 
+@pytest.mark.parametrize(("seed", "meant"), [("-3", -3), ("--3", "--3"), ("²", "²"), ("a day", "a day")])
+def test_a_seed_is_a_number_or_a_text(run, seed: str, meant: int | str) -> None:
+    source = f"def test_seed(fake_openai):\n    assert fake_openai.server.seed == {meant!r}\n"
+    run(source, ini=f"fake_openai_seed = {seed}\n").assert_outcomes(passed=1)
+
+
 def test_rules_of_files(run, pytester) -> None:
     pytester.makefile(".yaml", everywhere="- {when: {text: a}, reply: by the file}\n")
     pytester.makefile(".yaml", here="- {when: {text: b}, reply: beside the test}\n", broken="- replay: x\n")

@@ -108,14 +108,17 @@ def test_elsewhere():
 def test_fixture(cassette):
     assert ask()
     assert cassette.journal[-1].text == "Hello"
-"""
+
+def test_一百個字的名字%s(cassette):
+    assert ask("long")
+""" % ("字" * 90)
 
 
 def test_cassettes_are_beside_their_tests(pytester: pytest.Pytester, run: Run) -> None:
     pytester.makepyfile(test_app=SOURCE)
-    run("--antiphon-record=once", key=KEY).assert_outcomes(passed=5)
+    run("--antiphon-record=once", key=KEY).assert_outcomes(passed=6)
     names = sorted(written(pytester))
-    assert [name for name in names if "eeee" not in name] == [
+    assert [name for name in names if "eeee" not in name and "字" not in name] == [
         "cassettes/test_app/TestOne.test_class[a].yaml",
         next(
             name for name in names if re.fullmatch(r"cassettes/test_app/TestOne\.test_class\[b-c-d\]-\w{8}\.yaml", name)
@@ -123,8 +126,8 @@ def test_cassettes_are_beside_their_tests(pytester: pytest.Pytester, run: Run) -
         "cassettes/test_app/test_fixture.yaml",
         "elsewhere/shared.yaml",
     ]
-    assert all(len(Path(name).name) < 160 for name in names)
-    run().assert_outcomes(passed=5)
+    assert all(len(Path(name).name.encode()) < 160 for name in names)  # file systems count bytes
+    run().assert_outcomes(passed=6)
 
 
 def test_a_request_that_is_not_recorded_fails_the_test_whatever_becomes_of_the_error(
@@ -227,7 +230,7 @@ def test_both(cassette, fake_openai): ...
 def test_a_cassette_takes_the_place_of_a_fake_that_every_test_has(pytester: pytest.Pytester, run: Run) -> None:
     pytester.makepyfile(test_app=SOURCE)
     pytester.makeini("[pytest]\nfake_openai_autouse = true\n")
-    run("--antiphon-record=once", key=KEY).assert_outcomes(passed=5)
+    run("--antiphon-record=once", key=KEY).assert_outcomes(passed=6)
     assert len(written(pytester)) == 5
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..interception import host_of
+from ...fake.door import host_of
 
 if TYPE_CHECKING:
     from ...kernel.http import Request, Response
