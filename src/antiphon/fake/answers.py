@@ -227,7 +227,9 @@ def _images(value: Any, pinned: bool) -> Any:
     if isinstance(value, Mapping) and isinstance(value.get("data"), list):
         from base64 import b64decode
 
-        several = [b64decode(each.get("b64_json") or "") for each in value["data"]]
+        if not all(each.get("b64_json") for each in value["data"]):
+            raise TypeError("of a body of images the pictures are answered, in the form that is asked for: each needs `b64_json`")
+        several = [b64decode(each["b64_json"]) for each in value["data"]]
     if not several:
         raise TypeError("images are answered with at least one picture")
     files: list[Any] = []

@@ -92,6 +92,10 @@ def test_pictures(client: Client, tmp_path: Path) -> None:
     assert asked("any bytes") == [b"no picture at all"]
     assert asked("by name") == [path.read_bytes()]
     assert asked("function", 2) == [b"1", b"2"]
+    fake.when(operation="images.generate", text="body").reply({"created": 1, "data": [{"b64_json": "aGk="}]})
+    assert asked("body") == [b"hi"]
+    with pytest.raises(TypeError, match="b64_json"):
+        fake.when(operation="images.generate").reply({"created": 1, "data": [{"url": "https://a.test/b.png"}]})
     streamed = list(caller.images.generate(model="gpt-image-1", prompt="a cat", stream=True))
     assert b64decode(streamed[-1].b64_json) == path.read_bytes()
 
