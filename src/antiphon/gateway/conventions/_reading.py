@@ -56,6 +56,14 @@ class TextReader:
     logprobs: str = "logprobs"
     counts_rise: bool = False
     """Whether parts may tell of all tokens so far, and not of their own."""
+    silent: bool = True
+    _so_far: str = ""
+    _input: int | None = None
+    _output: int | None = None
+    _total: int = 0
+    _last: int = 0
+    _rising: bool = False
+    _finish: FinishReason | None = None
 
     def __init__(
         self,
@@ -67,7 +75,6 @@ class TextReader:
         candidates: int = 0,
     ) -> None:
         self.place = place
-        self.silent = True
         self.limit = limit
         """Most tokens of the answer, for servers that do not say why they end."""
         self._prompt = prompt
@@ -76,12 +83,6 @@ class TextReader:
         """Whether each part is the whole text so far; `None`: that is to be found out."""
         self._candidates = candidates
         """How many candidates are told for each token."""
-        self._so_far = ""
-        self._input: int | None = None
-        self._output: int | None = None
-        self._total = self._last = 0
-        self._rising = False
-        self._finish: FinishReason | None = None
 
     def feed(self, response: InferResponse) -> Sequence[Piece]:
         """What an answer adds."""
