@@ -231,7 +231,7 @@ def test_a_cassette_takes_the_place_of_a_fake_that_every_test_has(pytester: pyte
     pytester.makepyfile(test_app=SOURCE)
     pytester.makeini("[pytest]\nfake_openai_autouse = true\n")
     run("--antiphon-record=once", key=KEY).assert_outcomes(passed=6)
-    assert len(written(pytester)) == 5
+    assert len(written(pytester)) == 6
 
 
 WORDS = """
