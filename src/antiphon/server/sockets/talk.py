@@ -191,7 +191,7 @@ def _event_id(event: Mapping[str, Any]) -> str | None:
 def through(pieces: Any, each: Callable[[bytes], Said], over: Callable[[], bool]) -> Said:
     """Go through what a generator yields, until it is over: `each` says something about every message, steps pass."""
 
-    def told(piece: bytes | Step[Any]) -> Said:
+    def told(piece: bytes | Step[Any]) -> Generator[bytes | Step[Any], Any, Any]:
         if isinstance(piece, bytes):
             yield from each(piece)
             return None

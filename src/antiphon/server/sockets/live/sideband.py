@@ -6,7 +6,7 @@ session, as if its own connection had asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ....kernel.dialogue import Goodbye, Turn
@@ -104,7 +104,7 @@ class Sideband(Talk):
 def _unheard(said: Any) -> Said:
     """What a session without a connection says: its watchers have it already."""
 
-    def each(piece: bytes | Step[Any]) -> Said:
+    def each(piece: bytes | Step[Any]) -> Generator[bytes | Step[Any], Any, Any]:
         return None if isinstance(piece, bytes) else (yield piece)
 
     return through(said, each)
