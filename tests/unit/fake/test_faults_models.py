@@ -130,6 +130,16 @@ def test_arguments_with_other_ids_have_the_same_shape(arguments: dict[str, Any])
             assert made[name] == value
 
 
+@pytest.mark.parametrize("id", [2**64 - 1, 10**19, 2**63 - 1, -(2**63), 0])
+def test_numbers_of_ids_stay_what_json_can_have(id: int) -> None:
+    from random import Random
+
+    for seed in range(40):
+        made = json.loads(_other_arguments(json.dumps({"id": id}), Random(seed)))["id"]
+        assert made != id
+        assert -(2**63) <= made < 2**64
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_refusal(stream: bool) -> None:
     fake = FakeOpenAI()

@@ -202,7 +202,8 @@ def _others(value: Any, random: Random, *, named: bool) -> Any:
     if isinstance(value, str):
         return _other(value, random) if named else _ID.sub(lambda found: _other(found[0], random), value)
     if named and value.__class__ is int:
-        return int(_other(str(abs(value)), random)) * (-1 if value < 0 else 1)
+        made = int(_other(str(abs(value)), random)) * (-1 if value < 0 else 1)
+        return made if -(2**63) <= made < 2**64 else value // 2  # JSON is written with 64 bits
     return value
 
 
