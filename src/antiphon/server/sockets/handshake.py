@@ -11,9 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ("query_of", "with_headers")
 
-KEY: Final = "openai-insecure-api-key."
 _PREFIXES: Final = {
-    KEY: ("authorization", "Bearer "),
+    "openai-insecure-api-key.": ("authorization", "Bearer "),
     "openai-organization.": ("openai-organization", ""),
     "openai-project.": ("openai-project", ""),
     "openai-beta.realtime-": ("openai-beta", "realtime="),
