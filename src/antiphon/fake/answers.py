@@ -228,7 +228,7 @@ def _images(value: Any, pinned: bool) -> Any:
         from base64 import b64decode
 
         if not all(each.get("b64_json") for each in value["data"]):
-            raise TypeError("of a body of images the pictures are answered, in the form that is asked for: each needs `b64_json`")
+            raise TypeError("of a body of images its pictures are answered: each needs its `b64_json`")
         several = [b64decode(each["b64_json"]) for each in value["data"]]
     if not several:
         raise TypeError("images are answered with at least one picture")

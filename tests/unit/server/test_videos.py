@@ -254,7 +254,9 @@ def test_rules_answer_for_the_content_by_the_prompt() -> None:
     assert shape_of(told(client, client.videos.create(prompt="A cat"))) is not None
     with pytest.raises(BadRequestError):
         client.videos.create(prompt="Forbidden")
-    with pytest.raises(TypeError, match=r"videos are answered with the bytes of a file or its path, not \{'no': 'video'\}"):
+    with pytest.raises(
+        TypeError, match=r"videos are answered with the bytes of a file or its path, not \{'no': 'video'\}"
+    ):
         fake.when(operation="videos.download_content").reply({"no": "video"})
 
 

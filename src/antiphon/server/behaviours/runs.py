@@ -64,7 +64,8 @@ def _created(call: Call, thread_id: str) -> Generator[Any, Any, Any]:
 
 def _conjured(call: Call, thread_id: str) -> bool:
     """Whether a run is made up: where nobody made its thread or assistant, and where its thread, of a name that several
-    tests share, has one under way."""
+    tests share, has one under way.
+    """
     server = call.server
     return server.conjures and (
         server.store.get("threads", thread_id) is None
