@@ -31,8 +31,21 @@ def real() -> Iterator[str]:
         yield running.base_url
 
 
+@pytest.fixture(autouse=True)
+def imported() -> Iterator[dict[str, ModuleType]]:
+    """What runs within this process import, but for their tests. It stays when `pytester`, which comes after this and
+    goes before it, forgets it: imported again by the tests after these, there would be two of each class.
+    """
+    modules: dict[str, ModuleType] = {}
+    yield modules
+    for name, module in modules.items():
+        sys.modules.setdefault(name, module)
+
+
 @pytest.fixture
-def run(pytester: pytest.Pytester, real: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(
+    imported: dict[str, ModuleType], pytester: pytest.Pytester, real: str, monkeypatch: pytest.MonkeyPatch
+) -> Run:
     def run(*args: str, key: str | None = None) -> pytest.RunResult:
         for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "AZURE_OPENAI_ENDPOINT"):
             monkeypatch.delenv(name, raising=False)
@@ -41,9 +54,9 @@ def run(pytester: pytest.Pytester, real: str, monkeypatch: pytest.MonkeyPatch) -
         # By its module, for installations that are older than the entry point.
         plugins = ("-p", "no:antiphon", "-p", "antiphon.testing.plugin", "-p", "no:cacheprovider")
         plugins += ("-p", "no:cov", "-p", "no:asyncio", "-p", "no:xdist")
-        kept = Kept(pytester.path)
+        kept = Kept(pytester.path, imported)
         result = pytester.runpytest_inprocess(*plugins, "-q", "-o", f"antiphon_upstream={real}", *args, plugins=[kept])
-        for name, module in kept.modules.items():
+        for name, module in imported.items():
             sys.modules.setdefault(name, module)
         return result
 
@@ -51,14 +64,11 @@ def run(pytester: pytest.Pytester, real: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 class Kept:
-    """What a run within this process imports, but for its tests.
+    """Notes what a run has imported."""
 
-    Otherwise it is imported again by the tests after these, and then there are two of each class.
-    """
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, modules: dict[str, ModuleType]) -> None:
         self.path = path
-        self.modules: dict[str, ModuleType] = {}
+        self.modules = modules
 
     def pytest_unconfigure(self) -> None:
         for name, module in list(sys.modules.items()):
