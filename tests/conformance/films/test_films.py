@@ -1,12 +1,10 @@
-"""Videos of the fake, downloaded by the official package and by ours, decoded by FFmpeg.
-
-It is in an environment of its own under `.cache/conformance/`, made once from av.txt.
-"""
+"""Videos of the fake, downloaded by the official package and by ours, decoded by FFmpeg."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ from PIL import Image, ImageChops, ImageStat
 from antiphon import FakeOpenAI, OpenAI
 from antiphon.engines.videos import DrawnVideos
 from antiphon.server.engine import VideoRequest
-from tests.conformance.environments import environment
 
 HERE = Path(__file__).parent
 pytestmark = [
@@ -37,9 +34,8 @@ def address() -> Iterator[str]:
 
 def decoded(*files: Path) -> list[dict[str, Any]]:
     """What FFmpeg finds in each."""
-    python = environment("av", HERE) / "bin" / "python"
     done = subprocess.run(
-        [str(python), "-W", "error", str(HERE / "decoding.py"), *map(str, files)],
+        [sys.executable, "-W", "error", str(HERE / "decoding.py"), *map(str, files)],
         capture_output=True,
         text=True,
         timeout=120,
