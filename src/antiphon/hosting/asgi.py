@@ -10,7 +10,7 @@ from ..kernel.dialogue import converse
 from ..kernel.http import Headers, Request, Response
 from ..kernel.severed import Severed
 from ..kernel.spool import Spooled, aspooled, size_of
-from .pump import Application, AskingWatch, Gone, Stream, Watch, discard, failure, sendable
+from .pump import Application, AskingWatch, Gone, Stream, Watch, discard, failure, sendable, subprotocol_of
 from .rsgi import encoded
 from .sever import sever
 
@@ -43,11 +43,15 @@ class ASGI(Application):
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        opened = self.opened(_request({"method": "GET", **scope}, b""))
+        request = _request({"method": "GET", **scope}, b"")
+        opened = self.opened(request)
         if isinstance(opened, Response):
             await self._refuse(opened, scope, send)
             return
-        await send({"type": "websocket.accept"})
+        agreed = subprotocol_of(request.headers)
+        await send(
+            {"type": "websocket.accept"} if agreed is None else {"type": "websocket.accept", "subprotocol": agreed}
+        )
         left, code = False, 1012
 
         async def hear() -> bytes | None:

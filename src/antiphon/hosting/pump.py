@@ -16,7 +16,7 @@ from ..kernel.severed import Severed
 if TYPE_CHECKING:
     from ..kernel.dialogue import Dialogue
     from ..kernel.flow import Flow, Step
-    from ..kernel.http import Filter, Handler, Request, Response
+    from ..kernel.http import Filter, Handler, Headers, Request, Response
 
 __all__ = (
     "FLUSH",
@@ -30,6 +30,7 @@ __all__ = (
     "failure",
     "pump",
     "sendable",
+    "subprotocol_of",
     "tells_its_end",
     "too_large",
 )
@@ -304,6 +305,15 @@ class Stream:
     def close(self) -> None:
         """Close the body, wherever it stands."""
         discard(self.pieces)
+
+
+def subprotocol_of(headers: Headers) -> str | None:
+    """What a websocket agrees to speak: the first that is offered. Those with a dot stand for headers, keys even."""
+    for each in (headers.get("sec-websocket-protocol") or "").split(","):
+        name: str = each.strip()
+        if name and "." not in name:
+            return name
+    return None
 
 
 def tells_its_end(response: Response) -> bool:

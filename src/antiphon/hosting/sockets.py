@@ -10,10 +10,11 @@ from websockets.exceptions import WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from ..kernel.dialogue import converse
 from ..kernel.severed import Severed
-from .pump import Gone, log
+from .pump import Gone, log, subprotocol_of
 
 if TYPE_CHECKING:
     from ..kernel.dialogue import Dialogue
@@ -36,7 +37,12 @@ class Socket:
     def __init__(self, connection: Connection, asked: Asked, dialogue: Dialogue) -> None:
         self.connection = connection
         self.dialogue = dialogue
-        self.protocol = ServerProtocol(max_size=MOST_MESSAGE)
+        agreed = subprotocol_of(asked.headers)
+        self.protocol = ServerProtocol(
+            max_size=MOST_MESSAGE,
+            subprotocols=None if agreed is None else [Subprotocol(agreed)],
+            select_subprotocol=None if agreed is None else lambda _, offered: Subprotocol(agreed),
+        )
         self._messages: deque[bytes] = deque()
         self._size = 0
         self._parts: list[bytes] = []

@@ -357,6 +357,13 @@ def test_messages_of_every_size_and_cut(server: Running, handler: Handler) -> No
     assert handler.left.wait(10)
 
 
+def test_a_subprotocol_is_agreed_to_and_never_a_key(server: Running) -> None:
+    offered = ["openai-insecure-api-key.secret", "realtime", "other"]
+    for some, agreed in ((offered, "realtime"), (offered[:1], None)):
+        with connect(address(server), subprotocols=some) as client:  # type: ignore[arg-type]
+            assert client.subprotocol == agreed
+
+
 def test_how_dialogues_end(server: Running, handler: Handler, caplog: pytest.LogCaptureFixture) -> None:
     for message, code in (("fail", 1011), (b"\xc1\x81\0\0\0\0x", 1002)):
         handler.left.clear()

@@ -86,6 +86,9 @@ async def test_a_dialogue_in_an_asgi_application() -> None:
     (request,) = echo.requests
     assert (request.method, request.path, request.query) == ("GET", "/v1/responses", "x=1")
     assert request.headers["host"] == "a.test"
+    offered = [(b"sec-websocket-protocol", b"openai-beta.realtime-v1, realtime")]
+    sent = await Script(given[0], headers=offered).run(ASGI(echo))
+    assert sent[0] == {"type": "websocket.accept", "subprotocol": "realtime"}
 
 
 async def test_a_refusal_is_said_where_the_server_can_say_it() -> None:
