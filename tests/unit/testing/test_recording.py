@@ -43,9 +43,7 @@ def imported() -> Iterator[dict[str, ModuleType]]:
 
 
 @pytest.fixture
-def run(
-    imported: dict[str, ModuleType], pytester: pytest.Pytester, real: str, monkeypatch: pytest.MonkeyPatch
-) -> Run:
+def run(imported: dict[str, ModuleType], pytester: pytest.Pytester, real: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(*args: str, key: str | None = None) -> pytest.RunResult:
         for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "AZURE_OPENAI_ENDPOINT"):
             monkeypatch.delenv(name, raising=False)
