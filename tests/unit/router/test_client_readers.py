@@ -31,7 +31,7 @@ from antiphon.router import (
 from antiphon.router.formats import find
 
 words = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r"), min_size=1, max_size=12)
-usages = st.builds(Usage, *[st.integers(0, 10**6)] * 4)
+usages = st.builds(Usage, *[st.integers(0, 10**6)] * 5)
 
 
 @st.composite

@@ -52,7 +52,7 @@ EVERYTHING: list[Event] = [
     Text("Bring a coat."),
     Citation("https://sky.test/", "Sky", 0, 5),
     Refusal("But no umbrella."),
-    Usage(10, 5, 2, 1),
+    Usage(10, 5, 2, 1, 0),
     Finish("stop"),
 ]
 

@@ -143,6 +143,7 @@ class _Writer(JSONWriter):
             "totalTokens": (event.input_tokens or 0) + (event.output_tokens or 0),
             "reasoningTokens": event.reasoning_tokens,
             "cachedInputTokens": event.cached_tokens,
+            "cacheWriteTokens": event.cache_write_tokens,
         }
         self.spent = {"usage": [{name: count for name, count in counts.items() if count is not None}]}
         return iter(())

@@ -135,8 +135,9 @@ def usage_object(usage: Usage) -> dict[str, Any]:
     """Token counts as chat completions have them."""
     prompt, output = usage.input_tokens or 0, usage.output_tokens or 0
     told: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
-    if usage.cached_tokens is not None:
-        told["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
+    read = {"cached_tokens": usage.cached_tokens, "cache_write_tokens": usage.cache_write_tokens}
+    if read := {name: count for name, count in read.items() if count is not None}:
+        told["prompt_tokens_details"] = read
     if usage.reasoning_tokens is not None:
         told["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
     return told

@@ -202,9 +202,10 @@ class ResponseEvents(JSONWriter):
 
     def spent(self, event: Usage) -> Iterator[JSON]:
         read, written = event.input_tokens or 0, event.output_tokens or 0
+        cached = {"cached_tokens": event.cached_tokens or 0, "cache_write_tokens": event.cache_write_tokens or 0}
         self.usage = {
             "input_tokens": read,
-            "input_tokens_details": {"cached_tokens": event.cached_tokens or 0},
+            "input_tokens_details": cached,
             "output_tokens": written,
             "output_tokens_details": {"reasoning_tokens": event.reasoning_tokens or 0},
             "total_tokens": read + written,

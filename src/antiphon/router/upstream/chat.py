@@ -153,6 +153,7 @@ def usage_of(usage: dict[str, Any]) -> Usage:
         _count(usage, "completion_tokens", "output_tokens"),
         _count(output, "reasoning_tokens"),
         _count(prompt, "cached_tokens"),
+        _count(prompt, "cache_write_tokens"),
     )
 
 

@@ -122,4 +122,5 @@ def usage_of(given: Any) -> Usage:
         _count(given, "outputTokens"),
         _count(given, "reasoningTokens"),
         _count(given, "cachedInputTokens"),
+        _count(given, "cacheWriteTokens"),
     )
