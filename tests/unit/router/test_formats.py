@@ -52,7 +52,7 @@ EVERYTHING: list[Event] = [
     Text("Bring a coat."),
     Citation("https://sky.test/", "Sky", 0, 5),
     Refusal("But no umbrella."),
-    Usage(10, 5, 2, 1, 0),
+    Usage(10, 5, 2, 1),
     Finish("stop"),
 ]
 
@@ -594,9 +594,10 @@ async def test_a_response_that_no_upstream_wrote() -> None:
 
     for kind in (Text, Reasoning, Refusal, ToolArguments):
         assert words(read, kind) == words(events, kind)
-    assert [event for event in read if isinstance(event, (ToolCall, Citation, Usage, Start))] == [
-        event for event in events if isinstance(event, (ToolCall, Citation, Usage, Start))
-    ]
+    told_of = (ToolCall, Citation, Usage, Start)
+    expected = [event for event in events if isinstance(event, told_of)]
+    expected = [each._replace(cache_write_tokens=0) if isinstance(each, Usage) else each for each in expected]
+    assert [event for event in read if isinstance(event, told_of)] == expected
     assert ResponsesReader().whole(response)[-1] == read[-1] == Finish("tool_calls")
 
 
