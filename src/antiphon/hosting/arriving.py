@@ -45,11 +45,18 @@ class Asked:
     def request(self, body: bytes | Spooled) -> Request:
         return Request(self.method, self.path, self.query, self.headers, body, self.origin)
 
-    def head(self, without: str = "") -> bytes:
-        """Its line and headers as they came, one perhaps left out."""
-        target = f"{self.path}?{self.query}" if self.query else self.path
+    @property
+    def shakes_hands(self) -> bool:
+        """Whether it asks for a websocket, which no request with a body does, nor an old one."""
+        get = self.headers.get
+        bare = get("transfer-encoding") is None and get("content-length", "0") == "0"
+        return self.modern and self.method == "GET" and bare and get("upgrade", "").lower() == "websocket"
+
+    def head(self, without: str) -> bytes:
+        """Its line and headers as they came, but one."""
+        line = f"{self.method} {self.path}{'?' if self.query else ''}{self.query} HTTP/1.{int(self.modern)}"
         lines = [f"{name}: {value}" for name, value in self.headers.pairs if name != without]
-        return "\r\n".join([f"{self.method} {target} HTTP/1.1", *lines, "", ""]).encode("latin-1")
+        return "\r\n".join([line, *lines, "", ""]).encode("latin-1")
 
 
 class Arriving:

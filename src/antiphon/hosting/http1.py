@@ -4,8 +4,8 @@ Granian frames HTTP in a thread of its own. Where an answer has to wait for anot
 threads four times, and two of them take turns at the interpreter. Here the connection to the client belongs to the loop
 as those to the servers do: what httptools has parsed is asked in place, and written in place when it is there.
 
-Requests of a connection are answered one after the other. No more is read while two of them wait, nor while a large
-body or an answer is not taken as fast as it comes.
+Requests of a connection are answered one after the other, the next once the client has taken the last answer. No more
+is read while two of them wait, nor while a large body is not taken as fast as it comes.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ __all__ = ("MOST_HEAD", "Connection")
 
 MOST_HEAD: Final = 64 * 1024
 """The most bytes of a request's line and headers together."""
+_LINGERS: Final = 2.0
+"""For how many seconds a client that is refused may go on sending. Most do not read why before they have sent."""
 _LINES: Final = {each.value: b"HTTP/1.1 %d %b\r\n" % (each.value, each.phrase.encode()) for each in HTTPStatus}
 _FRAMING: Final = frozenset({"connection", "date", "keep-alive", "transfer-encoding"})
 """Headers of an answer that are the connection's business, and not the handler's."""
@@ -64,6 +66,10 @@ class Connection(asyncio.Protocol):
         self._target: list[bytes] = []
         self._pairs: list[tuple[str, str]] = []
         self._head = 0
+        self._silent = 0
+        """How many bytes the parser has taken since a message, or a piece of its body, began. It tells of a header when
+        all of it is there, and until then keeps it.
+        """
         self._reading = False
         """Whether a head has begun to arrive."""
         self._arriving: Asked | None = None
@@ -81,6 +87,8 @@ class Connection(asyncio.Protocol):
         self.transport = transport
         self.since = self.loop.time()
         self.host.connections.add(self)
+        if self.host.stopping.is_set():  # it was accepted just before
+            self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.host.lost(self)
@@ -96,11 +104,17 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._room = self.loop.create_future()
+        if self.socket is not None:
+            self.socket.balance()
 
     def resume_writing(self) -> None:
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
         self._room = None
+        if self.socket is not None:
+            self.socket.balance()
+        elif self._waiting and self._task is None:
+            self.loop.call_soon(self._following)
 
     def data_received(self, data: bytes) -> None:
         if self.socket is not None:
@@ -108,25 +122,30 @@ class Connection(asyncio.Protocol):
             return
         if self._closing:
             return
+        self._silent += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             if isinstance(error.__context__, _TooLong):
-                self._refuse(431, f"The request's line and headers are longer than {MOST_HEAD} bytes.")
+                self._too_long()
             else:
                 log.error("a request could not be taken", exc_info=error.__context__)
                 self.transport.abort()
         except httptools.HttpParserError as error:
             self._refuse(400, f"This is not HTTP/1.1: {error}.")
         else:
-            self.balance()
+            if self._silent > MOST_HEAD:
+                self._too_long()
+            else:
+                self.balance()
 
     # What httptools calls
 
     def on_message_begin(self) -> None:
         self._target, self._pairs, self._head = [], [], 0
+        self._silent = 0
         self.since = self.loop.time()
         self._reading = True
 
@@ -156,18 +175,22 @@ class Connection(asyncio.Protocol):
             keep=parser.should_keep_alive(),
         )
         self._arriving = asked
+        if parser.should_upgrade():
+            return  # to httptools it ends here, whatever body it has
         length = headers.get("content-length")
         if length is None and headers.get("transfer-encoding") is None:
             return
         if length is None or int(length) > IN_MEMORY or int(length) > self.app.max_body:
+            self._pairs = []  # for trailers, which are no headers
             asked.arriving = Arriving(self)
             self._waiting.append(asked)
             if len(self._waiting) == 1:
-                self._begin(asked)
+                self._following()
         elif not self._waiting:
             self._expected(asked)
 
     def on_body(self, body: bytes) -> None:
+        self._silent = 0
         asked = self._arriving
         if asked is not None:
             if asked.arriving is None:
@@ -185,7 +208,7 @@ class Connection(asyncio.Protocol):
             return
         self._waiting.append(asked)
         if len(self._waiting) == 1 and not self._parser.should_upgrade():
-            self._begin(asked)
+            self._following()
 
     # Taking requests
 
@@ -202,7 +225,8 @@ class Connection(asyncio.Protocol):
 
     def _expected(self, asked: Asked) -> None:
         """Have a body sent by who waits to be told so."""
-        if asked.modern and (asked.headers.get("expect") or "").lower() == "100-continue":
+        waits = asked.modern and not asked.body and (asked.headers.get("expect") or "").lower() == "100-continue"
+        if waits and not self._closing:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _begin(self, asked: Asked) -> None:
@@ -231,6 +255,8 @@ class Connection(asyncio.Protocol):
             if whole:
                 self._expected(asked)
                 body = await aspooled(arriving, most)
+                if self._closing:
+                    raise Gone
                 whole = size_of(body) <= most
             if whole:
                 self._answer(asked, asked.request(body))
@@ -246,8 +272,15 @@ class Connection(asyncio.Protocol):
                 self.close()
         except Gone:
             pass
+        except Severed as severed:
+            await self.sever(severed)
         except asyncio.CancelledError:  # the server is stopping and its patience is over
             self.close()
+        except Exception as error:  # such as a disk that is full
+            asked.keep = False
+            response = failure(error)
+            self._whole(asked, response, response.content)
+            self._linger()
 
     def _over(self, asked: Asked) -> None:
         """An answer has been given: close, or go on with the next."""
@@ -259,26 +292,33 @@ class Connection(asyncio.Protocol):
         self.since = self.loop.time()
         if self._waiting:
             self.loop.call_soon(self._following)  # a client that sends many at once does not keep the others waiting
+        elif self._arriving is not None:
+            self._expected(self._arriving)
         if self._paused:
             self.balance()
 
     def _following(self) -> None:
-        if self._waiting and self._task is None and not self._closing:
+        """Answer the first of what waits, unless something is being answered, or the last answer not taken yet."""
+        free = self._task is None and self._room is None and self.socket is None
+        if free and self._waiting and not self._closing:
             self._begin(self._waiting[0])
 
     # Answering
 
     async def _unhurried(self, asked: Asked, answer: Any) -> None:
         """Answer with a flow or with a streamed body."""
+        if self._closing:  # the client left before anything was begun
+            discard(answer.body if isinstance(answer, Response) else answer)
+            return
         watch = self._watch = Watch()
         try:
             response: Response = answer if isinstance(answer, Response) else await self.app.finish(answer, watch)
             body = response.body
             if isinstance(body, bytes):
                 self._whole(asked, response, body)
-            elif asked.method == "HEAD":
+            elif asked.method == "HEAD" or response.status in _BARE:
                 discard(body)
-                self.transport.write(self._head_of(asked, response, b""))
+                self._whole(asked, response, None)
             elif not await self._stream(asked, response, Stream(body), watch):
                 self.close()
                 return
@@ -290,13 +330,18 @@ class Connection(asyncio.Protocol):
             self.close()
         except Gone:
             pass
+        except Exception as error:
+            log.error("an answer could not be given", exc_info=error)
+            self.transport.abort()
         else:
             self._over(asked)
 
     async def _stream(self, asked: Asked, response: Response, stream: Stream, watch: Watch) -> bool:
         """Send a streamed body; whether it came to its end."""
         framing, chunked = b"", False
-        if response.headers.get("content-length") is None:
+        length = response.headers.get("content-length")
+        left = None if length is None else int(length)
+        if length is None:
             if isinstance(response.body, Spooled):
                 framing = b"content-length: %d\r\n" % response.body.size
             elif asked.modern:
@@ -306,14 +351,18 @@ class Connection(asyncio.Protocol):
         begun = self._head_of(asked, response, framing)
 
         async def write(data: bytes) -> None:
-            nonlocal begun
+            nonlocal begun, left
             if self._closing:
                 raise Gone
+            if left is not None:
+                left -= len(data)
+                if left < 0:
+                    raise ValueError(f"a body is longer than its content-length of {length} bytes")
             framed = b"%b%x\r\n%b\r\n" % (begun, len(data), data) if chunked else begun + data
             begun = b""
             self.transport.write(framed)
             if self._room is not None:
-                await self._room
+                await self.room()
 
         ready = stream.gather()
         if not ready and not stream.ended:  # the first piece is long in coming, the head is not
@@ -321,19 +370,20 @@ class Connection(asyncio.Protocol):
             begun = b""
         whole = False
         try:
-            whole = await self.app.stream(response, stream, write, watch, ready)
+            whole = await self.app.stream(response, stream, write, watch, ready) and not left
         except asyncio.CancelledError:
             whole = tells_its_end(response) and not watch.left
             raise
         finally:
-            if whole:
+            if whole and not self._closing:
                 self.transport.write(begun + b"0\r\n\r\n" if chunked else begun)
         return whole
 
-    def _whole(self, asked: Asked, response: Response, body: bytes) -> None:
+    def _whole(self, asked: Asked, response: Response, body: bytes | None) -> None:
+        """Send an answer; with no body where it is not sent, and its length not known."""
         if self._closing:
             return
-        if response.status in _BARE:
+        if response.status in _BARE or body is None:
             self.transport.write(self._head_of(asked, response, b""))
         elif asked.method == "HEAD":
             known = response.headers.get("content-length") is not None
@@ -354,6 +404,11 @@ class Connection(asyncio.Protocol):
         elif not asked.modern:
             framing += b"connection: keep-alive\r\n"
         return b"%b%b%bdate: %b\r\n\r\n" % (status, lines.encode("latin-1"), framing, _date())
+
+    @property
+    def full(self) -> bool:
+        """Whether what was written waits for the client."""
+        return self._room is not None
 
     async def room(self) -> None:
         """Wait until what was written is on its way. Raises `Gone` where nobody takes it any more."""
@@ -394,22 +449,37 @@ class Connection(asyncio.Protocol):
         arriving, self._arriving = self._arriving, None
         if arriving is not None and arriving.arriving is not None:
             arriving.arriving.leave()  # nobody waits for the rest of it
-            self.close()
-        elif self._waiting:
+            self._waiting.pop()
+            if not self._waiting:
+                self.close()
+        if self._waiting:
             self._waiting[-1].keep = False  # those before it are answered
-        else:
+        elif not self._closing:
             asked = Asked("GET", "/", Headers(), modern=True, keep=False)
             response = failure(APIStatusError.because(words, status=status))
             self._whole(asked, response, response.content)
-            self.close()
+            self._linger()
         self._parser = _Deaf
+
+    def _too_long(self) -> None:
+        self._refuse(431, f"The request's line and headers are longer than {MOST_HEAD} bytes.")
+
+    def _linger(self) -> None:
+        """Close, but not yet to what the client is still sending: that would break off what it has to read, too."""
+        if not self._closing:
+            self._closing = True
+            self.transport.write_eof()
+            self.loop.call_later(_LINGERS, self.transport.close)
 
     async def sever(self, severed: Severed) -> None:
         """End the connection where it should not end."""
+        if self._closing:
+            return
         self.transport.set_write_buffer_limits(0)
         with suppress(Gone):
             await self.room()  # until the system has all that was written
-        fileno: int = self.transport.get_extra_info("socket").fileno()
+        found = self.transport.get_extra_info("socket")  # none where the client has left meanwhile
+        fileno: int = -1 if found is None else found.fileno()
         if fileno >= 0:
             with socket.socket(fileno=os.dup(fileno)) as same:
                 await cut(same, severed, settled=False)
@@ -418,13 +488,13 @@ class Connection(asyncio.Protocol):
     def _upgrade(self, rest: bytes) -> None:
         """A client wants to speak something else than HTTP: a websocket, or what is not spoken here."""
         asked = self._waiting[-1]
-        if len(self._waiting) == 1 and (asked.headers.get("upgrade") or "").lower() == "websocket":
+        if len(self._waiting) == 1 and asked.shakes_hands:
             self._converse(asked, rest)
         elif asked.method == "CONNECT":
             asked.keep = False
             self._parser = _Deaf
             if len(self._waiting) == 1:
-                self._begin(asked)
+                self._following()
         else:
             # Nobody has to accept such an offer. What was taken for another protocol is read as this one.
             self._waiting.pop()

@@ -6,8 +6,9 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from websockets.exceptions import WebSocketException
+from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
@@ -26,7 +27,9 @@ __all__ = ("Socket",)
 MOST_MESSAGE: Final = 64 * 1024 * 1024
 """The longest message, in bytes."""
 _AHEAD: Final = 256 * 1024
-"""So many bytes of messages are read ahead of who hears them."""
+"""So many bytes of messages are read ahead of who hears them,"""
+_MANY: Final = 1024
+"""and so many messages, however short."""
 _FAREWELL: Final = 2.0
 """Seconds that a client has to answer a goodbye."""
 
@@ -39,21 +42,21 @@ class Socket:
         self.dialogue = dialogue
         agreed = subprotocol_of(asked.headers)
         self.protocol = ServerProtocol(
+            state=State.OPEN,  # what opens it has been read already
             max_size=MOST_MESSAGE,
             subprotocols=None if agreed is None else [Subprotocol(agreed)],
             select_subprotocol=None if agreed is None else lambda _, offered: Subprotocol(agreed),
         )
         self._messages: deque[bytes] = deque()
         self._size = 0
-        self._parts: list[bytes] = []
+        self._part = bytearray()
+        """Of a message whose end has not come."""
         self._waiting: asyncio.Future[None] | None = None
         self._paused = self._lost = False
         self._task: asyncio.Task[None] | None = None
-        self.protocol.receive_data(asked.head())
-        (request,) = self.protocol.events_received()
-        self.protocol.send_response(self.protocol.accept(request))  # type: ignore[arg-type]
-        self._flush()
-        if self.protocol.state is State.OPEN:
+        response = self.protocol.accept(Request(asked.path, Headers(asked.headers.pairs)))
+        connection.transport.write(response.serialize())
+        if response.status_code == 101:
             self._task = connection.loop.create_task(self._converse())
         else:
             dialogue.ended()
@@ -70,7 +73,9 @@ class Socket:
             assert isinstance(event, Frame)
             self._take(event)
         self._flush()
-        self._balance()
+        if self.protocol.state is not State.OPEN:
+            self._wake()
+        self.balance()
 
     def lost(self) -> None:
         """The connection is closed."""
@@ -86,14 +91,13 @@ class Socket:
 
     def _take(self, frame: Frame) -> None:
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            self._parts.append(bytes(frame.data))
             self._size += len(frame.data)
-            if frame.fin:
-                self._messages.append(b"".join(self._parts))
-                self._parts.clear()
+            if not frame.fin:
+                self._part += frame.data
+            else:
+                self._messages.append(bytes(self._part + frame.data) if self._part else bytes(frame.data))
+                self._part.clear()
                 self._wake()
-        elif frame.opcode is Opcode.CLOSE:
-            self._wake()
 
     def _flush(self) -> None:
         """Send what the protocol has to say; an empty piece is its wish to close."""
@@ -103,8 +107,10 @@ class Socket:
             else:
                 self.connection.close()
 
-    def _balance(self) -> None:
-        enough = self._size > _AHEAD and bool(self._messages)
+    def balance(self) -> None:
+        """Read, unless enough waits already, be it to be heard or to be sent: who pings is answered, too."""
+        many = self._size > _AHEAD or len(self._messages) > _MANY
+        enough = (many and bool(self._messages)) or self.connection.full
         if enough is not self._paused and not self._lost:
             self._paused = enough
             if enough:
@@ -142,7 +148,7 @@ class Socket:
             await self._waiting
         message = self._messages.popleft()
         self._size -= len(message)
-        self._balance()
+        self.balance()
         return message
 
     async def _send(self, message: bytes) -> None:
@@ -156,9 +162,6 @@ class Socket:
         if self._lost:
             return
         if self.protocol.state is State.OPEN:
-            try:
-                self.protocol.send_close(code)
-            except WebSocketException:  # in the middle of a message
-                self.protocol.fail(code)
+            self.protocol.send_close(code)
             self._flush()
         self.connection.loop.call_later(_FAREWELL, self.connection.close)

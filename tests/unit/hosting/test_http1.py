@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import socket
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from antiphon.hosting.run import Running, serve_in_background
 from antiphon.kernel.dialogue import Turn
 from antiphon.kernel.flow import Pause
 from antiphon.kernel.http import Headers, Request, Response, json_response
-from antiphon.kernel.spool import IN_MEMORY
+from antiphon.kernel.spool import IN_MEMORY, Spool
 
 EVENTS = Headers({"content-type": "text/event-stream"})
 LIMIT = 4 * IN_MEMORY
@@ -36,7 +37,7 @@ class Handler:
     max_body = LIMIT
 
     def __init__(self) -> None:
-        self.pieces = 0
+        self.pieces = self.pages = 0
         self.closed = threading.Event()
         self.left = threading.Event()
 
@@ -51,6 +52,16 @@ class Handler:
             return Response(200, Headers({"content-length": "4"}), [b"ab", Pause(0), b"cd"])
         if request.path == "/stream":
             return Response(200, EVENTS, [b"data: 1\n\n", Pause(0.01), b"data: 2\n\n"])
+        if request.path in ("/short", "/long"):
+            last, length = (b"", "4") if request.path == "/short" else (b"cd", "2")
+            return Response(200, Headers({"content-length": length}), [b"ab", Pause(0), last])
+        if request.path == "/none":
+            return Response(204, Headers(), [b"", Pause(0)])
+        if request.path == "/huge":
+            return Response(200, Headers(), [b"x" * 1_000_000] * 10)
+        if request.path == "/page":
+            self.pages += 1
+            return Response(200, Headers(), b"x" * 65536)
         if request.path == "/hop":
             return Response(200, Headers({"connection": "x", "transfer-encoding": "y", "date": "z", "a": "b"}), b"ok")
         return self.told(request)
@@ -335,6 +346,109 @@ def test_who_sends_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
         assert slow.json()[4] == 3
 
 
+def test_a_header_without_an_end_is_refused(server: Running) -> None:
+    for begun in (b"GET / HTTP/1.1\r\na: ", b"GET / HTTP/1.1\r\na: b\r\na"):
+        with wire(server) as client:
+            client.send(begun + b"x" * 8 * MOST_HEAD)
+            status, _, body = client.answer()
+            assert (status, f"longer than {MOST_HEAD} bytes" in json.loads(body)["error"]["message"]) == (431, True)
+            assert client.over
+
+
+def test_trailers_are_no_headers(server: Running) -> None:
+    with wire(server) as client:
+        client.send(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-mine: t\r\n\r\n")
+        assert client.json()[3] == [["host", "a"], ["transfer-encoding", "chunked"]]
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+def test_an_offer_of_another_protocol_may_have_any_body(server: Running, protocol: str) -> None:
+    offer = ("connection: upgrade", f"upgrade: {protocol}", "expect: 100-continue")
+    large = b"x" * 2 * IN_MEMORY
+    with wire(server) as client:
+        for body in (b"abc", large):
+            client.send(post("/1", body, *offer) + post("/2", b""))
+            assert [client.file.readline() for _ in range(2)] == [b"HTTP/1.1 100 Continue\r\n", b"\r\n"]
+            assert client.json()[1:5:3] == ["/1", len(body)]
+            assert client.json()[1] == "/2"
+        head = "\r\n".join(("GET /1 HTTP/1.1", "host: a", *offer[:2], "transfer-encoding: chunked", "", "")).encode()
+        client.send(head + b"2\r\nab\r\n0\r\n\r\n" + post("/2", b""))
+        assert client.json()[1:5:3] == ["/1", 2]
+        assert client.json()[1] == "/2"
+        client.send(b"GET /stream HTTP/1.0\r\nconnection: upgrade\r\nupgrade: " + protocol.encode() + b"\r\n\r\n")
+        assert client.answer()[2] == b"data: 1\n\ndata: 2\n\n"  # in no chunks
+
+
+def test_who_waits_to_be_told_behind_another_is_told(server: Running) -> None:
+    with wire(server) as client:
+        for size in (3, 2 * IN_MEMORY):
+            head = f"POST /2 HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: {size}\r\n\r\n"
+            client.send(post("/later", b"") + head.encode())
+            assert client.json()[1] == "/later"
+            assert client.file.readline() == b"HTTP/1.1 100 Continue\r\n"
+            assert client.file.readline() == b"\r\n"
+            client.send(b"x" * size)
+            assert client.json()[4] == size
+
+
+def test_what_came_before_a_badly_framed_body_is_answered(server: Running) -> None:
+    with wire(server) as client:
+        client.send(post("/later", b"") + b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n")
+        assert client.json()[1] == "/later"
+        assert client.over
+
+
+def test_a_body_that_cannot_be_kept_is_answered(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Spool, "flush", full)
+    with wire(server) as client:
+        client.send(post("/", b"x" * 2 * IN_MEMORY))
+        status, headers, _ = client.answer()
+        assert (status, headers["connection"], client.over) == (500, "close", True)
+
+
+def test_a_streamed_answer_that_has_no_body_sends_none(server: Running) -> None:
+    with wire(server) as client:
+        client.send(b"GET /none HTTP/1.1\r\nhost: a\r\n\r\n" + post("/2", b""))
+        status, headers, _ = client.answer()
+        assert (status, headers.keys()) == (204, {"date"})
+        assert client.json()[1] == "/2"
+
+
+def test_a_body_of_another_length_than_was_said_ends_the_connection(server: Running) -> None:
+    for path, sent in (("/short", b"ab"), ("/long", b"ab")):
+        with wire(server) as client:
+            client.send(f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode() + post("/2", b""))
+            assert client.file.read().partition(b"\r\n\r\n")[2] == sent
+
+
+def test_answers_are_not_ahead_of_who_does_not_read(server: Running, handler: Handler) -> None:
+    with wire(server) as client:
+        client.send(b"GET /page HTTP/1.1\r\nhost: a\r\n\r\n" * 2000)
+        before = -1
+        while before != handler.pages:
+            before = handler.pages
+            time.sleep(0.2)
+        assert 0 < handler.pages < 1000
+        for _ in range(before + 10):
+            assert len(client.answer()[2]) == 65536
+
+
+def test_who_leaves_in_the_middle_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    with serve_in_background(Handler()) as server:
+        for path in ("/huge", "/flood", "/later", "/stream"):
+            for method in ("GET", "HEAD"):
+                with wire(server) as client:
+                    client.send(f"{method} {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+                    client.socket.recv(1 if path != "/later" else 0)
+                with wire(server) as client:
+                    client.send(f"{method} {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 # Websockets
 
 
@@ -392,6 +506,27 @@ def test_a_handshake_that_is_none(server: Running, handler: Handler) -> None:
             connect(address(other)).__enter__()
         assert refused.value.response.status_code == 404
         assert b"There is no websocket" in (refused.value.response.body or b"")
+
+
+def test_a_handshake_with_a_long_header(server: Running) -> None:
+    many = {f"x-{number}": "y" for number in range(200)}
+    with connect(address(server), additional_headers={"authorization": "Bearer " + "x" * 20_000, **many}) as client:
+        client.send("abc")
+        assert client.recv(10) == "3"
+
+
+def test_pings_are_not_taken_of_who_does_not_read(server: Running) -> None:
+    key = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: " + "A" * 22
+    ping = b"\x89\xfd\0\0\0\0" + b"x" * 125
+    with wire(server) as client:
+        client.send(f"GET / HTTP/1.1\r\nhost: a\r\n{key}==\r\n\r\n".encode())
+        assert client.file.readline().split()[1] == b"101"
+        client.socket.settimeout(0.5)
+        pings = memoryview(ping * 256_000)
+        with suppress(TimeoutError):
+            while pings:
+                pings = pings[client.socket.send(pings[:65536]) :]
+        assert len(pings) > 8 * IN_MEMORY
 
 
 def _without_dialogues() -> Any:
