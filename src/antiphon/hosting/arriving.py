@@ -24,12 +24,25 @@ _AHEAD: Final = 256 * 1024
 class Asked:
     """A request as it arrives: its head, and its body so far."""
 
-    __slots__ = ("arriving", "body", "complete", "headers", "keep", "method", "modern", "origin", "path", "query")
+    __slots__ = (
+        "arriving",
+        "body",
+        "complete",
+        "headers",
+        "keep",
+        "method",
+        "modern",
+        "origin",
+        "path",
+        "query",
+        "refused",
+    )
 
     def __init__(self, method: str, target: str, headers: Headers, *, modern: bool, keep: bool) -> None:
         if not target.startswith("/") and "://" in target:  # as a proxy is asked
             target = target.partition("://")[2]
-            target = target[target.find("/") :] if "/" in target else "/"
+            target = target[len(target.partition("?")[0].partition("/")[0]) :]
+            target = target if target.startswith("/") else f"/{target}"
         self.method = method
         self.path, _, self.query = target.partition("?")
         self.headers = headers
@@ -41,6 +54,8 @@ class Asked:
         self.body: list[bytes] = []
         self.arriving: Arriving | None = None
         self.complete = False
+        self.refused = False
+        """Whether it was answered before its body had come."""
 
     def request(self, body: bytes | Spooled) -> Request:
         return Request(self.method, self.path, self.query, self.headers, body, self.origin)

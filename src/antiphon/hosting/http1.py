@@ -261,6 +261,7 @@ class Connection(asyncio.Protocol):
             if whole:
                 self._answer(asked, asked.request(body))
                 return
+            asked.refused = True
             asked.keep = asked.keep and asked.headers.get("expect") is None
             answer = self.app.answer(asked.request(b""), whole=False)
             if not isinstance(answer, Response):
@@ -450,7 +451,7 @@ class Connection(asyncio.Protocol):
         if arriving is not None and arriving.arriving is not None:
             arriving.arriving.leave()  # nobody waits for the rest of it
             self._waiting.pop()
-            if not self._waiting:
+            if arriving.refused:
                 self.close()
         if self._waiting:
             self._waiting[-1].keep = False  # those before it are answered
