@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Make cassettes of the recordings of other programs, and rule files of their rules. What a file is shows in "
         "it. Recordings are rid of secrets. What cannot be carried over is told on stderr as FILE:LINE: where: why; "
-        "the exit code is 1 where that is a whole rule or recording."
+        "the exit code is 1 where that is a whole rule, recording or file."
     )
     parser.epilog = f"what is read:\n{kinds}"
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a directory, of which all files are meant")
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
             if str(path) in options.paths:
                 raise Problem(str(error)) from None
             told = error.message.partition(": ")[0] if error.line == 1 else error.message
-            left.append(Left(error.path, error.line, "", told, False))
+            left.append(Left(error.path, error.line, "", told, True))
     groups = [(target, [each]) for target, each in found] if one is None else [(one, [each for _, each in found])]
     for target, each in groups:
         if not each:

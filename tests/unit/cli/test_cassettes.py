@@ -200,7 +200,7 @@ def test_rules_and_recordings_of_others_are_converted(antiphon: Run, tmp_path: P
     assert antiphon("lint", "rules.yaml").code == 0
     (theirs / "c.json").unlink()
     done = antiphon("convert", "theirs", "-v")
-    assert (done.code, done.out.count(": 1 rule of aimock\n"), done.err.count("fixtures[0]")) == (0, 2, 4)
+    assert (done.code, done.out.count(": 1 rule of aimock\n"), done.err.count("fixtures[0]")) == (1, 2, 4)
     done = antiphon("convert", "theirs", "-o", "new.yaml")  # what was made is not made again
     assert done.out == "new.yaml: 2 rules of aimock\n"
     har = {"log": {"entries": []}}
@@ -211,3 +211,16 @@ def test_rules_and_recordings_of_others_are_converted(antiphon: Run, tmp_path: P
     done = antiphon("convert", "theirs/d.har", "theirs/d.har", "-o", "out")
     assert done.err == "antiphon: out/d.yaml would be of theirs/d.har and of theirs/d.har\n"
     assert antiphon("convert", "theirs", "--scrub", "(").code == 2
+
+
+def test_a_file_of_a_directory_that_is_refused_is_told_and_fails(antiphon: Run, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "a.json").write_text(json.dumps({"fixtures": [{"match": {}, "response": {"content": "a"}}]}))
+    assert antiphon("convert", "theirs", "-o", "whole").code == 0
+    for name in ("b", "c"):
+        (theirs / f"{name}.json").write_text("{}")
+    done = antiphon("convert", "theirs", "-o", "part")
+    assert (done.code, done.out) == (1, "part/a.yaml: 1 rule of aimock\n")
+    told = "this is none of the files that can be converted"
+    assert done.err == f"theirs/b.json:1: {told}\ntheirs/c.json:1: {told}\n"
