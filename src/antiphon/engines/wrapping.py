@@ -57,7 +57,11 @@ class Later:
         return self._made(request)
 
     def __repr__(self) -> str:
-        return f"Later({self._make!r})" if self._made is None else repr(self._made)
+        made = self._made
+        if made is None:
+            return f"Later({self._make!r})"
+        # Where it lies in memory tells nobody anything.
+        return type(made).__name__ if type(made).__repr__ is object.__repr__ else repr(made)
 
 
 def _parameters(function: Callable[..., object]) -> list[str]:

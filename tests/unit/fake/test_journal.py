@@ -259,3 +259,10 @@ def test_a_body_that_is_refused_is_written_down_all_the_same(path: str, body: by
     assert call.tokens.total == 0
     assert fake.journal.calls(text="x", model="y", tools="z", turn=2, metadata={"a": "b"}, tool_result=True) == []
     assert fake.explain(call).startswith(f"answered by server\n{call.operation}")
+
+
+def test_engines_that_were_made_when_asked_are_told_by_name() -> None:
+    fake = FakeOpenAI()
+    fake.client().embeddings.create(model="text-embedding-3-small", input="x")
+    fake.client().moderations.create(input="x")
+    assert [each.answered_by for each in fake.journal] == ["HashEmbeddings", "WordListModeration"]
