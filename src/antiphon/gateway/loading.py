@@ -82,7 +82,7 @@ def load(
         except UnicodeDecodeError as error:
             raise ConfigError([Problem(str(file), "", f"this is not UTF-8, at byte {error.start}")]) from None
         sources.append(_toml(text, str(file), file.parent))
-    sources += [_argument(each) for each in models]
+    sources += _arguments(models)
     return _config(sources, os.environ if environment is None else environment)
 
 
@@ -232,6 +232,18 @@ def _text(text: str, way: Way, environment: Mapping[str, str], wrong: Callable[[
 
 
 # The command line
+
+
+def _arguments(texts: Iterable[str]) -> list[Source]:
+    sources: dict[str, Source] = {}
+    for text in texts:
+        source = _argument(text)
+        (name,) = source.data["models"]
+        if name in sources:  # a second one may be meant as another server, and would silently take the first's place
+            words = f"the model is given twice; several servers of one are written --model {name}=URL,URL"
+            raise ConfigError([Problem(source.label, dotted(("models", name)), words)])
+        sources[name] = source
+    return list(sources.values())
 
 
 def _argument(text: str) -> Source:

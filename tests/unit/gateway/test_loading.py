@@ -280,6 +280,17 @@ def test_models_on_the_command_line(tmp_path: Path) -> None:
         assert str(caught.value).startswith(expected)
 
 
+def test_a_model_given_twice_on_the_command_line_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(models=["a=http://one", "b=http://b", "a=http://two"])
+    assert str(caught.value) == (
+        "--model a=http://two: models.a: the model is given twice; several servers of one are written --model a=URL,URL"
+    )
+    file = tmp_path / "gateway.toml"
+    file.write_text("[models.a]\nurl = 'http://old'\n")
+    assert load(file, models=["a=http://one"]).models["a"].urls == ("http://one",)  # one of a file may be another here
+
+
 def test_data_has_the_shape_of_the_file() -> None:
     config = of({"models": {"chat": "http://x", "other": {"url": "http://y"}}, "port": 0})
     assert config == GatewayConfig(
