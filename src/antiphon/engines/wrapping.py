@@ -60,8 +60,9 @@ class Later:
         made = self._made
         if made is None:
             return f"Later({self._make!r})"
+        kind: Any = type(made)
         # Where it lies in memory tells nobody anything.
-        return type(made).__name__ if type(made).__repr__ is object.__repr__ else repr(made)
+        return str(kind.__name__) if kind.__repr__ is object.__repr__ else repr(made)
 
 
 def _parameters(function: Callable[..., object]) -> list[str]:
