@@ -113,6 +113,12 @@ def test_an_answer_that_is_wrong_is_refused(path: Path, body: str, says: str) ->
     assert failed.value.line == 15
 
 
+@pytest.mark.parametrize("mode", ["none", "once", "new", "all", "strict"])
+def test_a_directory_is_refused(tmp_path: Path, mode: Any) -> None:
+    with pytest.raises(CassetteError, match="this is a directory, and a cassette is a file in it"):
+        Cassette(tmp_path, mode)
+
+
 def test_files_that_are_no_text_are_refused(path: Path) -> None:
     for data, says in (
         (b"\xff\xfe\x00", "not UTF-8"),

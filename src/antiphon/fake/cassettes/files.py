@@ -181,6 +181,8 @@ def load(path: str | os.PathLike[str]) -> Contents:
 
 
 def _text(path: str | os.PathLike[str]) -> str:
+    if Path(path).is_dir():
+        raise CassetteError(path, 1, "this is a directory, and a cassette is a file in it, such as weather.yaml")
     data = Path(path).read_bytes()
     try:
         return data.decode("utf-8-sig")
