@@ -6,10 +6,16 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ._errors import FAILED, USAGE, Problem, clean
 
+if TYPE_CHECKING:
+    from ..fake.cassettes.safety import Files
+
 __all__ = ("configure", "run")
+
+_SHOWN = 3
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  list [PATH ...]     what is in them\n"
         "  diff A B            how two differ; exit code 1 where they do\n"
         "  convert PATH ...    as `antiphon convert`, which makes cassettes and rules of those of other programs\n\n"
-        "A path is a file, or a directory, of which all cassettes are meant. Without one it is the current directory."
+        "A path is a file, or a directory, of which all cassettes are meant; other files in it are passed over, and told. "
+        "Without one it is the current directory."
     )
     parser.add_argument("action", choices=_ACTIONS, metavar="ACTION", help="see below")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="a cassette, or a directory of them")
@@ -43,7 +50,7 @@ def _verify(options: argparse.Namespace) -> int:
     from ..fake.cassettes.files import CassetteError
     from ..fake.cassettes.safety import verified
 
-    paths = _files(options.paths)
+    paths, others = _files(options.paths)
     bad = 0
     for path in paths:
         try:
@@ -55,10 +62,12 @@ def _verify(options: argparse.Namespace) -> int:
         bad += bool(found)
         for line in found:
             print(clean(line))
+    over = f"; {_passed_over(others)}" if others else ""
     if bad:
-        print(f"antiphon: {bad} of {len(paths)} cassettes must not be committed as they are", file=sys.stderr)
+        told = f"antiphon: {bad} of {len(paths)} cassettes must not be committed as they are{over}"
+        print(clean(told), file=sys.stderr)
         return FAILED
-    print(f"{len(paths)} cassette{'' if len(paths) == 1 else 's'}, no secrets found")
+    print(clean(f"{len(paths)} cassette{'' if len(paths) == 1 else 's'}, no secrets found{over}"))
     return 0
 
 
@@ -66,7 +75,8 @@ def _list(options: argparse.Namespace) -> int:
     from ..fake.cassettes.files import CassetteError, load
 
     code = 0
-    for path in _files(options.paths):
+    paths, others = _files(options.paths)
+    for path in paths:
         try:
             recordings = load(path).recordings
         except CassetteError as error:
@@ -82,6 +92,8 @@ def _list(options: argparse.Namespace) -> int:
             asked = each.asked.get("json")
             model = f" {asked['model']}" if isinstance(asked, dict) and isinstance(asked.get("model"), str) else ""
             print(clean(f"  {number:>3} {each.method} {each.path}{model} -> {each.status}, {told}"))
+    if others:
+        print(f"antiphon: {clean(_passed_over(others))}", file=sys.stderr)
     return code
 
 
@@ -107,13 +119,20 @@ def _convert(options: argparse.Namespace) -> int:
     return convert(options)
 
 
-def _files(paths: list[str]) -> list[Path]:
+def _files(paths: list[str]) -> Files:
     from ..fake.cassettes.safety import cassettes_in
 
     found = cassettes_in(paths or ["."])
-    if not found:
-        raise Problem(f"there are no cassettes in {', '.join(paths) or 'this directory'}")
+    if not found.cassettes:
+        over = f"; {_passed_over(found.others)}" if found.others else ""
+        raise Problem(f"there are no cassettes in {', '.join(paths) or 'this directory'}{over}")
     return found
+
+
+def _passed_over(others: list[Path]) -> str:
+    """Say which files of directories are no cassettes; of many, the first ones."""
+    more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    return f"passed over, since they are none: {', '.join(map(str, others[:_SHOWN]))}{more}"
 
 
 _ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -169,6 +169,32 @@ def test_cassettes_are_looked_after(antiphon: Run, tmp_path: Path) -> None:
     assert antiphon("cassettes", "verify", "cassettes/one.yaml", "--scrub", "gpt-5").code == 1
 
 
+def test_files_of_a_directory_that_are_no_cassettes_are_passed_over(antiphon: Run, tmp_path: Path) -> None:
+    here = tmp_path / "all"
+    here.mkdir()
+    (here / "compose.yaml").write_text("services:\n  queue:\n    exchanges: [a]\n")
+    (here / "chart.yml").write_text("{{- if .Values.on }}\n")
+    (here / "rules.yaml").write_text("rules:\n- reply: Hello\n")
+    over = "passed over, since they are none: all/chart.yml, all/compose.yaml, all/rules.yaml"
+    for action in ("verify", "list"):
+        done = antiphon("cassettes", action, "all")
+        assert (done.code, done.err) == (1, f"antiphon: there are no cassettes in all; {over}\n")
+    (here / "c.yaml").write_text("antiphon cassette: 1\nexchanges: []\n")
+    done = antiphon("cassettes", "verify", "all")
+    assert (done.code, done.out, done.err) == (0, f"1 cassette, no secrets found; {over}\n", "")
+    done = antiphon("cassettes", "list", "all")
+    assert (done.code, done.out, done.err) == (0, "all/c.yaml: 0 recordings\n", f"antiphon: {over}\n")
+    (here / "a.yaml").write_text("a: 1\n")
+    assert antiphon("cassettes", "verify", "all").out.endswith("all/compose.yaml and 1 more\n")
+    done = antiphon("cassettes", "verify", "all/rules.yaml")  # what is named is meant
+    assert (done.code, "all/rules.yaml:1: this is no cassette" in done.out) == (1, True)
+    for broken in ("exchanges: []\n", "<<<<<<< ours\nantiphon cassette: 1\n", "{'antiphon cassette': 2}\n"):
+        (here / "d.yaml").write_text(broken)
+        done = antiphon("cassettes", "verify", "all")
+        assert (done.code, done.out.partition(":")[0]) == (1, "all/d.yaml")
+        assert done.err.startswith("antiphon: 1 of 2 cassettes must not be committed as they are; passed over")
+
+
 def test_cassettes_of_vcrpy_are_converted(antiphon: Run, tmp_path: Path) -> None:
     request = {"method": "GET", "uri": "https://api.openai.com/v1/models", "body": None, "headers": {}}
     response = {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": "{}"}}

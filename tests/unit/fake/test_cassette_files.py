@@ -212,8 +212,8 @@ def test_directories_are_looked_through(tmp_path: Path) -> None:
     for name in ("tests/cassettes/a/one.yaml", "tests/cassettes/b/two.yml", "tests/other.yaml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(GOOD)
-    assert [each.name for each in cassettes_in([str(tmp_path)])] == ["one.yaml", "two.yml"]
-    assert [each.name for each in cassettes_in([str(tmp_path / "tests/other.yaml")])] == ["other.yaml"]
+    assert [each.name for each in cassettes_in([str(tmp_path)]).cassettes] == ["one.yaml", "two.yml"]
+    assert [each.name for each in cassettes_in([str(tmp_path / "tests/other.yaml")]).cassettes] == ["other.yaml"]
     with pytest.raises(FileNotFoundError):
         cassettes_in([str(tmp_path / "nowhere")])
 

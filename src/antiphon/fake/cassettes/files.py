@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -35,10 +36,13 @@ from .scrubbing import Scrubber
 if TYPE_CHECKING:
     from .scrubbing import Place
 
-__all__ = ("VERSION", "CassetteError", "Contents", "document", "lines_of", "load", "save", "shown_place")
+__all__ = ("VERSION", "CassetteError", "Contents", "document", "has_key", "lines_of", "load", "save", "shown_place")
 
 VERSION: Final = 1
 _TITLE: Final = "antiphon cassette"
+_KEY: Final = re.compile(
+    rb"""^(?:\xef\xbb\xbf)?(?:\{\s*)?["']?(?:antiphon cassette|exchanges)["']?\s*:""", re.MULTILINE
+)
 _BODIES: Final = ("json", "form", "text", "base64", "digest")
 _METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
@@ -163,6 +167,11 @@ def _in_lines(value: dict[str, Any]) -> dict[str, Any]:
 
 
 # Reading
+
+
+def has_key(path: str | os.PathLike[str]) -> bool:
+    """Whether a file may be a cassette, a broken one too: it has a line with a cassette's first key or its list."""
+    return _KEY.search(Path(path).read_bytes()) is not None
 
 
 def load(path: str | os.PathLike[str]) -> Contents:

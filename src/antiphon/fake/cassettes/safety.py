@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .bodies import binary
-from .files import lines_of, load, shown_place
+from .files import has_key, lines_of, load, shown_place
 from .scrubbing import Finding, Place, Scrubber
 from .spread import spread_secrets
 
-__all__ = ("Secret", "cassettes_in", "clean", "secrets_in", "verified")
+__all__ = ("Files", "Secret", "cassettes_in", "clean", "secrets_in", "verified")
 
 
 def clean(scrubber: Scrubber, value: Any) -> Any:
@@ -118,18 +118,28 @@ def verified(path: str | os.PathLike[str], patterns: Iterable[str] = ()) -> list
     return sorted(set(found), key=lambda each: (each.line, each.place))
 
 
-def cassettes_in(paths: Iterable[str]) -> list[Path]:
+class Files(NamedTuple):
+    """What paths stand for."""
+
+    cassettes: list[Path]
+    others: list[Path]
+    """Files of directories that are no cassettes, such as rule files, and were passed over."""
+
+
+def cassettes_in(paths: Iterable[str]) -> Files:
     """The files of paths: themselves, and in directories all that are in directories named `cassettes`, or, where
-    there are none, all `.yaml` and `.yml`. Raises `FileNotFoundError` for what is not there.
+    there are none, all `.yaml` and `.yml`; of those, what has no key of a cassette is passed over. Raises
+    `FileNotFoundError` for what is not there, and `OSError`.
     """
-    found: list[Path] = []
+    found = Files([], [])
     for each in map(Path, paths):
         if each.is_dir():
             inside = sorted(path for path in each.rglob("*") if path.suffix in (".yaml", ".yml") and path.is_file())
             named = [path for path in inside if "cassettes" in path.parts]
-            found += named or inside
+            for path in named or inside:
+                (found.cassettes if has_key(path) else found.others).append(path)
         elif each.exists():
-            found.append(each)
+            found.cassettes.append(each)
         else:
             raise FileNotFoundError(2, "there is no such file or directory", str(each))
     return found
