@@ -73,8 +73,10 @@ def bind(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     try:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Accepted connections inherit this. Without it small writes wait for the client's delayed acknowledgement.
+        # Accepted connections inherit these. Without the first small writes wait for the client's delayed
+        # acknowledgement, without the second a client that vanished is waited for without end.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         listener.bind(address)
         listener.listen(1024)
     except OSError as error:

@@ -232,6 +232,9 @@ def test_other_loggers_keep_their_handlers() -> None:
 def test_bind_accepts_before_anybody_serves() -> None:
     with bind() as listener, socket.create_connection(listener.getsockname(), timeout=5) as client:
         assert client.getpeername() == listener.getsockname()
+        with listener.accept()[0] as accepted:
+            for level, option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY), (socket.SOL_SOCKET, socket.SO_KEEPALIVE)):
+                assert accepted.getsockopt(level, option)
 
 
 @pytest.mark.parametrize(
