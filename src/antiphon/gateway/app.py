@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
@@ -313,24 +313,27 @@ def _observer(config: GatewayConfig) -> Observer | None:
     return Observer(config)
 
 
-def _unable(backend: Backend, kind: str) -> Callable[[Any], Any]:
+class _Unable:
     """An engine that says that the model does nothing of the kind."""
-    config = backend.config
-    # What a model behind the protocol does is its convention's to say, and may not be known yet.
-    does = config.kinds or (frozenset() if config.backend == "oip" else frozenset(backend.engines))
-    told = f": it does {' and '.join(sorted(does))}" if does else ""
 
-    def refuse(request: Any) -> Any:
-        raise BadRequestError.because(
-            f"The model `{config.name}` does not do {kind}{told}.", param="model", code="model_not_supported"
-        )
+    def __init__(self, backend: Backend, kind: str) -> None:
+        config = backend.config
+        # What a model behind the protocol does is its convention's to say, and may not be known yet.
+        does = config.kinds or (frozenset() if config.backend == "oip" else frozenset(backend.engines))
+        told = f": it does {' and '.join(sorted(does))}" if does else ""
+        self._words = f"The model `{config.name}` does not do {kind}{told}."
 
-    return refuse
+    def __call__(self, request: Any) -> Any:
+        self.check()
+
+    def check(self) -> None:
+        """Refuse before anything is asked, which is when videos are queued."""
+        raise BadRequestError.because(self._words, param="model", code="model_not_supported")
 
 
 def _engines(backends: Mapping[str, Backend], observer: Observer | None) -> Engines:
     """The engines of all models, by what they do and by name, with those that stand in for them."""
-    kinds = ("chat", "embeddings", "images", "moderations", "speech", "transcriptions")
+    kinds = ("chat", "embeddings", "images", "moderations", "speech", "transcriptions", "videos")
     made: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
     for name, each in backends.items():
         for kind, engine in each.engines.items():
@@ -344,5 +347,5 @@ def _engines(backends: Mapping[str, Backend], observer: Observer | None) -> Engi
                 engines[name] = falling_back(engine, others, told, speaks=kind == "chat")
         for name, each in backends.items():
             if name not in engines:
-                engines[name] = _unable(each, kind)
+                engines[name] = _Unable(each, kind)
     return Engines(*made.values(), bounded=True)

@@ -270,6 +270,48 @@ def test_what_a_model_does_not_do_is_told() -> None:
         client.embeddings.create(model="none", input="x")
 
 
+@pytest.mark.filterwarnings("ignore:videos:DeprecationWarning")
+def test_videos_are_refused_before_they_are_queued() -> None:
+    gateway = Gateway(
+        {"models": {"chat": {"url": "http://x/v1", "backend": "openai", "kinds": ["chat"]}, "any": {"url": "http://x"}}}
+    )
+    client = gateway.client(max_retries=0)
+    for name, words in (
+        ("chat", "The model `chat` does not do videos: it does chat"),
+        ("any", "`any` does not do vid"),
+    ):
+        with pytest.raises(BadRequestError, match=words) as caught:
+            client.videos.create(model=name, prompt="x")
+        assert (caught.value.code, caught.value.param) == ("model_not_supported", "model")
+    for ask in (
+        lambda: client.videos.create(model="none", prompt="x"),
+        lambda: client.videos.create(prompt="x"),  # sora-2, which is none of this gateway's
+        lambda: client.videos.edit(prompt="x", video=("a.mp4", b"film", "video/mp4")),
+        lambda: client.videos.extend(prompt="x", seconds="4", video=("a.mp4", b"film", "video/mp4")),
+    ):
+        with pytest.raises(NotFoundError, match="does not exist or you do not have access") as missing:
+            ask()
+        assert missing.value.code == "model_not_found"
+    with pytest.raises(NotFoundError, match="Video with id 'video_none' not found"):
+        client.videos.remix("video_none", prompt="x")
+    assert list(client.videos.list()) == []
+
+
+@pytest.mark.filterwarnings("ignore:videos:DeprecationWarning")
+def test_a_video_kept_from_before_is_not_changed_by_a_model_that_films_nothing() -> None:
+    gateway = Gateway({"models": {"any": {"url": "http://x"}}})
+    gateway.server.store.put("videos", "video_old", {"id": "video_old", "object": "video", "model": "any"})
+    client = gateway.client(max_retries=0)
+    for ask in (
+        lambda: client.videos.remix("video_old", prompt="x"),
+        lambda: client.videos.edit(prompt="x", video={"id": "video_old"}),
+        lambda: client.videos.extend(prompt="x", seconds="4", video={"id": "video_old"}),
+    ):
+        with pytest.raises(BadRequestError, match="The model `any` does not do videos") as caught:
+            ask()
+        assert caught.value.code == "model_not_supported"
+
+
 def test_a_request_that_is_too_large_is_refused() -> None:
     with serve_in_background(Repeating()) as upstream:
         gateway = Gateway({"models": {"chat": upstream.url}, "max_body": 2000})

@@ -123,9 +123,26 @@ def _reference_of(id: str) -> str:
 
 
 def queued(call: Call) -> str:
-    """The state of a new video. Raises `BadRequestError` where it is to begin with what is no picture."""
+    """The state of a new video.
+
+    Raises `BadRequestError` where it is to begin with what is no picture, and what a model that makes none says.
+    """
+    _check_model(call)
     _reference(call)
     return "queued"
+
+
+def _check_model(call: Call) -> None:
+    """Ask for the engine before there is a video, where the models are the server's own and not those of OpenAI.
+
+    Raises `NotFoundError` where there is none; an engine that has a `check` raises what it has to say.
+    """
+    if call.server.published_limits:
+        return
+    engine = call.server.engines.videos(call.body.get("model") or original("model", "sora-2")(call))
+    check: Callable[[], None] | None = getattr(engine, "check", None)
+    if check is not None:
+        check()
 
 
 def _reference(call: Call) -> bytes | None:
