@@ -27,8 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  list [PATH ...]     what is in them\n"
         "  diff A B            how two differ; exit code 1 where they do\n"
         "  convert PATH ...    as `antiphon convert`, which makes cassettes and rules of those of other programs\n\n"
-        "A path is a file, or a directory, of which all cassettes are meant; other files in it are passed over, and told. "
-        "Without one it is the current directory."
+        "A path is a file, or a directory, of which all cassettes are meant; other files in it are passed over, and "
+        "told. Without one it is the current directory."
     )
     parser.add_argument("action", choices=_ACTIONS, metavar="ACTION", help="see below")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="a cassette, or a directory of them")
