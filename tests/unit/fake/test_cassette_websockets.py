@@ -14,7 +14,8 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedOK, InvalidStatus
+from websockets.sync.client import connect
 from websockets.sync.server import serve
 
 from antiphon import AsyncOpenAI, FakeOpenAI
@@ -315,6 +316,33 @@ def test_what_the_server_closes_is_closed_again(path: Path) -> None:
         cassette.assert_all_played()
 
 
+@pytest.mark.parametrize(
+    ("messages", "says"),
+    [
+        ("[]", ["has no message of the server"]),
+        ("[{from: client, data: {type: response.create}}]", ["has no message of the server"]),
+        ("[{from: server, data: {type: hi}}, {from: client, data: {type: response.create}}]", ["hi"]),
+    ],
+)
+def test_whoever_waits_where_the_client_spoke_last_does_not_wait_for_ever(
+    path: Path, messages: str, says: list[str]
+) -> None:
+    path.parent.mkdir()
+    head = "antiphon cassette: 1\nexchanges:\n- request: {method: GET, url: 'wss://a.test/v1/responses'}\n"
+    path.write_text(f"{head}  dialogue: {{messages: {messages}}}\n")
+    with Cassette(path, "strict") as cassette, cassette.start(port=0) as server:
+        address = f"{server.base_url.replace('http', 'ws', 1)}/responses"
+        with connect(address, additional_headers={"Authorization": "Bearer k"}) as connection:
+            if "client" in messages:
+                connection.send('{"type": "response.create"}')
+            for each in says:
+                assert each in str(connection.recv(timeout=20))
+            with pytest.raises(ConnectionClosedOK):
+                connection.recv(timeout=20)
+        cassette.assert_all_played()
+        assert not cassette.misses
+
+
 def test_what_is_still_open_is_recorded_when_the_cassette_is_closed(path: Path) -> None:
     with Cassette(path, upstream=FakeOpenAI()) as cassette:
         connection = cassette.client().responses.connect().enter()
@@ -438,6 +466,11 @@ def test_what_is_said_is_said_again_to_the_byte(
             recorded = hold(cassette)
         assert recorded[0] == greeting
         with Cassette(where, "strict") as cassette:
-            assert hold(cassette) == recorded
+            held = hold(cassette)
+            if not (talk[-1][1] if talk else greeting) and not (talk and closes):  # who spoke last has left then
+                assert held[-1].pop() == b"goodbye"
+                if not any(recorded):
+                    assert b"no_recording" in held[-1].pop()
+            assert held == recorded
             assert not cassette.misses
             cassette.assert_all_played()

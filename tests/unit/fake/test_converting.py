@@ -175,6 +175,21 @@ def test_har_files(tmp_path: Path) -> None:
     play(target)
 
 
+@pytest.mark.parametrize(
+    ("messages", "says"),
+    [
+        ([], "nothing was said over this websocket in the file"),
+        ([{"type": "send", "time": 1.0, "opcode": 1, "data": "{}"}], "the server said nothing over this websocket"),
+    ],
+)
+def test_a_websocket_in_which_the_server_says_nothing_is_told(tmp_path: Path, messages: list[Any], says: str) -> None:
+    socket = entry("GET", "wss://api.openai.com/v1/realtime?model=gpt-realtime", None, 101, "", "")
+    socket["_webSocketMessages"] = messages
+    found, target = converted(tmp_path, {"log": {"version": "1.2", "entries": [socket]}})
+    assert [(says in each.message, each.place, each.whole) for each in found.left] == [(True, "log.entries[0]", False)]
+    assert len(load(target).recordings) == 1
+
+
 PIECES = st.lists(st.binary(max_size=20) | st.text(max_size=8).map(str.encode), max_size=3).map(b"".join)
 KINDS = st.sampled_from(["application/json", "text/event-stream", "audio/mpeg", "text/plain; charset=utf-8"])
 

@@ -38,6 +38,8 @@ class Telling(NamedTuple):
     """Whether what was played is played again."""
     missed: Callable[[Sought, Sought | None, Recording, int], bytes]
     """Told that a message is not as it was recorded: what is said to it."""
+    silent: Callable[[Recording], bytes]
+    """What is said of a recording in which the server says nothing, once there is nothing more to wait for."""
     live: Callable[[], Dialogue] | None
     """Opens the upstream, where what is not recorded is to be."""
 
@@ -148,6 +150,12 @@ class Playing:
         while end < len(messages) and messages[end]["from"] == SERVER:
             end += 1
         self._at = end
+        # Where the client spoke last it has left then, and one that waits now would wait for ever.
+        left = not messages or messages[-1]["from"] != SERVER
+        if end == len(messages) and left and not recording.closed:
+            if not any(each["from"] == SERVER for each in messages):
+                return closing(self._telling.silent(recording))
+            return Turn(_LANE, self._saying(recording, (), True))
         closes = end == len(messages) and recording.closed
         return Turn(_LANE, self._saying(recording, messages[start:end], closes)) if end > start or closes else None
 

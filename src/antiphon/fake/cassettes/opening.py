@@ -97,6 +97,7 @@ class Websockets:
             cassette.speed,
             self._again,
             self._missed,
+            self._silent,
             live if cassette._records else None,
         )
 
@@ -111,6 +112,15 @@ class Websockets:
         )
         cassette._miss(message)
         error = NotFoundError.because(message, code="no_recording")
+        return _error_event(error.status_code, error.body)
+
+    def _silent(self, recording: Recording) -> bytes:
+        """Say that nothing comes. It is no miss: the client may have left then, as it will now."""
+        cassette = self._cassette
+        told = f"{cassette._where(recording)} of {cassette.path.name}, has no message of the server"
+        error = NotFoundError.because(
+            f"Nothing more is said in the websocket {recording.path}: {told}.", code="no_recording"
+        )
         return _error_event(error.status_code, error.body)
 
     # Recording

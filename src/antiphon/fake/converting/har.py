@@ -147,6 +147,11 @@ def _dialogue(
         data = each.get("data")
         message = base64_of(exchange, data, "a message") if each.get("opcode") == 2 else str(data or "").encode()
         heard.append(Heard(max(0.0, at - began), CLIENT if each["type"] == "send" else SERVER, message))
+    if not any(each.by == SERVER for each in heard):
+        what = "nothing was said over this websocket" if not heard else "the server said nothing over this websocket"
+        exchange.source.leave(
+            exchange.place, f"{what} in the file: whoever waits is told so, and the connection closed"
+        )
     told = messages_of(heard, lambda message: clean(scrubber, message))
     gathered(scrubber, told["messages"])
     value: dict[str, Any] = {
