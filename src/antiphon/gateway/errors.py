@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .oip.messages import ModelMetadata
 
 __all__ = (
+    "OPENAI",
     "SENSELESS",
     "broken",
     "failed",
@@ -41,6 +42,7 @@ __all__ = (
     "refused",
     "senseless",
     "slow",
+    "speaks_openai",
     "unreachable",
     "untouched",
     "waited",
@@ -76,6 +78,29 @@ def message_of(content: bytes) -> str:
             if isinstance(found, list) and found:
                 return "; ".join(_place(each) for each in found)[:_LONGEST]
     return content.decode("utf-8", "replace")[:_LONGEST]
+
+
+def speaks_openai(content: bytes) -> bool:
+    """Whether this 404 of an address of the protocol looks like that of a server which speaks the OpenAI API instead.
+
+    Servers of the protocol have a text for an error. FastAPI's own words come of an address that nothing stands at.
+    """
+    import orjson
+
+    try:
+        value: Any = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return False
+    if not isinstance(value, dict):
+        return False
+    error = value.get("error")
+    if isinstance(error, dict):
+        return "message" in error and "type" in error and error.get("code") != _ADDRESS  # which a gateway says
+    return bool(value == {"detail": "Not Found"})
+
+
+OPENAI: Final = 'if it speaks the OpenAI API, say backend = "openai" in the gateway\'s configuration'
+"""What may help where `speaks_openai`."""
 
 
 def _place(each: Any) -> str:

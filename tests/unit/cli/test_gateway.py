@@ -23,6 +23,7 @@ import openai
 import pytest
 import trustme
 
+from antiphon import FakeOpenAI
 from antiphon.cli import main
 from antiphon.gateway.keys import hashed, new_key
 from antiphon.hosting.run import bind, serve_in_background
@@ -344,6 +345,15 @@ def test_check_says_what_is_found(upstream: str) -> None:
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["MODEL", "chat", "other"]
     done = run("check", "--discover", gone)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (4, f"antiphon: no models were found at {gone}")
+
+
+def test_a_check_says_that_a_server_may_be_one_of_the_openai_api(capsys: pytest.CaptureFixture[str]) -> None:
+    key = "headers.authorization=Bearer any"
+    with serve_in_background(FakeOpenAI()) as vllm:
+        assert main(["gateway", "check", "-m", f"chat={vllm.url},{key}"]) == 3
+        assert 'if it speaks the OpenAI API, say backend = "openai"' in capsys.readouterr().out
+        assert main(["gateway", "check", "-m", f"chat={vllm.base_url},{key},backend=openai,model=gpt-5"]) == 0
+        assert "OpenAI API" not in capsys.readouterr().out
 
 
 def test_keys_are_made_and_hashed(tmp_path: Path) -> None:

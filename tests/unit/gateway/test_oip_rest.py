@@ -397,6 +397,40 @@ def test_refusals(answer: Response, status: int, code: str, retry: dict[str, str
             assert (refusal.value.status_code, refusal.value.code) == (status, code)
 
 
+HINT = 'if it speaks the OpenAI API, say backend = "openai" in the gateway\'s configuration'
+
+
+@pytest.mark.parametrize(
+    ("answer", "hinted"),
+    [
+        ({"error": {"message": "Invalid URL (GET /v2/models/m)", "type": "invalid_request_error", "code": None}}, True),
+        ({"error": {"code": 404, "message": "File Not Found", "type": "not_found_error"}}, True),  # llama.cpp
+        ({"error": {"message": "Not Found", "type": "NotFoundError", "param": None, "code": 404}}, True),  # vLLM
+        ({"detail": "Not Found"}, True),  # any server made with FastAPI, vLLM among them
+        (
+            {"error": {"message": "no m", "type": "invalid_request_error", "code": "model_not_found"}},
+            False,
+        ),  # a gateway
+        ({"error": "Model m not found"}, False),  # MLServer
+        ({"error": {"message": "nested"}}, False),
+        ({"detail": "Model m is not found"}, False),
+        ({"detail": [{"msg": "Not Found"}]}, False),
+        (["Not Found"], False),
+    ],
+)
+def test_a_server_of_the_openai_api_is_told_from_one_without_the_model(answer: Any, hinted: bool) -> None:
+    missing = json_response(404, answer)
+    with served(Server("", m=missing)) as oip:
+        with pytest.raises(APIStatusError) as refusal:
+            blocking(oip.metadata("m"))
+        assert (refusal.value.status_code, refusal.value.code) == (404, "model_not_found")
+        assert (HINT in refusal.value.message) == hinted
+    with served(Server("", m=json_response(400, answer))) as oip:
+        with pytest.raises(APIStatusError) as refusal:
+            blocking(oip.metadata("m"))
+        assert HINT not in refusal.value.message
+
+
 @drives
 def test_servers_that_are_not_there(drive: Callable[[Flow[Any]], Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -15,7 +15,7 @@ import orjson
 
 from ...kernel.errors import APIConnectionError, APIStatusError
 from ...kernel.http import Headers, Request
-from ..errors import broken, failed, impossible, lost, message_of, reason, refused
+from ..errors import OPENAI, broken, failed, impossible, lost, message_of, reason, refused, speaks_openai
 from ..world import Sender, heard, rest_of
 from .bodies import LENGTH, answer_of, binary_body, json_body, pays, response_of, scalars, unsayable
 from .events import Events
@@ -334,6 +334,9 @@ class Rest:
 
     def _ask(self, method: str, path: str, model: str | None = None) -> Flow[Any]:
         response = yield from self._send(method, path, b"{}" if method == "POST" else b"", model)
+        if response.status == 404 and speaks_openai(response.content):
+            words = f"{message_of(response.content).rstrip('.')}; {OPENAI}"
+            raise refused(404, words, self._called(model), response.headers)
         if response.status != 200:
             raise self._refusal(response.status, response.content, model, response.headers)
         return self._read(lambda: orjson.loads(response.content), model) if response.content else {}
