@@ -8,7 +8,7 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class Served:
 
 
 @contextmanager
-def serving(tmp_path: Path, *arguments: str) -> Iterator[Served]:
+def serving(tmp_path: Path, *arguments: str) -> Generator[Served, None, None]:
     command = [*ANTIPHON, *arguments, "--port", "0", "--log", "off"]
     process = subprocess.Popen(
         command,
