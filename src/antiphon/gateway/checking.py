@@ -55,6 +55,8 @@ def _model(config: GatewayConfig, model: ModelConfig, way: Way, wrong: Wrong) ->
             wrong((*way, "fallbacks", place), f"there is no model {name}; {nearest(name, list(config.models))}")
     if model.backend == "local":
         _local(model, way, wrong)
+    if model.backend == "openai":
+        _untranslated(model, config.discovered, way, wrong)
     if model.roots is not None:
         _certificates(model.roots, (*way, "roots"), wrong)
     _named(model, way, wrong)
@@ -70,6 +72,14 @@ def _local(model: ModelConfig, way: Way, wrong: Wrong) -> None:
             wrong(way, f"there is no local model {name!r}; {nearest(name, MODELS)}, or the path of a .gguf file")
     elif not Path(name).is_file():
         wrong(way, f"there is no file {name}")
+
+
+def _untranslated(model: ModelConfig, every: ModelConfig, way: Way, wrong: Wrong) -> None:
+    """Settings that would do nothing, but for those that all models have, which may be there for others."""
+    for field, unset in (("convention", "auto"), ("template", None), ("tool_parser", None)):
+        if getattr(model, field) not in (unset, getattr(every, field)):
+            words = f'{field} is of backend = "oip"; a server of the OpenAI API does this itself: leave it out'
+            wrong((*way, field), words)
 
 
 def _certificates(path: str, way: Way, wrong: Wrong) -> None:

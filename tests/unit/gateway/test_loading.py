@@ -208,6 +208,22 @@ def test_only_servers_of_the_api_have_responses_of_their_own() -> None:
     assert told.startswith("gateway.toml:3: models.x.kinds: there is no kind of model 'responses'")
 
 
+def test_what_a_server_of_the_api_does_itself_is_not_set() -> None:
+    text = "[models.x]\nurl='http://a/v1'\nconvention='seldon-chat'\ntemplate='chatml'\ntool_parser='hermes'\n"
+    assert loads(text).models["x"].tool_parser == "hermes"
+    found = problems(text + "backend='openai'")
+    for line, name, told in zip((3, 4, 5), ("convention", "template", "tool_parser"), found, strict=True):
+        assert told == (
+            f'gateway.toml:{line}: models.x.{name}: {name} is of backend = "oip"; a server of the OpenAI API '
+            "does this itself: leave it out"
+        )
+    # What all models have is for those it fits.
+    every = text.replace("models.x", "models.'*'") + "[models.x]\nbackend='openai'\nconvention='auto'\n"
+    assert loads(every).models["x"].backend == "openai"
+    (told,) = problems(every.replace("'auto'", "'triton-vllm'"))
+    assert told.startswith("gateway.toml:8: models.x.convention: ")
+
+
 def test_two_keys_of_one_name_or_hash() -> None:
     key = f"[[keys]]\nname = 'a'\nhash = '{HASH}'\n"
     assert problems("[models.m]\nurl='http://x'\n" + key + key) == [
