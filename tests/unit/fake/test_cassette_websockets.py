@@ -341,6 +341,13 @@ def test_whoever_waits_where_the_client_spoke_last_does_not_wait_for_ever(
                 connection.recv(timeout=20)
         cassette.assert_all_played()
         assert not cassette.misses
+        with Cassette(path, "none") as again, again.start(port=0) as other:  # who says more is told that it is too much
+            address = f"{other.base_url.replace('http', 'ws', 1)}/responses"
+            with connect(address, additional_headers={"Authorization": "Bearer k"}) as connection:
+                for _ in range(messages.count("client") + 1):
+                    connection.send('{"type": "response.create"}')
+                assert "has ended there" in str(list(connection)[-1])
+            assert len(again.misses) == 1
 
 
 def test_what_is_still_open_is_recorded_when_the_cassette_is_closed(path: Path) -> None:

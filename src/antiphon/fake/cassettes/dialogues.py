@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ("Playing", "Taken", "Telling", "closing")
 
 _LANE = "recording"
+_GRACE = 0.1
+"""Seconds in which a client may say more than was recorded, before a dialogue that has nothing more is closed."""
 
 
 class Telling(NamedTuple):
@@ -153,9 +155,7 @@ class Playing:
         # Where the client spoke last it has left then, and one that waits now would wait for ever.
         left = not messages or messages[-1]["from"] != SERVER
         if end == len(messages) and left and not recording.closed:
-            if not any(each["from"] == SERVER for each in messages):
-                return closing(self._telling.silent(recording))
-            return Turn(_LANE, self._saying(recording, (), True))
+            return Turn(_LANE, self._leaving(recording))
         closes = end == len(messages) and recording.closed
         return Turn(_LANE, self._saying(recording, messages[start:end], closes)) if end > start or closes else None
 
@@ -169,6 +169,14 @@ class Playing:
             yield renamed(said_of(message, recording.layout), given())
         if closes:
             raise Goodbye
+
+    def _leaving(self, recording: Recording) -> Generator[bytes | Step[Any], Any, None]:
+        yield Pause(_GRACE)
+        if self._over:  # the client has said more meanwhile, and is told that this was not recorded
+            return
+        if not any(each["from"] == SERVER for each in recording.messages):
+            yield self._telling.silent(recording)
+        raise Goodbye
 
 
 def closing(message: bytes) -> Turn:
